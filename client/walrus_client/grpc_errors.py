@@ -1,0 +1,61 @@
+"""Carries refusals over gRPC, both ways.
+
+A server calls `abort` (or lets `refusing` do it): the refusal becomes a gRPC status with a `google.rpc.ErrorInfo`
+detail. A client passes the `grpc.aio.AioRpcError` to `refusal_of` and gets the refusal back, or `None` when the
+error has another origin (a broken connection, a deadline, a foreign server).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import grpc
+import grpc.aio
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from walrus_client.reasons import DOMAIN, Reason, RequestRefused
+
+_MAX_MESSAGE = 1024
+
+
+def to_status(refusal: RequestRefused) -> grpc.Status:
+    """Builds the gRPC status with its ErrorInfo detail; the message is cut so that it fits a header."""
+    info = error_details_pb2.ErrorInfo(reason=refusal.reason.value, domain=DOMAIN, metadata=dict(refusal.metadata))
+    detail = any_pb2.Any()
+    detail.Pack(info)
+    message = refusal.message[:_MAX_MESSAGE]
+    status = status_pb2.Status(code=refusal.reason.status.grpc_number, message=message, details=[detail])
+    return rpc_status.to_status(status)
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], refusal: RequestRefused) -> NoReturn:
+    """Ends a call with the refusal; works in unary and in streaming handlers."""
+    status = to_status(refusal)
+    context.set_trailing_metadata(status.trailing_metadata)
+    await context.abort(status.code, status.details)
+    raise AssertionError("abort never returns")
+
+
+def refusal_of(error: grpc.aio.AioRpcError) -> RequestRefused | None:
+    """The refusal that a node put into the error, or None when the error carries none of ours."""
+    trailing: Any = error.trailing_metadata() or ()
+    details = next((value for key, value in trailing if key == "grpc-status-details-bin"), None)
+    if not isinstance(details, bytes):
+        return None
+    status = status_pb2.Status()
+    try:
+        status.ParseFromString(details)
+    except ValueError:
+        return None
+    for detail in status.details:
+        info = error_details_pb2.ErrorInfo()
+        if detail.Is(info.DESCRIPTOR) and detail.Unpack(info) and info.domain == DOMAIN:
+            try:
+                reason = Reason(info.reason)
+            except ValueError:
+                # A newer node: keep its sentence, treat it as a fault of the node.
+                reason = Reason.INTERNAL_ERROR
+            return RequestRefused(reason, status.message, dict(info.metadata))
+    return None

@@ -1,0 +1,226 @@
+"""gRPC side of telemetry: a span and a duration for every call, on both ends, joined by `traceparent`.
+
+grpc.aio sorts client interceptors by their one base class, so the four call shapes need four classes; all four only
+prepare the call and observe its end in `_ClientCalls`. On the server one interceptor wraps the method handlers.
+Health checks and reflection are not recorded: probes would drown everything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import grpc.aio
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+
+from walrus_sui.telemetry import names
+from walrus_sui.telemetry.provider import meter, tracer
+
+_QUIET = ("/grpc.health.", "/grpc.reflection.")
+
+
+@dataclass(frozen=True)
+class _OpenCall:
+    span: Span
+    method: str
+    started: float
+
+
+class _ClientCalls:
+    """Starts a client span for a call and ends it, with its status, when the call is done."""
+
+    def __init__(self) -> None:
+        self._duration = meter().create_histogram(
+            names.RPC_CLIENT_DURATION, unit="s", description="Duration of outgoing gRPC calls."
+        )
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def prepare(self, details: grpc.aio.ClientCallDetails) -> tuple[grpc.aio.ClientCallDetails, _OpenCall]:
+        """Adds `traceparent` to the call's metadata and opens its span."""
+        raw: str | bytes = details.method
+        method = (raw.decode() if isinstance(raw, bytes) else raw).lstrip("/")
+        attributes = {names.RPC_SYSTEM: "grpc", names.RPC_METHOD: method}
+        span = tracer().start_span(method, kind=SpanKind.CLIENT, attributes=attributes)
+        carrier: dict[str, str] = {}
+        propagate.inject(carrier, context=trace.set_span_in_context(span))
+        metadata = grpc.aio.Metadata(*(details.metadata or ()))
+        for key, value in carrier.items():
+            metadata.add(key, value)
+        prepared = grpc.aio.ClientCallDetails(
+            details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
+        )
+        return prepared, _OpenCall(span, method, time.perf_counter())
+
+    async def finish(self, call: Any, opened: _OpenCall) -> None:
+        """Waits for the call's status and closes the span."""
+        code = await call.code()
+        self.close(opened, code.name)
+
+    def finish_later(self, call: Any, opened: _OpenCall) -> None:
+        """Closes the span once a response stream has ended; until then the stream is the caller's."""
+
+        def done(finished: Any) -> None:
+            task = asyncio.ensure_future(self.finish(finished, opened))
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
+        call.add_done_callback(done)
+
+    def close(self, opened: _OpenCall, code: str) -> None:
+        """Ends the span and records the duration."""
+        opened.span.set_attribute(names.RPC_STATUS_CODE, code)
+        if code != "OK":
+            opened.span.set_status(Status(StatusCode.ERROR, code))
+        opened.span.end()
+        attributes = {names.RPC_METHOD: opened.method, names.RPC_STATUS_CODE: code}
+        self._duration.record(time.perf_counter() - opened.started, attributes)
+
+    async def one_answer(self, continuation: Callable[..., Awaitable[Any]], details: Any, request: Any) -> Any:
+        """A call with one answer: the interceptor may wait for its end."""
+        prepared, opened = self.prepare(details)
+        code = "CANCELLED"
+        try:
+            call = await continuation(prepared, request)
+            code = (await call.code()).name
+        except grpc.aio.AioRpcError as error:
+            code = error.code().name
+            raise
+        finally:
+            self.close(opened, code)
+        return call
+
+    async def many_answers(self, continuation: Callable[..., Awaitable[Any]], details: Any, request: Any) -> Any:
+        """A call with a stream of answers."""
+        prepared, opened = self.prepare(details)
+        try:
+            call = await continuation(prepared, request)
+        except BaseException:
+            self.close(opened, "CANCELLED")
+            raise
+        self.finish_later(call, opened)
+        return call
+
+
+class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]
+    def __init__(self, calls: _ClientCalls) -> None:
+        self._calls = calls
+
+    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await self._calls.one_answer(continuation, client_call_details, request)
+
+
+class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[type-arg]
+    def __init__(self, calls: _ClientCalls) -> None:
+        self._calls = calls
+
+    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await self._calls.many_answers(continuation, client_call_details, request)
+
+
+class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):  # type: ignore[type-arg]
+    def __init__(self, calls: _ClientCalls) -> None:
+        self._calls = calls
+
+    async def intercept_stream_unary(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        return await self._calls.one_answer(continuation, client_call_details, request_iterator)
+
+
+class _StreamStream(grpc.aio.StreamStreamClientInterceptor):  # type: ignore[type-arg]
+    def __init__(self, calls: _ClientCalls) -> None:
+        self._calls = calls
+
+    async def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        return await self._calls.many_answers(continuation, client_call_details, request_iterator)
+
+
+def grpc_client_interceptors() -> list[Any]:
+    """Interceptors for `grpc.aio.secure_channel(..., interceptors=...)`; make one list per channel."""
+    calls = _ClientCalls()
+    return [_UnaryUnary(calls), _UnaryStream(calls), _StreamUnary(calls), _StreamStream(calls)]
+
+
+class _Server(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
+    """Wraps each method handler so that it runs inside a server span."""
+
+    def __init__(self) -> None:
+        self._duration = meter().create_histogram(
+            names.RPC_SERVER_DURATION, unit="s", description="Duration of served gRPC calls."
+        )
+
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        handler = await continuation(handler_call_details)
+        method = str(handler_call_details.method)
+        if handler is None or method.startswith(_QUIET):
+            return handler
+        parent = propagate.extract(_text_metadata(handler_call_details.invocation_metadata))
+        wrap = functools.partial(self._wrap, method.lstrip("/"), parent)
+        if handler.response_streaming:
+            replaced = {"unary_stream": handler.unary_stream, "stream_stream": handler.stream_stream}
+            return handler._replace(**{name: wrap(body, True) for name, body in replaced.items() if body})
+        replaced = {"unary_unary": handler.unary_unary, "stream_unary": handler.stream_unary}
+        return handler._replace(**{name: wrap(body, False) for name, body in replaced.items() if body})
+
+    def _wrap(self, method: str, parent: Context, body: Callable[..., Any], streams: bool) -> Callable[..., Any]:  # noqa: FBT001
+        async def unary(request: Any, context: Any) -> Any:
+            with self._measured(method, parent, context):
+                return await body(request, context)
+
+        async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+            with self._measured(method, parent, context):
+                async for answer in body(request, context):
+                    yield answer
+
+        return stream if streams else unary
+
+    @contextlib.contextmanager
+    def _measured(self, method: str, parent: Context, context: Any) -> Iterator[None]:
+        started = time.perf_counter()
+        attributes = {names.RPC_SYSTEM: "grpc", names.RPC_METHOD: method}
+        # A generator may be closed in another context than the one it began in, so the span is not made
+        # "current" through a token; attach and detach tolerate that, a failed detach is only logged.
+        span = tracer().start_span(method, context=parent, kind=SpanKind.SERVER, attributes=attributes)
+        code = "OK"
+        try:
+            with trace.use_span(span, end_on_exit=False, record_exception=False, set_status_on_exception=False):
+                yield
+        except asyncio.CancelledError:
+            code = "CANCELLED"
+            raise
+        except BaseException:
+            code = "UNKNOWN"
+            raise
+        finally:
+            number = context.code()
+            code = _name_of(number) or code
+            span.set_attribute(names.RPC_STATUS_CODE, code)
+            if code != "OK":
+                span.set_status(Status(StatusCode.ERROR, code))
+            span.end()
+            measured = {names.RPC_METHOD: method, names.RPC_STATUS_CODE: code}
+            self._duration.record(time.perf_counter() - started, measured)
+
+
+def grpc_server_interceptors() -> list[Any]:
+    """Interceptors for `grpc.aio.server(interceptors=...)`."""
+    return [_Server()]
+
+
+def _name_of(code: Any) -> str | None:
+    """Name of a status that a handler set, whether as enum or as number; None when it set none."""
+    if isinstance(code, grpc.StatusCode):
+        return code.name if code is not grpc.StatusCode.OK else None
+    if isinstance(code, int) and code:
+        return next((entry.name for entry in grpc.StatusCode if entry.value[0] == code), str(code))
+    return None
+
+
+def _text_metadata(metadata: Any) -> dict[str, str]:
+    return {key: value for key, value in metadata or () if isinstance(value, str)}

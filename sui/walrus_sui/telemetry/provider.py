@@ -1,0 +1,111 @@
+"""Sets up the process's OpenTelemetry providers and closes them in order.
+
+`setup` is called once per process. The API's global providers cannot be replaced, so a second call keeps the first
+providers and only renews the log format: tests rely on that.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from opentelemetry import metrics, trace
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from walrus_sui.telemetry import logs
+from walrus_sui.telemetry.logs import LogFormat
+
+SCOPE = "walrus-on-kubernetes"
+_FROM_ENVIRONMENT = {
+    "k8s.namespace.name": "POD_NAMESPACE",
+    "k8s.pod.name": "POD_NAME",
+    "k8s.pod.uid": "POD_UID",
+    "k8s.node.name": "NODE_NAME",
+}
+
+
+@dataclass
+class Telemetry:
+    """Handle on the process's providers; `shutdown` sends what is still buffered."""
+
+    tracer_provider: TracerProvider
+    meter_provider: MeterProvider
+
+    def shutdown(self) -> None:
+        """Flushes and closes the exporters; each waits at most its own export time-out."""
+        self.tracer_provider.shutdown()
+        self.meter_provider.shutdown()
+
+
+_current: list[Telemetry] = []
+
+
+def setup(
+    service: str,
+    *,
+    log_format: LogFormat = "json",
+    log_level: str = "info",
+    otlp_endpoint: str | None = None,
+    attributes: Mapping[str, str] | None = None,
+) -> Telemetry:
+    """Configures logs, traces and metrics of this process.
+
+    Args:
+        service: `service.name`, one of `names.SERVICE_*`.
+        log_format: "json" or "text".
+        log_level: Name of a standard level, any case.
+        otlp_endpoint: `http://host:4317` of an OpenTelemetry collector; None keeps spans inside the process and
+            serves metrics on the Prometheus page alone. The standard OTEL_EXPORTER_OTLP_ENDPOINT is honoured too.
+        attributes: Further resource attributes.
+    """
+    logs.configure(service, log_format=log_format, level=log_level)
+    if _current:
+        return _current[0]
+    resource = Resource.create(_resource_attributes(service) | dict(attributes or {}))
+    endpoint = otlp_endpoint or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    tracer_provider = TracerProvider(resource=resource)
+    readers: list[MetricReader] = [PrometheusMetricReader(disable_target_info=False)]
+    if endpoint:
+        insecure = not endpoint.startswith("https://")
+        exporter = OTLPSpanExporter(endpoint=endpoint, insecure=insecure)
+        tracer_provider.add_span_processor(BatchSpanProcessor(exporter))
+        readers.append(PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=endpoint, insecure=insecure)))
+    meter_provider = MeterProvider(resource=resource, metric_readers=readers)
+    trace.set_tracer_provider(tracer_provider)
+    metrics.set_meter_provider(meter_provider)
+    _current.append(Telemetry(tracer_provider, meter_provider))
+    return _current[0]
+
+
+def tracer() -> trace.Tracer:
+    """The project's tracer; usable before `setup` (then its spans go nowhere)."""
+    return trace.get_tracer(SCOPE)
+
+
+def meter() -> metrics.Meter:
+    """The project's meter; instruments made before `setup` start to count once it has run."""
+    return metrics.get_meter(SCOPE)
+
+
+def _resource_attributes(service: str) -> dict[str, str]:
+    try:
+        release = version(SCOPE)
+    except PackageNotFoundError:
+        release = "unknown"
+    found = {name: os.environ[variable] for name, variable in _FROM_ENVIRONMENT.items() if os.environ.get(variable)}
+    return {
+        "service.name": service,
+        "service.version": release,
+        "service.instance.id": os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
+        **found,
+    }

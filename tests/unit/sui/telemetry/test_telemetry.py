@@ -1,0 +1,123 @@
+"""One trace across processes, statuses on both ends, and the metrics page: over real sockets."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import AsyncIterator, Iterator
+
+import aiohttp
+import grpc
+import grpc.aio
+import pytest
+from aiohttp import web
+from opentelemetry import trace
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
+
+from walrus_proto.node.v1 import node_pb2, node_pb2_grpc
+from walrus_sui import telemetry
+from walrus_sui.telemetry import logs, names
+
+
+@pytest.fixture
+def spans() -> Iterator[InMemorySpanExporter]:
+    handlers = list(logging.getLogger().handlers)
+    exporter = InMemorySpanExporter()
+    current = telemetry.setup("walrus-test", log_format="text")
+    processor = SimpleSpanProcessor(exporter)
+    current.tracer_provider.add_span_processor(processor)
+    yield exporter
+    exporter.shutdown()
+    logging.getLogger().handlers[:] = handlers
+
+
+class Node(node_pb2_grpc.StorageNodeServicer):
+    async def GetInfo(self, request, context):
+        return node_pb2.GetInfoResponse(name="n")
+
+    async def GetMetadata(self, request, context):
+        await context.abort(grpc.StatusCode.NOT_FOUND, "no")
+
+    async def GetSlivers(self, request, context):
+        for _ in range(3):
+            yield node_pb2.GetSliversResponse(data=b"x")
+
+
+@pytest.fixture
+async def stub() -> AsyncIterator[node_pb2_grpc.StorageNodeStub]:
+    server = grpc.aio.server(interceptors=telemetry.grpc_server_interceptors())
+    node_pb2_grpc.add_StorageNodeServicer_to_server(Node(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(
+        f"127.0.0.1:{port}", interceptors=telemetry.grpc_client_interceptors()
+    ) as channel:
+        yield node_pb2_grpc.StorageNodeStub(channel)
+    await server.stop(None)
+
+
+def pair(exporter: InMemorySpanExporter, method: str):
+    found = {span.kind: span for span in exporter.get_finished_spans() if span.name.endswith(method)}
+    return found[SpanKind.CLIENT], found[SpanKind.SERVER]
+
+
+async def test_a_unary_call_is_one_trace_from_caller_to_handler(spans, stub) -> None:
+    with telemetry.tracer().start_as_current_span("outer") as outer:
+        await stub.GetInfo(node_pb2.GetInfoRequest(), timeout=5)
+    client, server = pair(spans, "GetInfo")
+    assert client.parent.span_id == outer.get_span_context().span_id
+    assert server.parent.span_id == client.context.span_id
+    assert server.attributes[names.RPC_STATUS_CODE] == client.attributes[names.RPC_STATUS_CODE] == "OK"
+
+
+async def test_a_refused_call_has_its_status_on_both_ends(spans, stub) -> None:
+    with pytest.raises(grpc.aio.AioRpcError):
+        await stub.GetMetadata(node_pb2.GetMetadataRequest(), timeout=5)
+    client, server = pair(spans, "GetMetadata")
+    assert client.attributes[names.RPC_STATUS_CODE] == "NOT_FOUND"
+    assert server.attributes[names.RPC_STATUS_CODE] == "NOT_FOUND"
+
+
+async def test_a_stream_reaches_the_caller_whole_and_is_recorded(spans, stub) -> None:
+    call = stub.GetSlivers(node_pb2.GetSliversRequest(), timeout=5)
+    assert [part.data async for part in call] == [b"x"] * 3
+    assert await call.code() == grpc.StatusCode.OK
+    server = next(s for s in spans.get_finished_spans() if s.kind is SpanKind.SERVER)
+    assert server.attributes[names.RPC_STATUS_CODE] == "OK"
+
+
+async def test_http_joins_the_callers_trace_and_shows_on_the_metrics_page(spans) -> None:
+    async def hello(request: web.Request) -> web.Response:
+        return web.Response(text=trace.format_trace_id(trace.get_current_span().get_span_context().trace_id))
+
+    app = web.Application(middlewares=[telemetry.aiohttp_middleware()])
+    app.router.add_get("/hello/{name}", hello)
+    app.router.add_get("/metrics", telemetry.metrics_handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    async with aiohttp.ClientSession() as session:
+        with telemetry.tracer().start_as_current_span("outer") as outer:
+            headers = telemetry.http_trace_headers()
+            async with session.get(f"http://127.0.0.1:{port}/hello/you", headers=headers) as answer:
+                assert await answer.text() == trace.format_trace_id(outer.get_span_context().trace_id)
+        async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+            page = await answer.text()
+    await runner.cleanup()
+    assert 'http_server_request_duration_seconds_count{http_request_method="GET"' in page
+    assert 'http_route="/hello/{name}"' in page
+
+
+def test_a_json_line_holds_message_extras_and_the_trace(spans) -> None:
+    stream = io.StringIO()
+    logs.configure("walrus-test", log_format="json", stream=stream)
+    with telemetry.tracer().start_as_current_span("outer") as outer:
+        logging.getLogger("a.b").warning("hello %s", "you", extra={"epoch": 3})
+    line = json.loads(stream.getvalue())
+    assert (line["message"], line["epoch"], line["level"]) == ("hello you", 3, "WARNING")
+    assert line["trace_id"] == trace.format_trace_id(outer.get_span_context().trace_id)
