@@ -1,0 +1,132 @@
+"""Signed protocol messages of Walrus: the exact bytes that BLS keys sign.
+
+Life of a message: built here, signed with `BlsKey.sign`, checked off chain by clients and on chain by the contract
+(module messages), which accepts it only in the epoch that the header names. Header: intent type u8, intent version
+u8 = 0, app id u8 = 3, epoch u32 little endian; the body follows without a length (`crates/walrus-core` messages).
+"""
+
+from dataclasses import dataclass
+
+from walrus_codec.types import BlobId, Epoch, ObjectId, SuiAddress
+from walrus_sui.errors import MessageError
+
+INTENT_PROOF_OF_POSSESSION = 0
+INTENT_BLOB_CERTIFICATE = 1
+INTENT_INVALID_BLOB = 2
+INTENT_SYNC_SHARD = 3
+INTENT_DENY_LIST_UPDATE = 4
+INTENT_DENY_LIST_BLOB_DELETED = 5
+INTENT_PROTOCOL_VERSION = 6
+
+INTENT_VERSION = 0
+APP_ID = 3
+HEADER_LENGTH = 7
+
+
+@dataclass(frozen=True)
+class Permanent:
+    """The blob may not be deleted before its end epoch."""
+
+
+@dataclass(frozen=True)
+class Deletable:
+    """The owner of one Blob object may delete it.
+
+    Attributes:
+        object_id: the Blob object that the confirmation is for.
+    """
+
+    object_id: ObjectId
+
+
+Persistence = Permanent | Deletable
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What a storage confirmation says: "in `epoch` I hold my slivers of `blob_id`"."""
+
+    epoch: Epoch
+    blob_id: BlobId
+    persistence: Persistence
+
+
+@dataclass(frozen=True)
+class ProofOfPossession:
+    """What a proof of possession says: "in `epoch`, `address` registers my key"."""
+
+    epoch: Epoch
+    address: SuiAddress
+    public_key: bytes
+
+
+@dataclass(frozen=True)
+class InvalidBlob:
+    """What an inconsistency attestation says: "in `epoch` I have seen that `blob_id` is badly encoded"."""
+
+    epoch: Epoch
+    blob_id: BlobId
+
+
+def header(intent: int, epoch: Epoch) -> bytes:
+    """Return the 7 bytes before every body."""
+    return bytes([intent, INTENT_VERSION, APP_ID]) + epoch.to_bytes(4, "little")
+
+
+def confirmation(blob_id: BlobId, epoch: Epoch, persistence: Persistence) -> bytes:
+    """Return the storage confirmation: 40 bytes for a permanent blob, 72 for a deletable one."""
+    tail = b"\x00" if isinstance(persistence, Permanent) else b"\x01" + _id_bytes(persistence.object_id)
+    return header(INTENT_BLOB_CERTIFICATE, epoch) + blob_id + tail
+
+
+def proof_of_possession(address: SuiAddress, bls_public_key: bytes, epoch: Epoch) -> bytes:
+    """Return the 87 bytes that a node signs to register its key; `address` is the transaction's sender."""
+    if len(bls_public_key) != 48:
+        raise MessageError(f"a BLS public key has 48 bytes, not {len(bls_public_key)}")
+    return header(INTENT_PROOF_OF_POSSESSION, epoch) + _id_bytes(address) + bls_public_key
+
+
+def invalid_blob(blob_id: BlobId, epoch: Epoch) -> bytes:
+    """Return the 39 bytes that attest a badly encoded blob."""
+    return header(INTENT_INVALID_BLOB, epoch) + blob_id
+
+
+def parse_confirmation(message: bytes) -> Confirmation:
+    """Read a storage confirmation; raises `MessageError` unless it is exactly one."""
+    epoch, body = _parse_header(message, INTENT_BLOB_CERTIFICATE)
+    if len(body) == 33 and body[32] == 0:
+        return Confirmation(epoch, BlobId(body[:32]), Permanent())
+    if len(body) == 65 and body[32] == 1:
+        return Confirmation(epoch, BlobId(body[:32]), Deletable(ObjectId("0x" + body[33:].hex())))
+    raise MessageError("a storage confirmation ends with its blob id and persistence")
+
+
+def parse_proof_of_possession(message: bytes) -> ProofOfPossession:
+    """Read a proof of possession; raises `MessageError` unless it is exactly one."""
+    epoch, body = _parse_header(message, INTENT_PROOF_OF_POSSESSION)
+    if len(body) != 80:
+        raise MessageError("a proof of possession ends with an address and a public key")
+    return ProofOfPossession(epoch, SuiAddress("0x" + body[:32].hex()), body[32:])
+
+
+def parse_invalid_blob(message: bytes) -> InvalidBlob:
+    """Read an invalid-blob attestation; raises `MessageError` unless it is exactly one."""
+    epoch, body = _parse_header(message, INTENT_INVALID_BLOB)
+    if len(body) != 32:
+        raise MessageError("an invalid-blob message ends with its blob id")
+    return InvalidBlob(epoch, BlobId(body))
+
+
+def _parse_header(message: bytes, intent: int) -> tuple[Epoch, bytes]:
+    if len(message) < HEADER_LENGTH:
+        raise MessageError(f"a protocol message has at least {HEADER_LENGTH} bytes, not {len(message)}")
+    if message[0] != intent or message[1] != INTENT_VERSION or message[2] != APP_ID:
+        raise MessageError(f"expected a message of intent {intent}, version 0, app 3; got {tuple(message[:3])}")
+    return Epoch(int.from_bytes(message[3:7], "little")), bytes(message[7:])
+
+
+def _id_bytes(text: str) -> bytes:
+    raw = bytes.fromhex(text.removeprefix("0x"))
+    if len(raw) != 32:
+        raise MessageError(f"an id has 32 bytes (64 hex digits), this has {len(raw)}: {text}")
+    return raw
