@@ -1,0 +1,125 @@
+"""One operator and one ten-node testnet for the whole run, a gateway to it, and a reader that must never fail."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from tests.e2e.support import ROOT, BackgroundReader, Gateway, Kubectl, environment, port_forward, run
+from walrus_sui.client import ChainClient
+
+from walrus_sui.network_config import NetworkConfig
+
+OPERATOR_NAMESPACE = "walrus-system"
+NAMESPACE = "walrus-e2e"
+NETWORK = "net"
+EPOCH = "1m"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--keep", action="store_true", help="leave the network running after the tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in Path(item.path).parents:
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.timeout(900))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cluster() -> None:
+    kubeconfig = environment()["KUBECONFIG"]
+    if not Path(kubeconfig.split(os.pathsep)[0]).exists():
+        pytest.fail(f"No cluster: {kubeconfig} does not exist. Run `make cluster-up images`, or set KUBECONFIG.")
+    run("kubectl", "get", "nodes")
+
+
+@pytest.fixture(scope="session")
+def operator(cluster: None, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
+    tag = run(str(ROOT / "scripts" / "image-tag")).stdout.strip()
+    was_there = bool(json.loads(run("helm", "list", "-n", OPERATOR_NAMESPACE, "-o", "json").stdout))
+    run(
+        *("helm", "upgrade", "--install", "walrus-operator", str(ROOT / "charts" / "walrus-operator")),
+        *("--namespace", OPERATOR_NAMESPACE, "--create-namespace", "--set", f"image.tag={tag}"),
+        *("--wait", "--timeout", "5m"),
+        timeout=330,
+    )
+    yield Kubectl(OPERATOR_NAMESPACE)
+    if not was_there and not request.config.getoption("--keep"):
+        run("helm", "uninstall", "walrus-operator", "--namespace", OPERATOR_NAMESPACE, "--wait")
+
+
+@pytest.fixture(scope="session")
+def kubectl(operator: Kubectl, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
+    """The network's namespace with the network Ready in it; restricted pod security is enforced there."""
+    here = Kubectl(NAMESPACE)
+    run("kubectl", "create", "namespace", NAMESPACE, check=False)
+    run("kubectl", "label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted", "--overwrite")
+    run(
+        *("helm", "upgrade", "--install", NETWORK, str(ROOT / "charts" / "walrus-testnet")),
+        *("--namespace", NAMESPACE, "--set", f"network.epochDuration={EPOCH}"),
+    )
+    here.wait("wnet", NETWORK, "Ready", "True", seconds=600)
+    yield here
+    if not request.config.getoption("--keep"):
+        run("helm", "uninstall", NETWORK, "--namespace", NAMESPACE, "--wait", timeout=300)
+        run("kubectl", "delete", "namespace", NAMESPACE, "--timeout=240s", timeout=300)
+
+
+@pytest.fixture(scope="session")
+def gateway(kubectl: Kubectl) -> Iterator[Gateway]:
+    face = Gateway(NAMESPACE, f"{NETWORK}-gateway")
+    yield face
+    face.close()
+
+
+@pytest.fixture(scope="session")
+def reader(gateway: Gateway) -> Iterator[BackgroundReader]:
+    background = BackgroundReader(gateway)
+    yield background
+    background.stop()
+    assert background.failures == []
+    assert background.reads > 0
+
+
+@pytest.fixture(autouse=True)
+def reads_never_fail(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Blames the test that was running when a background read failed."""
+    yield
+    if "reader" in request.fixturenames:
+        background = request.getfixturevalue("reader")
+        failures, background.failures = background.failures, []
+        assert failures == []
+
+
+@pytest.fixture
+async def chain(kubectl: Kubectl) -> AsyncIterator[ChainClient]:
+    """A chain client of our own, outside of the cluster: what it says does not come through the gateway."""
+    service = f"svc/{NETWORK}-devnet"
+    with port_forward(NAMESPACE, service, 9000) as rpc, port_forward(NAMESPACE, service, 9123) as faucet:
+        config = await NetworkConfig.load(f"http://127.0.0.1:{faucet}/v1/network-config")
+        config = dataclasses.replace(config, rpc_url=f"http://localhost:{rpc}", faucet_url=f"http://127.0.0.1:{faucet}")
+        async with ChainClient(config) as client:
+            yield client
+
+
+@pytest.fixture
+def operator_metrics(operator: Kubectl) -> Callable[[str], float]:
+    """Reads a metric's sum over the operator's pods."""
+
+    def read(name: str) -> float:
+        total = 0.0
+        for pod in operator.items("pods", "--selector", "app.kubernetes.io/name=walrus-operator"):
+            with port_forward(OPERATOR_NAMESPACE, f"pod/{pod['metadata']['name']}", 8080) as port:
+                page = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
+            total += sum(float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith(name))
+        return total
+
+    return read

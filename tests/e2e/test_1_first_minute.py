@@ -1,0 +1,90 @@
+"""What a user sees and does first: the columns tell the story, files go in and come back, the chain agrees."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from tests.e2e.conftest import NAMESPACE, NETWORK
+from tests.e2e.support import BackgroundReader, Gateway, Kubectl, run
+from walrus_sui.client import ChainClient
+
+from walrus_codec import blob_id as blob_ids
+from walrus_codec import redstuff
+from walrus_codec.params import CodeParams
+from walrus_codec.types import EncodingType, ObjectId
+from walrus_sui.keys import SuiKey
+
+MIB = 2**20
+SIZES = [0, 1, 444, MIB, 32 * MIB, int.from_bytes(os.urandom(3), "big") % (4 * MIB)]
+
+
+def test_the_columns_tell_the_story(kubectl: Kubectl) -> None:
+    header, row = kubectl("get", "wnet").splitlines()
+    assert header.split()[:5] == ["NAME", "READY", "EPOCH", "STATE", "NODES"]
+    assert row.split()[1] == "True"
+    assert "100/100" in row
+    nodes = kubectl("get", "wn").splitlines()
+    assert len(nodes) == 11
+    assert all(line.split()[1] == "True" for line in nodes[1:])
+    assert {"WEIGHT", "STATE", "EPOCH"} <= set(nodes[0].split())
+    epochs = kubectl("get", "se").splitlines()
+    assert {"EPOCH", "STATE", "MEMBERS"} <= set(epochs[0].split())
+    assert len(epochs) >= 2
+
+
+def test_weights_of_all_nodes_sum_up_to_the_shards(kubectl: Kubectl) -> None:
+    weights = [node["status"]["weight"] for node in kubectl.items("wn")]
+    assert sum(weights) == 100
+    assert len(weights) == 10
+    assert min(weights) > 0
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_blob_of_any_size_comes_back_and_the_chain_agrees(
+    size: int, gateway: Gateway, reader: BackgroundReader, chain: ChainClient
+) -> None:
+    data = os.urandom(size)
+    owner = SuiKey.generate().address
+    answer = gateway.store(data, epochs="20", send_object_to=owner)
+    assert answer.status_code == 200, answer.text
+    created = answer.json()["newlyCreated"]["blobObject"]
+
+    read = gateway.read(created["blobId"])
+    assert read.status_code == 200
+    assert read.content == data
+    reader.watch(created["blobId"], data)
+
+    encoded = redstuff.encode(data, CodeParams(100, EncodingType.ISAL))
+    assert created["blobId"] == blob_ids.to_text(encoded.blob_id)
+
+    blob = await chain.blob(ObjectId(created["id"]))
+    assert blob is not None
+    assert blob.certified_epoch is not None
+    assert blob.owner == owner
+    assert (blob.blob_id, blob.size) == (encoded.blob_id, size)
+    assert created["certifiedEpoch"] == blob.certified_epoch
+
+
+def test_walrusctl_stores_and_reads_through_its_own_port_forward(kubectl: Kubectl, tmp_path: Path) -> None:
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    original.write_bytes(os.urandom(300_000))
+    walrusctl = ("walrusctl", "--namespace", NAMESPACE, "--network", NETWORK)
+    answer = json.loads(run(*walrusctl, "blob", "store", str(original), "-o", "json").stdout)
+    blob_id = answer["newlyCreated"]["blobObject"]["blobId"]
+    computed = run("walrusctl", "blob", "id", str(original), "--n-shards", "100", "--encoding", "isal").stdout.strip()
+    assert computed == blob_id
+    run(*walrusctl, "blob", "read", blob_id, "--out", str(copy))
+    assert copy.read_bytes() == original.read_bytes()
+    status = run(*walrusctl, "blob", "status", blob_id).stdout
+    assert "certified" in status.lower()
+    page = run(*walrusctl, "network", "status").stdout
+    assert NETWORK in page
+    assert "100/100" in page
+
+
+def test_helm_test_stores_and_reads_from_inside(kubectl: Kubectl) -> None:
+    done = run("helm", "test", NETWORK, "--namespace", NAMESPACE, "--timeout", "3m", timeout=200)
+    assert "Succeeded" in done.stdout
