@@ -1,0 +1,1 @@
+"""The language that the native Move modules are written in."""
