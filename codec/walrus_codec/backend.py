@@ -1,0 +1,52 @@
+"""The one interface behind which both codes stand, and the choice between them.
+
+A backend is built once per `CodeParams` and has no state of its own: its methods take buffers and give buffers. It
+knows nothing of untrusted input; sizes and indices were checked before.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+from walrus_codec.metadata import BlobMetadata
+from walrus_codec.params import CodeParams
+from walrus_codec.types import Axis, Buffer, EncodingType
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A blob after encoding: its commitments, and n slivers per axis in the order of their index."""
+
+    metadata: BlobMetadata
+    primary: Sequence[bytes | memoryview]
+    secondary: Sequence[bytes | memoryview]
+
+
+class Backend(Protocol):
+    """What a code can do with one blob."""
+
+    def encode(self, data: Buffer) -> Encoded:
+        """Encodes over both axes; raises `BlobTooLarge`."""
+
+    def decode(self, axis: Axis, slivers: Mapping[int, Buffer], length: int) -> bytes:
+        """Gives the `length` bytes of the blob from at least `slivers_needed(axis)` sliver bodies by index.
+
+        Raises:
+            DecodeError: the library refuses the input.
+        """
+
+    def find_foreign(self, axis: Axis, slivers: Sequence[tuple[int, Buffer]], metadata: BlobMetadata) -> Sequence[int]:
+        """Positions of those sliver bodies (index, data) whose expansion has another Merkle root than the metadata."""
+
+
+@lru_cache(maxsize=16)
+def backend_for(params: CodeParams) -> Backend:
+    """The code that these parameters name; built once."""
+    if params.encoding is EncodingType.RS2:
+        from walrus_codec.rs2 import Rs2Backend  # noqa: PLC0415 - load only the library that is used
+
+        return Rs2Backend(params)
+    from walrus_codec.matrix import IsalBackend  # noqa: PLC0415
+
+    return IsalBackend(params)

@@ -1,0 +1,194 @@
+"""The ISAL code over both axes: from a blob to the n × n matrix, its slivers and its commitments, and back.
+
+            k2 columns          n − k2
+          ┌────────────────┬─────────────┐
+    k1    │ the blob, row  │ (1) rows    │   symbol (r, c) of the blob = bytes (r·k2 + c)·s .. +s, padded with zeros
+    rows  │ by row         │ extended    │
+          ├────────────────┼─────────────┤
+    n−k1  │ (2) columns extended         │   hashed, and kept only left of the bar
+          └────────────────┴─────────────┘
+
+`Encoding` does the work in steps over one flat buffer, so that several processes can share one encoding: each maps the
+same memory, makes its own `Encoding` on it, and takes a range of rows or columns of each step.
+
+    load           the blob goes to the front of the buffer
+    extend_rows    (1) any ranges of 0..k1        writes what is right of the bar into the secondary slivers
+    expand_columns (2) any ranges of 0..n         writes secondary slivers, primary slivers below k1, and the leaf hashes
+                       of whole columns with their root
+    commit_rows    any ranges of 0..n             roots of rows, from the leaf hashes of all columns
+    finish         metadata and slivers, as views of the buffer
+
+All ranges of a step must be done before the next begins. Symbols are hashed as they leave the library, while they are
+still in the cache; the (n − k1) × (n − k2) corner, a fifth of the matrix, is never stored.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from walrus_codec import merkle
+from walrus_codec.backend import Encoded
+from walrus_codec.isal import HEADER_SIZE, CauchyCode, Stripe
+from walrus_codec.metadata import BlobMetadata, SliverPairHashes
+from walrus_codec.params import CodeParams
+from walrus_codec.types import Axis, Buffer
+
+
+class Encoding:
+    """One encoding in progress in a flat buffer of `size_of(params, length)` bytes.
+
+    primary slivers n × k2·s | secondary slivers n × k1·s | leaf hashes n columns × n × 32 | roots of rows, of columns
+
+    Raises:
+        BlobTooLarge: a blob of this length does not fit the code.
+    """
+
+    def __init__(self, codes: "IsalBackend", length: int, buffer: memoryview) -> None:
+        params = codes.params
+        n, k1, k2 = params.n_shards, params.k1, params.k2
+        self._codes = codes
+        self._length = length
+        self._n, self._k1, self._k2, self._s = n, k1, k2, params.symbol_size(length)
+        ends = np.cumsum([n * k2 * self._s, n * k1 * self._s, n * n * 32, n * 32, n * 32]).tolist()
+        starts = [0, *ends]
+        self._primary, self._secondary, self._leaves, self._row_roots, self._column_roots = (
+            buffer[start:end] for start, end in zip(starts, ends, strict=False)
+        )
+        self._rows = np.frombuffer(self._primary, np.uint8).reshape(n, k2, self._s)
+        self._columns = np.frombuffer(self._secondary, np.uint8).reshape(n, k1, self._s)
+
+    @staticmethod
+    def size_of(params: CodeParams, length: int) -> int:
+        """Bytes of the buffer for a blob of `length` bytes."""
+        n = params.n_shards
+        return n * ((params.k1 + params.k2) * params.symbol_size(length) + (n + 2) * merkle.NODE_SIZE)
+
+    def load(self, data: Buffer) -> None:
+        """Copies the blob to its place and pads it with zeros."""
+        self._primary[: self._length] = memoryview(data).cast("B")
+        self._rows.reshape(-1)[self._length : self._k1 * self._k2 * self._s] = 0
+
+    def extend_rows(self, first: int, last: int) -> None:
+        """Extends the source rows `first..last` from k2 to n symbols."""
+        s, k1 = self._s, self._k1
+        rows = [self._row(index) for index in range(first, last)]
+        for stripe in self._codes.secondary.expand(rows, s):
+            at = (first + stripe.first) * s + stripe.start
+            for column in range(self._k2, self._n):
+                part = memoryview(stripe.fragments[column])[HEADER_SIZE:]
+                start = column * k1 * s + at
+                self._secondary[start : start + len(part)] = part
+
+    def expand_columns(self, first: int, last: int) -> None:
+        """Extends the columns `first..last` from k1 to n symbols and commits to them."""
+        s, k1, k2, n = self._s, self._k1, self._k2, self._n
+        systematic = min(last, k2)
+        if first < systematic:
+            self._columns[first:systematic] = self._rows[:k1, first:systematic].transpose(1, 0, 2)
+
+        def keep(stripe: Stripe) -> None:
+            columns = min(first + stripe.last, k2) - first - stripe.first
+            if columns <= 0:
+                return
+            size = (columns - 1) * s + stripe.end - stripe.start
+            at = (first + stripe.first) * s + stripe.start
+            for row in range(k1, n):
+                start = row * k2 * s + at
+                part = memoryview(stripe.fragments[row])[HEADER_SIZE : HEADER_SIZE + size]
+                self._primary[start : start + size] = part
+
+        columns = [self._column(index) for index in range(first, last)]
+        for column, leaves in enumerate(hash_words(self._codes.primary, columns, s, keep), start=first):
+            self._leaves[column * n * 32 : (column + 1) * n * 32] = leaves
+            self._column_roots[column * 32 : (column + 1) * 32] = merkle.root(leaves)
+
+    def commit_rows(self, first: int, last: int) -> None:
+        """Computes the roots of the rows `first..last`."""
+        by_column = np.frombuffer(self._leaves, np.uint8).reshape(self._n, self._n, 32)
+        for row in range(first, last):
+            self._row_roots[row * 32 : (row + 1) * 32] = merkle.root(by_column[:, row].tobytes())
+
+    def finish(self) -> Encoded:
+        """The result; its slivers are views of the buffer, which must not change any more."""
+        n = self._n
+        rows, columns = bytes(self._row_roots), bytes(self._column_roots)
+        hashes = tuple(
+            SliverPairHashes(rows[pair * 32 : (pair + 1) * 32], columns[(n - 1 - pair) * 32 : (n - pair) * 32])
+            for pair in range(n)
+        )
+        return Encoded(
+            BlobMetadata(self._codes.params.encoding, self._length, hashes),
+            tuple(self._row(index).toreadonly() for index in range(n)),
+            tuple(self._column(index).toreadonly() for index in range(n)),
+        )
+
+    def _row(self, index: int) -> memoryview:
+        size = self._k2 * self._s
+        return self._primary[index * size : (index + 1) * size]
+
+    def _column(self, index: int) -> memoryview:
+        size = self._k1 * self._s
+        return self._secondary[index * size : (index + 1) * size]
+
+
+class IsalBackend:
+    """`walrus_codec.backend.Backend` for encoding type ISAL."""
+
+    def __init__(self, params: CodeParams) -> None:
+        self.params = params
+        self.primary = CauchyCode(params.k1, params.n_shards)
+        self.secondary = CauchyCode(params.k2, params.n_shards)
+
+    def encode(self, data: Buffer) -> Encoded:
+        """Encodes over both axes, in this process."""
+        length = memoryview(data).nbytes
+        n = self.params.n_shards
+        work = Encoding(self, length, np.empty(Encoding.size_of(self.params, length), np.uint8).data)
+        work.load(data)
+        work.extend_rows(0, self.params.k1)
+        work.expand_columns(0, n)
+        work.commit_rows(0, n)
+        return work.finish()
+
+    def decode(self, axis: Axis, slivers: Mapping[int, Buffer], length: int) -> bytes:
+        """Gives the blob back from sliver bodies by index."""
+        size = self.params.sliver_size(axis, length)
+        if axis is Axis.PRIMARY:
+            matrix = self.primary.decode(slivers, size)
+        else:
+            columns = self.secondary.decode(slivers, size).reshape(self.params.k2, self.params.k1, -1)
+            matrix = np.ascontiguousarray(columns.transpose(1, 0, 2))
+        return matrix.reshape(-1)[:length].tobytes()
+
+    def find_foreign(self, axis: Axis, slivers: Sequence[tuple[int, Buffer]], metadata: BlobMetadata) -> Sequence[int]:
+        """Positions of sliver bodies with another Merkle root than the metadata."""
+        code = self.secondary if axis is Axis.PRIMARY else self.primary
+        symbol_size = self.params.symbol_size(metadata.unencoded_length)
+        bodies = [data for _, data in slivers]
+        roots = (merkle.root(leaves) for leaves in hash_words(code, bodies, symbol_size))
+        return [
+            position
+            for position, ((index, _), root) in enumerate(zip(slivers, roots, strict=True))
+            if root != metadata.sliver_hash(axis, index)
+        ]
+
+
+def hash_words(
+    code: CauchyCode, words: Sequence[Buffer], symbol_size: int, keep: Callable[[Stripe], None] | None = None
+) -> Iterator[bytes]:
+    """Yields for each codeword the n leaf hashes of its symbols; `keep` sees each stripe of symbols before it goes."""
+    states: list[merkle.LeafState] = []
+    for stripe in code.expand(words, symbol_size):
+        if keep is not None:
+            keep(stripe)
+        views = [memoryview(fragment)[HEADER_SIZE:] for fragment in stripe.fragments]
+        if stripe.end - stripe.start == symbol_size:
+            for at in range(0, len(views[0]), symbol_size):
+                yield merkle.leaves([view[at : at + symbol_size] for view in views])
+            continue
+        if stripe.start == 0:
+            states = [merkle.start_leaf() for _ in views]
+        for state, view in zip(states, views, strict=True):
+            state.update(view)
+        if stripe.end == symbol_size:
+            yield b"".join([state.digest() for state in states])

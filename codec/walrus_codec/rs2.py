@@ -1,0 +1,101 @@
+"""The RS2 code: the official Rust library, through pysui_fastcrypto.
+
+The library encodes and decodes whole blobs and checks whole slivers against metadata; symbols of an expanded sliver are
+not within reach through it. It releases the interpreter lock, so threads run it in parallel.
+
+It hands out sliver pairs in **shard** order, after the rotation by the blob id, each sliver as a fresh copy of its BCS
+form. Slivers are therefore taken out one at a time when somebody asks (`_Slivers`), so that a blob does not lie in memory
+twice.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, overload
+
+import pysui_fastcrypto
+
+from walrus_codec import bcs
+from walrus_codec.backend import Encoded
+from walrus_codec.errors import BlobTooLarge, CodecError, DecodeError
+from walrus_codec.mapping import pair_of_sliver, shard_of_pair
+from walrus_codec.metadata import BlobMetadata
+from walrus_codec.params import CodeParams
+from walrus_codec.types import Axis, BlobId, Buffer, SliverIndex
+
+_TRAILER_SIZE = 4
+"""Symbol size and index behind the bytes of a sliver, two u16."""
+
+
+class _Slivers(Sequence[memoryview]):
+    """The n sliver bodies of one axis, taken from the library's result on access."""
+
+    def __init__(self, result: Any, axis: Axis, params: CodeParams) -> None:
+        self._pairs = result.slivers
+        self._blob_id = BlobId(bytes(result.blob_id))
+        self._axis = axis
+        self._params = params
+
+    def __len__(self) -> int:
+        return self._params.n_shards
+
+    @overload
+    def __getitem__(self, at: int) -> memoryview: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[memoryview]: ...
+
+    def __getitem__(self, at: int | slice) -> memoryview | Sequence[memoryview]:
+        if isinstance(at, slice):
+            return [self[index] for index in range(*at.indices(len(self)))]
+        index = range(len(self))[at]
+        n = self._params.n_shards
+        pair = pair_of_sliver(SliverIndex(index), self._axis, n)
+        found = self._pairs[shard_of_pair(pair, self._blob_id, n)]
+        return bcs.Reader(found.primary if self._axis is Axis.PRIMARY else found.secondary).bytes_view()
+
+
+class Rs2Backend:
+    """`walrus_codec.backend.Backend` for encoding type RS2."""
+
+    def __init__(self, params: CodeParams) -> None:
+        self._params = params
+
+    def encode(self, data: Buffer) -> Encoded:
+        """Encodes over both axes; `bytes` are read in place, other buffers are copied first."""
+        if len(data) > self._params.max_blob_size:
+            raise BlobTooLarge(len(data), self._params.max_blob_size)
+        source = data if isinstance(data, bytes) else bytes(data)
+        try:
+            result = pysui_fastcrypto.redstuff_encode(source, self._params.n_shards)
+        except ValueError as error:
+            raise CodecError(f"the RS2 library refuses to encode: {error}") from error
+        metadata = BlobMetadata.from_bcs(result.metadata_bcs)
+        primary = _Slivers(result, Axis.PRIMARY, self._params)
+        return Encoded(metadata, primary, _Slivers(result, Axis.SECONDARY, self._params))
+
+    def decode(self, axis: Axis, slivers: Mapping[int, Buffer], length: int) -> bytes:
+        """Gives the blob back from sliver bodies by index."""
+        symbol_size = self._params.symbol_size(length)
+        wire = [_to_wire(index, data, symbol_size) for index, data in slivers.items()]
+        try:
+            return bytes(pysui_fastcrypto.redstuff_decode(wire, length, self._params.n_shards, axis.value))
+        except ValueError as error:
+            raise DecodeError(f"the RS2 library cannot decode these slivers: {error}") from error
+
+    def find_foreign(self, axis: Axis, slivers: Sequence[tuple[int, Buffer]], metadata: BlobMetadata) -> Sequence[int]:
+        """Positions of sliver bodies with another Merkle root than the metadata."""
+        if not slivers:
+            return ()
+        n_shards = self._params.n_shards
+        known = pysui_fastcrypto.redstuff_verify_metadata(metadata.blob_id() + metadata.to_bcs(), n_shards)
+        symbol_size = self._params.symbol_size(metadata.unencoded_length)
+        wrong = []
+        for position, (index, data) in enumerate(slivers):
+            try:
+                pysui_fastcrypto.redstuff_verify_sliver(_to_wire(index, data, symbol_size), known, axis.value)
+            except ValueError:
+                wrong.append(position)
+        return wrong
+
+
+def _to_wire(index: int, data: Buffer, symbol_size: int) -> bytes:
+    return b"".join((bcs.uleb(len(data)), data, bcs.u16(symbol_size), bcs.u16(index)))
