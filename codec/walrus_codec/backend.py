@@ -29,8 +29,10 @@ class Backend(Protocol):
     def encode(self, data: Buffer) -> Encoded:
         """Encodes over both axes; raises `BlobTooLarge`."""
 
-    def decode(self, axis: Axis, slivers: Mapping[int, Buffer], length: int) -> bytes:
-        """Gives the `length` bytes of the blob from at least `slivers_needed(axis)` sliver bodies by index.
+    def decode_into(self, axis: Axis, slivers: Mapping[int, Buffer], length: int, out: memoryview) -> None:
+        """Puts the blob of `length` bytes to the front of `out`, which has `padded_length(length)` bytes or more.
+
+        `slivers` maps indices to sliver bodies of one axis, at least `slivers_needed(axis)` of them.
 
         Raises:
             DecodeError: the library refuses the input.

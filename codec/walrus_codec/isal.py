@@ -33,8 +33,12 @@ _CACHE_BYTES = 3 << 19
 
 _MAX_WIDTH = 1 << 16
 
-_DECODE_WIDTH = 1 << 15
+_DECODE_WIDTH = 1 << 16
 """Bytes per fragment of one decoding call: each call inverts a k × k matrix first, which wide fragments pay for."""
+
+_LARGEST_BUFFER = 16 << 20
+
+Bytes3D = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 
 
 class Stripe(NamedTuple):
@@ -67,6 +71,9 @@ class CauchyCode:
             raise ParamsError(f"pyeclib does not offer {EC_TYPE} for {k} of {n} symbols: {error}") from error
         if {len(fragment) for fragment in probe} != {HEADER_SIZE + 1}:
             raise ParamsError(f"this pyeclib lays out fragments in another way: expected {HEADER_SIZE} bytes of header")
+        # glibc maps a buffer above 128 KiB afresh each time, and faults in every page of it, until a larger one was freed
+        # once; the source buffers of 0.5 to 4 MiB would spend more time so than in the code. This one is never touched.
+        bytes(_LARGEST_BUFFER)
         self.width = max(1 << 10, min(_MAX_WIDTH, _CACHE_BYTES // n))
         self._headers = lru_cache(maxsize=8)(self._make_headers)
 
@@ -80,18 +87,13 @@ class CauchyCode:
         Yields:
             Stripes in the order of the codewords; the stripes of one symbol follow each other from its start.
         """
-        if symbol_size <= self.width:
-            group = self.width // symbol_size
-            for first in range(0, len(words), group):
-                last = min(first + group, len(words))
-                yield Stripe(first, last, 0, symbol_size, self._driver.encode(self._stack(words[first:last])))
-            return
-        step = -(-symbol_size // -(-symbol_size // self.width))
-        for at, word in enumerate(words):
-            symbols = np.frombuffer(word, np.uint8).reshape(self.k, symbol_size)
-            for start in range(0, symbol_size, step):
-                end = min(start + step, symbol_size)
-                yield Stripe(at, at + 1, start, end, self._driver.encode(symbols[:, start:end].tobytes()))
+        for first, last, start, end in _cut(len(words), symbol_size, self.width):
+            if end - start == symbol_size:
+                source = self._stack(words[first:last])
+            else:
+                symbols = np.frombuffer(words[first], np.uint8).reshape(self.k, symbol_size)
+                source = symbols[:, start:end].tobytes()
+            yield Stripe(first, last, start, end, self._driver.encode(source))
 
     def _stack(self, words: Sequence[Buffer]) -> bytes:
         """Source fragments of several codewords: symbol 0 of all, then symbol 1 of all, and so on."""
@@ -100,35 +102,50 @@ class CauchyCode:
         rows = np.stack([np.frombuffer(word, np.uint8).reshape(self.k, -1) for word in words], axis=1)
         return rows.tobytes()
 
-    def decode(self, parts: Mapping[int, Buffer], width: int) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
-        """Gives the k source fragments, an array of k × `width` bytes.
+    def rebuild(self, parts: Mapping[int, Buffer], symbol_size: int, out: Bytes3D) -> None:
+        """Rebuilds the k source symbols of many codewords from any k symbols of each.
 
         Args:
-            parts: at least k fragments of `width` bytes by their index below n, without headers.
-            width: bytes of a fragment; any number of symbols.
+            parts: by position below n, that symbol of all codewords one after the other; at least k of them.
+            symbol_size: bytes of a symbol.
+            out: array of k × codewords × `symbol_size` bytes that takes the result.
 
         Raises:
-            DecodeError: fewer than k fragments, or the library refuses them.
+            DecodeError: fewer than k parts, or the library refuses them.
         """
         chosen = sorted(parts)[: self.k]
         if len(chosen) < self.k:
             raise DecodeError(f"{len(chosen)} of the {self.k} parts needed: collect more distinct ones")
-        out = np.empty((self.k, width), np.uint8)
         if chosen[-1] < self.k:
             for index in chosen:
-                out[index] = np.frombuffer(parts[index], np.uint8)
-            return out
+                out[index] = np.frombuffer(parts[index], np.uint8).reshape(out.shape[1:])
+            return
         views = [(index, memoryview(parts[index])) for index in chosen]
-        for start in range(0, width, _DECODE_WIDTH):
-            end = min(start + _DECODE_WIDTH, width)
-            headers = self._headers(end - start)
-            fragments = [b"".join((headers[index], view[start:end])) for index, view in views]
+        for first, last, start, end in _cut(out.shape[1], symbol_size, _DECODE_WIDTH):
+            low, high = first * symbol_size + start, (last - 1) * symbol_size + end
+            headers = self._headers(high - low)
+            fragments = [b"".join((headers[index], view[low:high])) for index, view in views]
             try:
                 piece = self._driver.decode(fragments)
             except ECDriverError as error:
                 raise DecodeError(f"pyeclib cannot decode these parts: {error}") from error
-            out[:, start:end] = np.frombuffer(piece, np.uint8).reshape(self.k, end - start)
-        return out
+            out[:, first:last, start:end] = np.frombuffer(piece, np.uint8).reshape(self.k, last - first, end - start)
 
     def _make_headers(self, width: int) -> list[bytes]:
         return [fragment[:HEADER_SIZE] for fragment in self._driver.encode(bytes(self.k * width))]
+
+
+def _cut(count: int, symbol_size: int, width: int) -> Iterator[tuple[int, int, int, int]]:
+    """Cuts `count` symbols into runs of at most `width` bytes: (first, last, start, end).
+
+    A run is either some whole symbols first..last, or the bytes start..end of the one symbol `first`.
+    """
+    if symbol_size <= width:
+        group = width // symbol_size
+        for first in range(0, count, group):
+            yield first, min(first + group, count), 0, symbol_size
+        return
+    step = -(-symbol_size // -(-symbol_size // width))
+    for at in range(count):
+        for start in range(0, symbol_size, step):
+            yield at, at + 1, start, min(start + step, symbol_size)

@@ -150,15 +150,14 @@ class IsalBackend:
         work.commit_rows(0, n)
         return work.finish()
 
-    def decode(self, axis: Axis, slivers: Mapping[int, Buffer], length: int) -> bytes:
-        """Gives the blob back from sliver bodies by index."""
-        size = self.params.sliver_size(axis, length)
+    def decode_into(self, axis: Axis, slivers: Mapping[int, Buffer], length: int, out: memoryview) -> None:
+        """Puts the blob and its padding into `out` from sliver bodies by index."""
+        k1, k2, symbol_size = self.params.k1, self.params.k2, self.params.symbol_size(length)
+        matrix = np.frombuffer(out, np.uint8, count=k1 * k2 * symbol_size).reshape(k1, k2, symbol_size)
         if axis is Axis.PRIMARY:
-            matrix = self.primary.decode(slivers, size)
+            self.primary.rebuild(slivers, symbol_size, matrix)
         else:
-            columns = self.secondary.decode(slivers, size).reshape(self.params.k2, self.params.k1, -1)
-            matrix = np.ascontiguousarray(columns.transpose(1, 0, 2))
-        return matrix.reshape(-1)[:length].tobytes()
+            self.secondary.rebuild(slivers, symbol_size, matrix.transpose(1, 0, 2))
 
     def find_foreign(self, axis: Axis, slivers: Sequence[tuple[int, Buffer]], metadata: BlobMetadata) -> Sequence[int]:
         """Positions of sliver bodies with another Merkle root than the metadata."""

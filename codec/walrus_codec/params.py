@@ -89,6 +89,10 @@ class CodeParams:
         size = -(-max(length, 1) // (self.k1 * self.k2))
         return size + size % 2
 
+    def padded_length(self, length: int) -> int:
+        """Bytes of the k1 × k2 source symbols of a blob of `length` bytes; raises `BlobTooLarge`."""
+        return self.k1 * self.k2 * self.symbol_size(length)
+
     def sliver_size(self, axis: Axis, length: int) -> int:
         """Bytes of one sliver of this axis of a blob of `length` bytes; raises `BlobTooLarge`."""
         return self.source_symbols(axis) * self.symbol_size(length)

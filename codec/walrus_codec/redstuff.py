@@ -18,16 +18,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
 
+import numpy as np
+
 from walrus_codec import blob_id as blob_ids
 from walrus_codec.backend import Encoded, backend_for
-from walrus_codec.errors import DecodeError, InconsistentBlob
+from walrus_codec.errors import CodecError, DecodeError, InconsistentBlob
 from walrus_codec.mapping import secondary_index
 from walrus_codec.metadata import BlobMetadata
 from walrus_codec.params import CodeParams
 from walrus_codec.slivers import Sliver, SliverPair
 from walrus_codec.types import Axis, BlobId, Buffer, PairIndex, SliverIndex
 
-__all__ = ["EncodedBlob", "SliverPairs", "check_default", "check_strict", "decode", "encode", "wrap"]
+__all__ = ["EncodedBlob", "SliverPairs", "check_default", "check_strict", "decode", "decode_into", "encode", "wrap"]
 
 
 class SliverPairs(Sequence[SliverPair]):
@@ -91,11 +93,31 @@ def decode(
         BlobTooLarge: `unencoded_length` cannot be encoded with these parameters.
         DecodeError: too few distinct slivers, two axes, or a sliver of another size.
     """
+    out = np.empty(params.padded_length(unencoded_length), np.uint8).data
+    return bytes(decode_into(slivers, unencoded_length, params, out))
+
+
+def decode_into(
+    slivers: Mapping[SliverIndex, Sliver] | Iterable[Sliver], unencoded_length: int, params: CodeParams, out: memoryview
+) -> memoryview:
+    """Does the same as `decode` in memory of the caller, for instance shared with another process.
+
+    Args:
+        slivers: as for `decode`.
+        unencoded_length: bytes of the blob.
+        params: the code.
+        out: writable, at least `params.padded_length(unencoded_length)` bytes; what is behind the blob becomes padding.
+
+    Returns:
+        The part of `out` that holds the blob.
+    """
     given = list(slivers.values() if isinstance(slivers, Mapping) else slivers)
     if len(axes := {sliver.axis for sliver in given}) != 1:
         raise DecodeError(f"slivers of one axis are needed, these are of {len(axes)}")
     axis = axes.pop()
     size = params.sliver_size(axis, unencoded_length)
+    if len(out) < (room := params.padded_length(unencoded_length)):
+        raise CodecError(f"decoding needs a buffer of {room} bytes, this one has {len(out)}")
     by_index: dict[int, Buffer] = {}
     for sliver in given:
         if not 0 <= sliver.index < params.n_shards:
@@ -105,7 +127,8 @@ def decode(
         by_index[sliver.index] = sliver.data
     if len(by_index) < (needed := params.slivers_needed(axis)):
         raise DecodeError(f"{len(by_index)} distinct {axis.value} slivers, but {needed} are needed: collect more")
-    return backend_for(params).decode(axis, by_index, unencoded_length)
+    backend_for(params).decode_into(axis, by_index, unencoded_length, out)
+    return out[:unencoded_length]
 
 
 def check_default(

@@ -72,12 +72,12 @@ class Rs2Backend:
         primary = _Slivers(result, Axis.PRIMARY, self._params)
         return Encoded(metadata, primary, _Slivers(result, Axis.SECONDARY, self._params))
 
-    def decode(self, axis: Axis, slivers: Mapping[int, Buffer], length: int) -> bytes:
-        """Gives the blob back from sliver bodies by index."""
+    def decode_into(self, axis: Axis, slivers: Mapping[int, Buffer], length: int, out: memoryview) -> None:
+        """Puts the blob to the front of `out` from sliver bodies by index."""
         symbol_size = self._params.symbol_size(length)
         wire = [_to_wire(index, data, symbol_size) for index, data in slivers.items()]
         try:
-            return bytes(pysui_fastcrypto.redstuff_decode(wire, length, self._params.n_shards, axis.value))
+            out[:length] = pysui_fastcrypto.redstuff_decode(wire, length, self._params.n_shards, axis.value)
         except ValueError as error:
             raise DecodeError(f"the RS2 library cannot decode these slivers: {error}") from error
 
