@@ -1,0 +1,275 @@
+"""WalrusNetwork: a whole Walrus network in one object.
+
+Its spec says which chain (an embedded devnet or a real Sui network), how blobs are cut (shards, encoding), how many
+storage nodes of which shape, and how the gateway is reached. Everything that genesis fixes is immutable; what only the
+running system can know (a chain that does not answer, a lost key, a change that the protocol cannot do yet) becomes a
+condition in the status.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from walrus_operator.api.base import Duration, SpecModel, StatusModel, cel, rules
+from walrus_operator.api.conditions import ConditionStatus
+from walrus_operator.api.node import NodeTemplate
+from walrus_operator.api.pods import LocalReference, PodSettings, Resources, Storage
+
+KIND = "WalrusNetwork"
+PLURAL = "walrusnetworks"
+
+MAX_ISAL_SHARDS = 253
+
+_FIXED_AT_GENESIS = "is fixed at genesis: keep the old value, or create a new WalrusNetwork"
+
+
+def _immutable(field: str) -> dict[str, object]:
+    return rules(cel("self == oldSelf", f"{field} {_FIXED_AT_GENESIS}"))
+
+
+class Devnet(PodSettings):
+    """An embedded Sui devnet with the Walrus contracts, in a pod of its own."""
+
+    storage: Storage = Storage(size="2Gi")
+    """Volume of the ledger."""
+    resources: Resources | None = Resources(requests={"cpu": "100m", "memory": "256Mi"}, limits={"memory": "1Gi"})
+    """CPU and memory of the devnet."""
+    image: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    """Image of the devnet; the network's image when absent."""
+
+
+class ExternalChain(SpecModel):
+    """A Sui network on which a Walrus deployment exists already."""
+
+    network_config: Annotated[
+        str,
+        Field(
+            max_length=1024,
+            json_schema_extra=rules(
+                cel(
+                    "self.startsWith('http://') || self.startsWith('https://')",
+                    "networkConfig must be an http:// or https:// URL of a Walrus client configuration",
+                )
+            ),
+        ),
+    ]
+    """URL of the Walrus client configuration (system object, staking object, RPC URL)."""
+    treasury_secret_ref: LocalReference | None = None
+    """Secret with the key `sui.key` that delegates stake and funds the gateway; without it both come from outside."""
+
+
+class Chain(SpecModel):
+    """Exactly one of the two kinds of chain."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "has(self.devnet) != has(self.external)",
+                "set exactly one of chain.devnet and chain.external",
+            ),
+            cel(
+                "has(self.devnet) == has(oldSelf.devnet)",
+                f"the kind of chain {_FIXED_AT_GENESIS}",
+            ),
+            cel(
+                "!has(self.external) || !has(oldSelf.external) || "
+                "self.external.networkConfig == oldSelf.external.networkConfig",
+                f"chain.external.networkConfig {_FIXED_AT_GENESIS}",
+            ),
+        )
+    )
+
+    devnet: Devnet | None = None
+    """Run an embedded devnet."""
+    external: ExternalChain | None = None
+    """Use a Sui network that runs elsewhere."""
+
+
+class Nodes(SpecModel):
+    """The storage nodes that the operator makes, named `<network>-<ordinal>`."""
+
+    count: int = 10
+    """How many nodes. After the first committee it cannot change until shards can migrate."""
+    template: NodeTemplate = NodeTemplate()
+    """Shape of each node."""
+
+
+class GatewayService(SpecModel):
+    """How the gateway is reached."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "!has(self.nodePort) || self.type == 'NodePort'",
+                "nodePort needs type: NodePort",
+            )
+        )
+    )
+
+    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
+    """Type of the Service."""
+    node_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Port on each Kubernetes node; the cluster chooses one when absent."""
+    annotations: Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=32)] | None = None
+    """Annotations of the Service, for load balancers."""
+
+
+class Gateway(PodSettings):
+    """The HTTP publisher and aggregator."""
+
+    replicas: Annotated[int, Field(ge=0, le=16)] = 1
+    """How many; each has a Sui key of its own."""
+    service: GatewayService = GatewayService()
+    """How it is reached."""
+    max_body_size: Annotated[int, Field(ge=1)] | None = None
+    """Largest accepted body in bytes; the network's largest blob when absent."""
+    resources: Resources | None = Resources(requests={"cpu": "100m", "memory": "256Mi"}, limits={"memory": "2Gi"})
+    """CPU and memory of a gateway pod."""
+    image: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    """Image of the gateway; the network's image when absent."""
+
+
+class NetworkSpec(SpecModel):
+    """What the user asks for."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "self.nodes.count >= 1 && self.nodes.count <= self.shards",
+                "nodes.count must be greater than or equal to 1 and at most spec.shards: every node needs a shard",
+                field_path=".nodes.count",
+            ),
+            cel(
+                f"self.encoding != 'isal' || self.shards <= {MAX_ISAL_SHARDS}",
+                f"encoding isal works for at most {MAX_ISAL_SHARDS} shards: lower spec.shards or choose encoding: rs2",
+                field_path=".shards",
+            ),
+            cel(
+                "has(self.chain.devnet) || self.encoding == 'rs2'",
+                "a real chain knows only the official encoding: set encoding: rs2",
+                field_path=".encoding",
+            ),
+        )
+    )
+
+    chain: Chain = Chain(devnet=Devnet())
+    """The chain that the network lives on."""
+    shards: Annotated[
+        int,
+        Field(
+            le=1000,
+            json_schema_extra=rules(
+                cel(
+                    "self >= 4 && self % 3 == 1",
+                    "shards must be 1 more than a multiple of 3 and at least 4, such as 4, 10, 100 or 1000",
+                ),
+                cel("self == oldSelf", f"shards {_FIXED_AT_GENESIS}"),
+            ),
+        ),
+    ] = 100
+    """Number of shards n; f = (n - 1) / 3 of them may fail."""
+    encoding: Annotated[Literal["isal", "rs2"], Field(json_schema_extra=_immutable("encoding"))] = "isal"
+    """How blobs are encoded: `isal` (fast, devnets only) or `rs2` (official blob ids)."""
+    epoch_duration: Annotated[
+        Duration,
+        Field(
+            json_schema_extra=rules(
+                cel(
+                    "duration(self) >= duration('30s')",
+                    "epochDuration must be at least 30s: shorter epochs leave no time for the epoch change",
+                ),
+                cel("self == oldSelf", f"epochDuration {_FIXED_AT_GENESIS}"),
+            )
+        ),
+    ] = "10m"
+    """Length of an epoch."""
+    epoch_zero_duration: Annotated[Duration, Field(json_schema_extra=_immutable("epochZeroDuration"))] = "10s"
+    """How long the chain waits before the first committee is chosen."""
+    max_epochs_ahead: Annotated[int, Field(ge=1, le=1000, json_schema_extra=_immutable("maxEpochsAhead"))] = 53
+    """How far ahead storage can be reserved, in epochs."""
+    epochs_to_keep: Annotated[int, Field(ge=1, le=1000)] = 20
+    """How many StorageEpoch objects are kept."""
+    image: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    """Image of all parts; the operator's own image when absent."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """When images are pulled."""
+    nodes: Nodes = Nodes()
+    """The storage nodes."""
+    gateway: Gateway = Gateway()
+    """The HTTP gateway."""
+    persistent_volume_claim_policy: Literal["Delete", "Retain"] = "Delete"
+    """What happens to volumes and key Secrets when the network is deleted."""
+
+
+class NodeCounts(StatusModel):
+    """Storage nodes."""
+
+    desired: int
+    """Nodes that should serve."""
+    ready: int
+    """Nodes that serve."""
+    display: str
+    """ready/desired, for `kubectl get`."""
+
+
+class ShardCounts(StatusModel):
+    """Shards, the unit in which safety is counted."""
+
+    total: int
+    """n."""
+    available: int
+    """Shards of committee members that are ready."""
+    tolerated: int
+    """f: how many may be unavailable without harm."""
+    display: str
+    """available/total, for `kubectl get`."""
+
+
+class GatewayStatus(StatusModel):
+    """The gateway."""
+
+    ready: int
+    """Ready replicas."""
+    url: str
+    """URL inside the cluster."""
+
+
+class NetworkStatus(StatusModel):
+    """What the operator found."""
+
+    observed_generation: int | None = None
+    """Generation of the spec that this status belongs to."""
+    epoch: int | None = None
+    """Current epoch of the chain."""
+    epoch_state: str | None = None
+    """Waiting (epoch 0), Sync, Done or ParamsSelected."""
+    chain_id: str | None = None
+    """Identifier of the chain; a devnet keeps it over restarts."""
+    network_config: str | None = None
+    """URL of the client configuration."""
+    system_object: str | None = None
+    """Walrus System object."""
+    staking_object: str | None = None
+    """Walrus Staking object."""
+    nodes: NodeCounts | None = None
+    """Nodes ready and desired."""
+    shards: ShardCounts | None = None
+    """Shards available and total."""
+    gateway: GatewayStatus | None = None
+    """The gateway."""
+    treasury_address: str | None = None
+    """Sui address whose key delegates the stake."""
+    gateway_addresses: dict[str, str] | None = None
+    """Sui address of each gateway pod."""
+    operator_version: str | None = None
+    """Version of the operator that last finished a pass over this network."""
+    conditions: Annotated[
+        list[ConditionStatus],
+        Field(
+            default_factory=list,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
+    ]
+    """Valid, Ready, Available, CommitteeSynced, Progressing, Degraded, RequiresUpdate, Paused."""

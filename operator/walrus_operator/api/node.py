@@ -1,0 +1,116 @@
+"""WalrusNode: one storage node of a network.
+
+The operator makes `<network>-<ordinal>` nodes from the network's template; hand-made nodes with other names join by
+`networkRef`. A node's weight (its number of shards) is decided on chain from stake, so it stands in the status only.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from walrus_operator.api.base import SpecModel, StatusModel, cel, rules
+from walrus_operator.api.conditions import ConditionStatus
+from walrus_operator.api.pods import PodSettings, Resources, Storage, TopologySpread
+
+KIND = "WalrusNode"
+PLURAL = "walrusnodes"
+
+MAX_NAME = 52
+"""A pod's controller-revision-hash label is the StatefulSet's name and a hash, 63 characters in all."""
+
+
+class Votes(SpecModel):
+    """What the node registers and votes for on chain."""
+
+    commission_rate: Annotated[int, Field(ge=0, le=10_000)] = 6000
+    """Share of the rewards that the node keeps, in basis points."""
+    storage_price: Annotated[int, Field(ge=0)] = 100_000
+    """FROST per MiB and epoch of encoded size."""
+    write_price: Annotated[int, Field(ge=0)] = 20_000
+    """FROST per MiB written."""
+    node_capacity: Annotated[int, Field(ge=1)] = 250_000_000_000
+    """Bytes that the node offers."""
+
+
+class NodeTemplate(PodSettings):
+    """Shape of a storage node: what every node of a network has in common."""
+
+    stake: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1000
+    """WAL that the network's treasury delegates to the node."""
+    votes: Votes = Votes()
+    """Registration parameters."""
+    storage: Storage = Storage(size="10Gi")
+    """Volume for blobs."""
+    image: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    """Image of the node; the network's image when absent."""
+    resources: Resources | None = Resources(requests={"cpu": "50m", "memory": "192Mi"}, limits={"memory": "1Gi"})
+    """CPU and memory of a storage node."""
+    topology_spread: Annotated[list[TopologySpread], Field(max_length=8)] | None = None
+    """How node pods are spread; over Kubernetes nodes, as far as possible, when absent."""
+
+
+class NetworkReference(SpecModel):
+    """The network, in the same namespace."""
+
+    name: Annotated[str, Field(min_length=1, max_length=40)]
+    """Name of the WalrusNetwork."""
+
+
+class NodeSpec(NodeTemplate):
+    """What the user asks for."""
+
+    network_ref: Annotated[
+        NetworkReference,
+        Field(
+            json_schema_extra=rules(
+                cel("self == oldSelf", "a node cannot move to another network: create a new WalrusNode")
+            )
+        ),
+    ]
+    """Network that the node belongs to."""
+    desired_state: Literal["Active", "Hibernated"] = "Active"
+    """Active: the node runs. Hibernated: no pod, data and registration kept."""
+
+
+class PublicKeys(StatusModel):
+    """Public halves of the node's keys; remembered so that a lost Secret is noticed and never replaced."""
+
+    protocol: str
+    """BLS12-381 public key, hex."""
+    network: str
+    """secp256r1 public key of the TLS certificate, hex."""
+    sui_address: str
+    """Sui address that owns the node's registration."""
+
+
+class NodeStatus(StatusModel):
+    """What the operator found."""
+
+    observed_generation: int | None = None
+    """Generation of the spec that this status belongs to."""
+    node_id: str | None = None
+    """Object id of the node's staking pool on chain."""
+    public_keys: PublicKeys | None = None
+    """Public halves of the node's keys."""
+    weight: int | None = None
+    """Shards in the current committee."""
+    state: str | None = None
+    """Node status as the node reports it (Standby, Active, Recovery...), or why there is none."""
+    epoch: int | None = None
+    """Epoch that the node has reached."""
+    slivers_stored: int | None = None
+    """Slivers that the node holds."""
+    version: str | None = None
+    """Version that the node reports."""
+    address: str | None = None
+    """gRPC address that the node registers, host:port."""
+    conditions: Annotated[
+        list[ConditionStatus],
+        Field(
+            default_factory=list,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
+    ]
+    """Valid, Ready, Registered, InCommittee, Synced."""

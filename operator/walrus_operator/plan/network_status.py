@@ -1,0 +1,276 @@
+"""What to report of the network as a whole.
+
+Each condition answers one question of its own: can the spec be carried out (Valid), does everything serve (Ready), can
+blobs be stored and read (Available), does the committee hold its shards (CommitteeSynced), is the operator still at work
+(Progressing), is something broken (Degraded), do pods run an old template (RequiresUpdate), is the operator held back
+(Paused). The message of Ready names what is missing, because it is the line that people wait on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from walrus_operator.api import names
+from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, Truth, condition, merge
+from walrus_operator.api.network import GatewayStatus, NetworkStatus, NodeCounts, ShardCounts
+from walrus_operator.api.world import EpochPhase, ObjectKey, Snapshot, StatusUpdate
+from walrus_operator.plan.budget import Shards
+from walrus_operator.plan.chain_state import ChainState, ChainVerdict
+from walrus_operator.plan.funding import Funding
+from walrus_operator.plan.keys import Keys
+from walrus_operator.plan.membership import Membership
+from walrus_operator.plan.node_status import NodeView
+from walrus_operator.plan.times import iso
+
+_LISTED = 5
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the other questions of the planner have answered."""
+
+    verdict: ChainVerdict
+    membership: Membership
+    keys: Keys
+    nodes: Sequence[NodeView]
+    shards: Shards
+    funding: Funding | None
+    """None when money was not looked at, because the chain does not answer."""
+    outdated: tuple[str, ...]
+    """Pods that run an older template."""
+
+
+def listed(items: Iterable[str]) -> str:
+    """A few names in natural order, and how many more."""
+    ordered = sorted(items, key=lambda name: (len(name), name))
+    rest = len(ordered) - _LISTED
+    return ", ".join(ordered[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def report(snapshot: Snapshot, facts: Facts) -> tuple[tuple[Condition, ...], StatusUpdate]:
+    """The network's conditions and status."""
+    network = snapshot.network
+    chain = snapshot.chain.value if facts.verdict.state is not ChainState.EXCHANGED else None
+    should_run = [view for view in facts.nodes if view.member is not None and view.member.replicas]
+    not_created = [
+        member.name
+        for member in facts.membership.members
+        if member.replicas and member.name not in {view.node.name for view in facts.nodes}
+    ]
+    not_ready = [view.node.name for view in should_run if not view.ready] + not_created
+    gateways_ready, gateways_wanted = gateways(snapshot)
+    conditions = (
+        _valid(snapshot, facts),
+        _ready(snapshot, facts, not_ready, gateways_ready, gateways_wanted),
+        _available(snapshot, facts, not_ready),
+        _committee_synced(snapshot, facts),
+        _progressing(snapshot, facts, not_ready, all_gateways=gateways_ready >= gateways_wanted),
+        _degraded(snapshot, facts, not_ready),
+        _requires_update(facts),
+        _paused(snapshot),
+    )
+    desired = len(should_run) + len(not_created)
+    remembered = network.status
+    spec = network.spec
+    domain = snapshot.cluster_domain
+    status = NetworkStatus(
+        observed_generation=network.generation,
+        epoch=chain.epoch if chain else remembered.epoch,
+        epoch_state=chain.phase.value if chain else remembered.epoch_state,
+        chain_id=remembered.chain_id or (chain.chain_id if chain else None),
+        network_config=config_url(snapshot),
+        system_object=chain.system_object if chain else remembered.system_object,
+        staking_object=chain.staking_object if chain else remembered.staking_object,
+        nodes=NodeCounts(
+            desired=desired, ready=desired - len(not_ready), display=f"{desired - len(not_ready)}/{desired}"
+        ),
+        shards=ShardCounts(
+            total=facts.shards.total,
+            available=facts.shards.available,
+            tolerated=facts.shards.tolerated,
+            display=f"{facts.shards.available}/{facts.shards.total}",
+        ),
+        gateway=GatewayStatus(
+            ready=gateways_ready,
+            url=f"http://{names.host(names.gateway(network.name), network.namespace, domain)}:{names.GATEWAY_PORT}",
+        )
+        if spec and spec.gateway.replicas
+        else None,
+        treasury_address=remembered.treasury_address or facts.keys.treasury,
+        gateway_addresses={**facts.keys.gateways, **(remembered.gateway_addresses or {})} or None,
+        operator_version=snapshot.operator_version or None,
+        conditions=merge(
+            conditions,
+            network.live_status.get("conditions", []),
+            now=iso(snapshot.now),
+            generation=network.generation,
+        ),
+    )
+    return conditions, StatusUpdate(ObjectKey("WalrusNetwork", network.name), status.to_live())
+
+
+def config_url(snapshot: Snapshot) -> str | None:
+    """Where the network's client configuration is read."""
+    network = snapshot.network
+    if network.spec is None:
+        return network.status.network_config
+    if network.spec.chain.external is not None:
+        return network.spec.chain.external.network_config
+    return names.devnet_config_url(network.name, network.namespace, snapshot.cluster_domain)
+
+
+def gateways(snapshot: Snapshot) -> tuple[int, int]:
+    """Ready and wanted gateway replicas."""
+    network = snapshot.network
+    wanted = network.spec.gateway.replicas if network.spec else 0
+    pods = [snapshot.pods.get(names.gateway_pod(network.name, index)) for index in range(wanted)]
+    return sum(1 for pod in pods if pod is not None and pod.ready and not pod.terminating), wanted
+
+
+def _say(type_: ConditionType, status: Truth, reason: Reason, message: str) -> Condition:
+    return condition(Kind.NETWORK, type_, status, reason, message)
+
+
+def _valid(snapshot: Snapshot, facts: Facts) -> Condition:
+    valid = ConditionType.VALID
+    network, membership = snapshot.network, facts.membership
+    if network.spec is None:
+        return _say(valid, "False", Reason.SPEC_INVALID, network.spec_error or "the spec cannot be read")
+    if facts.verdict.mismatch is not None:
+        return _say(valid, "False", *facts.verdict.mismatch)
+    count = network.spec.nodes.count
+    if membership.refused or membership.orphaned:
+        parts = []
+        if membership.refused:
+            parts.append(f"{listed(membership.refused)} came after the first committee")
+        if membership.orphaned:
+            parts.append(f"{listed(membership.orphaned)} cannot leave it")
+        templated = sum(
+            1 for name in (*membership.templated, *membership.orphaned) if names.ordinal(network.name, name) is not None
+        )
+        advice = f"set nodes.count back to {templated}" if count != templated else "restore or delete those WalrusNodes"
+        return _say(
+            valid,
+            "False",
+            Reason.MEMBERSHIP_CHANGE_UNSUPPORTED,
+            f"{' and '.join(parts)}, because shards cannot migrate yet: {advice}",
+        )
+    if facts.keys.network_problem is not None:
+        return _say(valid, "False", facts.keys.network_problem.reason, facts.keys.network_problem.message)
+    return _say(valid, "True", Reason.ACCEPTED, "the spec can be carried out")
+
+
+def _ready(
+    snapshot: Snapshot, facts: Facts, not_ready: Sequence[str], gateways_ready: int, gateways_wanted: int
+) -> Condition:
+    ready = ConditionType.READY
+    verdict, chain = facts.verdict, snapshot.chain.value
+    if snapshot.network.spec is None or verdict.mismatch is not None:
+        return _say(ready, "False", Reason.NOT_VALID, "the spec cannot be carried out; see condition Valid")
+    if verdict.state is ChainState.EXCHANGED:
+        return _say(ready, "False", Reason.CHAIN_CHANGED, verdict.message)
+    if verdict.state is ChainState.NEVER_SEEN:
+        return _say(ready, "False", Reason.CHAIN_STARTING, verdict.message)
+    if verdict.state is ChainState.SILENT:
+        return _say(ready, "False", Reason.CHAIN_UNREACHABLE, verdict.message)
+    if facts.funding is not None and chain is not None and chain.phase is EpochPhase.WAITING:
+        if facts.funding.unregistered:
+            waiting = listed(facts.funding.unregistered)
+            return _say(ready, "False", Reason.WAITING_FOR_REGISTRATION, f"not registered on chain yet: {waiting}")
+        if facts.funding.unstaked:
+            return _say(
+                ready, "False", Reason.WAITING_FOR_STAKE, f"stake not delegated yet: {listed(facts.funding.unstaked)}"
+            )
+    if chain is None or chain.phase is EpochPhase.WAITING:
+        return _say(ready, "False", Reason.WAITING_FOR_COMMITTEE, "the first committee is not chosen yet")
+    if not_ready:
+        return _say(ready, "False", Reason.NODES_NOT_READY, f"not ready: {listed(not_ready)}")
+    if gateways_ready < gateways_wanted:
+        return _say(
+            ready, "False", Reason.GATEWAY_NOT_READY, f"{gateways_ready} of {gateways_wanted} gateways are ready"
+        )
+    return _say(ready, "True", Reason.SERVING, "all nodes and gateways serve")
+
+
+def _available(snapshot: Snapshot, facts: Facts, not_ready: Sequence[str]) -> Condition:
+    available = ConditionType.AVAILABLE
+    chain, shards = snapshot.chain.value, facts.shards
+    if chain is None and not shards.weights:
+        return _say(available, "Unknown", Reason.CHAIN_UNREACHABLE, facts.verdict.message)
+    if chain is not None and chain.phase is EpochPhase.WAITING:
+        return _say(available, "False", Reason.NO_COMMITTEE, "the first committee is not chosen yet")
+    stand = f"{shards.available} of {shards.total} shards are available, {shards.tolerated} may be away"
+    if shards.quorum:
+        return _say(available, "True", Reason.QUORUM_AVAILABLE, stand)
+    down = [view.node.name for view in facts.nodes if shards.weights.get(view.node.name) and not view.ready]
+    return _say(
+        available, "False", Reason.QUORUM_LOST, f"{stand}; bring back {listed(down or not_ready)}: nothing is lost"
+    )
+
+
+def _committee_synced(snapshot: Snapshot, facts: Facts) -> Condition:
+    synced = ConditionType.COMMITTEE_SYNCED
+    chain = snapshot.chain.value
+    if facts.verdict.state is not ChainState.ANSWERING or chain is None:
+        return _say(synced, "False", Reason.CHAIN_UNREACHABLE, facts.verdict.message)
+    if chain.phase is EpochPhase.WAITING:
+        return _say(synced, "False", Reason.NO_COMMITTEE, "the first committee is not chosen yet")
+    if chain.phase is EpochPhase.SYNC:
+        return _say(
+            synced, "False", Reason.EPOCH_CHANGE_IN_PROGRESS, f"members take over their shards of epoch {chain.epoch}"
+        )
+    return _say(synced, "True", Reason.EPOCH_DONE, f"a quorum holds its shards of epoch {chain.epoch}")
+
+
+def _progressing(snapshot: Snapshot, facts: Facts, not_ready: Sequence[str], *, all_gateways: bool) -> Condition:
+    progressing = ConditionType.PROGRESSING
+    if snapshot.network.paused:
+        return _say(progressing, "False", Reason.RECONCILE_PAUSED, "the operator only reports")
+    missing = [
+        member.name for member in facts.membership.members if ObjectKey("StatefulSet", member.name) not in snapshot.live
+    ]
+    if missing or facts.keys.create:
+        return _say(progressing, "True", Reason.CREATING, f"being created: {listed(missing) or 'keys'}")
+    if not_ready or not all_gateways:
+        return _say(progressing, "True", Reason.WAITING_FOR_PODS, f"not ready: {listed(not_ready) or 'gateway'}")
+    return _say(progressing, "False", Reason.RECONCILED, "everything is as the spec asks")
+
+
+def _degraded(snapshot: Snapshot, facts: Facts, not_ready: Sequence[str]) -> Condition:
+    degraded = ConditionType.DEGRADED
+    if facts.verdict.state is ChainState.EXCHANGED:
+        return _say(degraded, "True", Reason.CHAIN_CHANGED, facts.verdict.message)
+    if snapshot.last_error is not None:
+        return _say(degraded, "True", Reason.RECONCILE_FAILED, snapshot.last_error)
+    lost = [name for name, problem in facts.keys.node_problems.items() if problem.reason is Reason.KEY_SECRET_LOST]
+    if lost:
+        return _say(degraded, "True", Reason.KEY_SECRET_LOST, f"key Secrets are gone of {listed(lost)}")
+    if facts.verdict.state is ChainState.SILENT:
+        return _say(degraded, "True", Reason.CHAIN_UNREACHABLE, facts.verdict.message)
+    down = [name for name in not_ready if facts.shards.weights.get(name)]
+    if down:
+        return _say(degraded, "True", Reason.MEMBERS_DOWN, f"committee members do not serve: {listed(down)}")
+    return _say(degraded, "False", Reason.AS_EXPECTED, "nothing is broken")
+
+
+def _requires_update(facts: Facts) -> Condition:
+    if facts.outdated:
+        return _say(
+            ConditionType.REQUIRES_UPDATE,
+            "True",
+            Reason.TEMPLATE_CHANGED,
+            f"an older template runs in {listed(facts.outdated)}; delete one pod after the other to update it",
+        )
+    return _say(ConditionType.REQUIRES_UPDATE, "False", Reason.UP_TO_DATE, "all pods run the newest template")
+
+
+def _paused(snapshot: Snapshot) -> Condition:
+    if snapshot.network.paused:
+        return _say(
+            ConditionType.PAUSED,
+            "True",
+            Reason.RECONCILE_PAUSED,
+            "the operator only reports: remove the annotation walrus-operator.dev/reconcile to go on",
+        )
+    return _say(ConditionType.PAUSED, "False", Reason.ACTIVE, "the operator acts")

@@ -1,0 +1,274 @@
+"""What to report of each storage node: conditions, status fields, and whether it counts as ready."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from walrus_codec.types import NodeId, SuiAddress
+from walrus_operator.api import names
+from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, Truth, condition, merge
+from walrus_operator.api.node import NodeStatus
+from walrus_operator.api.world import (
+    FROST_PER_WAL,
+    ChainView,
+    EpochPhase,
+    NodeInfo,
+    NodeObject,
+    NodeWorkload,
+    ObjectKey,
+    Observed,
+    Snapshot,
+    StatusUpdate,
+)
+from walrus_operator.plan.keys import Keys
+from walrus_operator.plan.membership import Membership
+from walrus_operator.plan.times import iso
+
+INFO_MAX_AGE = 20.0
+"""Seconds for which an answer of a node stands in for one that did not come."""
+
+_ACTIVE = "Active"
+
+
+def usable(info: Observed[NodeInfo] | None, *, now: float) -> NodeInfo | None:
+    """The node's last answer, unless it is too old to rely on."""
+    if info is None or info.value is None or info.seen_at is None:
+        return None
+    if info.error is not None and now - info.seen_at > INFO_MAX_AGE:
+        return None
+    return info.value
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What the questions about one node share."""
+
+    snapshot: Snapshot
+    membership: Membership
+    keys: Keys
+    node: NodeObject
+    member: NodeWorkload | None
+    node_id: NodeId | None
+    chain: ChainView | None
+    info: NodeInfo | None
+
+
+@dataclass(frozen=True)
+class NodeView:
+    """All that is known of one node in this pass."""
+
+    node: NodeObject
+    member: NodeWorkload | None
+    conditions: tuple[Condition, ...]
+    status: StatusUpdate
+
+    @property
+    def ready(self) -> bool:
+        """Whether it serves."""
+        return any(entry.type == ConditionType.READY and entry.status == "True" for entry in self.conditions)
+
+
+def registered_ids(snapshot: Snapshot, keys: Keys) -> Mapping[str, NodeId]:
+    """Pool of each node, from the chain by the node's address, or as remembered."""
+    chain = snapshot.chain.value
+    found: dict[str, NodeId] = {}
+    for node in snapshot.nodes:
+        if node.status.node_id:
+            found[node.name] = NodeId(node.status.node_id)
+    if chain is not None:
+        for name, public in keys.nodes.items():
+            node_id = chain.registered.get(SuiAddress(public.sui_address))
+            if node_id:
+                found[name] = node_id
+    return found
+
+
+def views(
+    snapshot: Snapshot,
+    membership: Membership,
+    keys: Keys,
+    *,
+    chain: ChainView | None,
+    node_ids: Mapping[str, NodeId],
+) -> list[NodeView]:
+    """A view of each WalrusNode that exists."""
+    members = {member.name: member for member in membership.members}
+    return [
+        _view(
+            _Context(
+                snapshot=snapshot,
+                membership=membership,
+                keys=keys,
+                node=node,
+                member=members.get(node.name),
+                node_id=node_ids.get(node.name),
+                chain=chain,
+                info=usable(snapshot.infos.get(node.name), now=snapshot.now),
+            )
+        )
+        for node in snapshot.nodes
+    ]
+
+
+def _say(type_: ConditionType, status: Truth, reason: Reason, message: str) -> Condition:
+    return condition(Kind.NODE, type_, status, reason, message)
+
+
+def _view(context: _Context) -> NodeView:
+    snapshot, node, member, chain, info = (
+        context.snapshot,
+        context.node,
+        context.member,
+        context.chain,
+        context.info,
+    )
+    conditions = (
+        _valid(context),
+        _ready(context),
+        _registered(context.node_id, chain),
+        _in_committee(context.node_id, chain),
+        _synced(context.node_id, chain, info),
+    )
+    before = node.status
+    weight = before.weight
+    if chain is not None:
+        seats = (seat.weight for seat in chain.committee if seat.node_id == context.node_id)
+        weight = next(seats, 0) if chain.epoch > 0 else None
+    host = names.host(node.name, snapshot.network.namespace, snapshot.cluster_domain)
+    status = NodeStatus(
+        observed_generation=node.generation,
+        node_id=context.node_id,
+        public_keys=before.public_keys or context.keys.nodes.get(node.name),
+        weight=weight,
+        state=_state(member, info),
+        epoch=info.epoch if info else before.epoch,
+        slivers_stored=info.slivers_stored if info else before.slivers_stored,
+        version=info.version if info and info.version else before.version,
+        address=before.address if member is None else f"{host}:{names.GRPC_PORT}",
+        conditions=merge(
+            conditions,
+            node.live_status.get("conditions", []),
+            now=iso(snapshot.now),
+            generation=node.generation,
+        ),
+    )
+    return NodeView(node, member, conditions, StatusUpdate(ObjectKey("WalrusNode", node.name), status.to_live()))
+
+
+def _valid(context: _Context) -> Condition:
+    node, chain = context.node, context.chain
+    if node.spec is None:
+        return _say(ConditionType.VALID, "False", Reason.SPEC_INVALID, node.spec_error or "the spec cannot be read")
+    if node.name in context.membership.refused:
+        return _say(
+            ConditionType.VALID,
+            "False",
+            Reason.MEMBERSHIP_CHANGE_UNSUPPORTED,
+            "the first committee is chosen, and shards cannot migrate yet: delete this WalrusNode",
+        )
+    if node.name in context.membership.orphaned:
+        return _say(
+            ConditionType.VALID,
+            "False",
+            Reason.MEMBERSHIP_CHANGE_UNSUPPORTED,
+            "nodes.count no longer includes this node, but it holds shards that cannot migrate yet: restore the count",
+        )
+    problem = context.keys.node_problems.get(node.name)
+    if problem is not None:
+        return _say(ConditionType.VALID, "False", problem.reason, problem.message)
+    staked = chain.stakes.get(context.node_id, 0) if chain and context.node_id else 0
+    asked = node.spec.stake * FROST_PER_WAL
+    if chain is not None and chain.membership_frozen and staked and staked != asked and context.member:
+        return _say(
+            ConditionType.VALID,
+            "False",
+            Reason.STAKE_CHANGE_UNSUPPORTED,
+            f"{staked // FROST_PER_WAL} WAL are delegated; another stake would move shards, which cannot migrate yet: "
+            f"set stake back to {staked // FROST_PER_WAL}",
+        )
+    return _say(ConditionType.VALID, "True", Reason.ACCEPTED, "the spec can be carried out")
+
+
+def _ready(context: _Context) -> Condition:
+    snapshot, node, member, info = context.snapshot, context.node, context.member, context.info
+    if member is None:
+        return _say(ConditionType.READY, "False", Reason.NOT_VALID, "the node does not run; see condition Valid")
+    if member.replicas == 0:
+        return _say(
+            ConditionType.READY, "False", Reason.HIBERNATED, "switched off: set desiredState: Active to bring it back"
+        )
+    name = names.pod(node.name)
+    pod = snapshot.pods.get(name)
+    if pod is None:
+        return _say(ConditionType.READY, "False", Reason.POD_MISSING, f"pod {name} does not exist yet")
+    if pod.terminating:
+        return _say(ConditionType.READY, "False", Reason.POD_NOT_READY, f"pod {name} is being terminated")
+    if not pod.ready:
+        why = f": {pod.waiting}" if pod.waiting else ""
+        return _say(ConditionType.READY, "False", Reason.POD_NOT_READY, f"pod {name} is {pod.phase} but not ready{why}")
+    if info is None:
+        observed = snapshot.infos.get(node.name)
+        why = observed.error if observed and observed.error else "no answer yet"
+        return _say(
+            ConditionType.READY, "Unknown", Reason.NODE_UNREACHABLE, f"pod {name} is ready but does not answer: {why}"
+        )
+    return _say(ConditionType.READY, "True", Reason.SERVING, "the node serves")
+
+
+def _registered(node_id: NodeId | None, chain: ChainView | None) -> Condition:
+    if node_id is not None:
+        return _say(ConditionType.REGISTERED, "True", Reason.REGISTERED, f"pool {node_id}")
+    if chain is None:
+        return _say(ConditionType.REGISTERED, "Unknown", Reason.CHAIN_UNREACHABLE, "the chain has not answered yet")
+    return _say(ConditionType.REGISTERED, "False", Reason.NOT_REGISTERED, "the node has not registered on chain yet")
+
+
+def _in_committee(node_id: NodeId | None, chain: ChainView | None) -> Condition:
+    if chain is None:
+        return _say(ConditionType.IN_COMMITTEE, "Unknown", Reason.CHAIN_UNREACHABLE, "the chain has not answered yet")
+    if chain.phase is EpochPhase.WAITING:
+        return _say(ConditionType.IN_COMMITTEE, "False", Reason.NO_COMMITTEE, "the first committee is not chosen yet")
+    seat = next((seat for seat in chain.committee if seat.node_id == node_id), None)
+    if seat is None:
+        return _say(
+            ConditionType.IN_COMMITTEE, "False", Reason.NOT_MEMBER, "the node's stake earned it no shard in this epoch"
+        )
+    return _say(ConditionType.IN_COMMITTEE, "True", Reason.MEMBER, f"{seat.weight} of {chain.n_shards} shards")
+
+
+def _synced(node_id: NodeId | None, chain: ChainView | None, info: NodeInfo | None) -> Condition:
+    if info is None:
+        return _say(ConditionType.SYNCED, "Unknown", Reason.NODE_UNREACHABLE, "the node does not answer")
+    if chain is None:
+        seat = None
+    else:
+        seat = next((seat for seat in chain.committee if seat.node_id == node_id), None)
+        if info.epoch < chain.epoch:
+            return _say(
+                ConditionType.SYNCED,
+                "False",
+                Reason.CATCHING_UP,
+                f"the node is in epoch {info.epoch}, the chain in {chain.epoch}",
+            )
+    if seat is None:
+        return _say(ConditionType.SYNCED, "True", Reason.NO_SHARDS, "the node holds no shards")
+    if info.status != _ACTIVE:
+        return _say(ConditionType.SYNCED, "False", Reason.CATCHING_UP, f"the node reports {info.status}")
+    waiting = [shard for shard in seat.shards if info.shards.get(shard) != _ACTIVE]
+    if waiting:
+        return _say(
+            ConditionType.SYNCED,
+            "False",
+            Reason.SHARDS_NOT_READY,
+            f"{len(waiting)} of {seat.weight} shards are not ready",
+        )
+    return _say(ConditionType.SYNCED, "True", Reason.ALL_SHARDS_READY, f"all {seat.weight} shards are ready")
+
+
+def _state(member: NodeWorkload | None, info: NodeInfo | None) -> str:
+    if member is None:
+        return "Refused"
+    if not member.replicas:
+        return "Hibernated"
+    return info.status if info else "Starting"

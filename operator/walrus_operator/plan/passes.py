@@ -1,0 +1,203 @@
+"""One pass: all questions in order, from a snapshot to a plan.
+
+The plan always reports. It acts only on a network that is neither paused nor being deleted and whose spec can be read;
+money moves only by a chain that answers now and is the known one; nothing that holds data is ever deleted after stake was
+delegated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from walrus_codec.types import SuiAddress
+from walrus_operator.api import names
+from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, condition, merge
+from walrus_operator.api.network import NetworkStatus
+from walrus_operator.api.world import (
+    Action,
+    ChainView,
+    DeleteObject,
+    EpochPhase,
+    EventNote,
+    ObjectKey,
+    Plan,
+    Snapshot,
+    StatusUpdate,
+    Workload,
+)
+from walrus_operator.plan import budget, chain_state, epochs, funding, keys, membership, network_status, node_status
+from walrus_operator.plan.chain_state import ChainState, ChainVerdict
+from walrus_operator.plan.membership import Membership
+from walrus_operator.plan.times import iso
+
+SOON = 2.0
+"""Seconds until the next look while something is on its way."""
+IDLE = 10.0
+"""Seconds until the next look when nothing is expected."""
+
+
+def plan(snapshot: Snapshot) -> Plan:
+    """Decides what to do about the snapshot."""
+    network = snapshot.network
+    if network.deleting:
+        return Plan(None, (), (), (), (), IDLE)
+    if network.spec is None:
+        return _unreadable(snapshot)
+
+    verdict = chain_state.judge(snapshot)
+    chain = snapshot.chain.value if verdict.state is not ChainState.EXCHANGED else None
+    members = membership.decide(snapshot)
+    key_state = keys.decide(snapshot, members.members)
+    node_ids = node_status.registered_ids(snapshot, key_state)
+    views = node_status.views(snapshot, members, key_state, chain=chain, node_ids=node_ids)
+    ready = [view.node.name for view in views if view.ready]
+    shards = budget.shards(snapshot, ready=ready, n_shards=network.spec.shards)
+    money = None
+    if chain is not None and verdict.state is ChainState.ANSWERING:
+        money = funding.decide(
+            chain,
+            members=members.members,
+            node_ids={member.name: node_ids[member.name] for member in members.members if member.name in node_ids},
+            treasury=SuiAddress(key_state.treasury) if key_state.treasury else None,
+            gateways=[SuiAddress(address) for address in key_state.gateways.values()],
+            faucet=network.spec.chain.devnet is not None,
+        )
+    name_of = {str(node_id): name for name, node_id in node_ids.items()}
+    mirror = epochs.decide(snapshot, node_names=name_of) if chain is not None else epochs.Epochs((), (), ())
+    facts = network_status.Facts(
+        verdict=verdict,
+        membership=members,
+        keys=key_state,
+        nodes=views,
+        shards=shards,
+        funding=money,
+        outdated=outdated(snapshot),
+    )
+    conditions, status = network_status.report(snapshot, facts)
+    existing_epochs = {epoch.name for epoch in snapshot.epochs}
+    epoch_statuses = [update for update in mirror.statuses if not network.paused or update.key.name in existing_epochs]
+    statuses = _changed(snapshot, [status, *(view.status for view in views), *epoch_statuses])
+    events = _events(snapshot, conditions)
+    pause = _requeue(snapshot, conditions, verdict)
+    if network.paused:
+        return Plan(None, (), conditions, statuses, events, pause)
+    actions: list[Action] = [*key_state.create]
+    if money is not None and verdict.may_act and snapshot.chain.fresh is not None:
+        actions += money.actions
+    actions += _removals(snapshot, members)
+    actions += mirror.deletions
+    return Plan(
+        workload=Workload(
+            network=network,
+            devnet=network.spec.chain.devnet is not None,
+            nodes=members.members,
+            templated=members.templated,
+            gateway=network.spec.gateway.replicas > 0,
+            gateway_replicas=network.spec.gateway.replicas,
+            max_unavailable=budget.disruption_budget(members.members, shards.weights, n_shards=network.spec.shards),
+            epochs=mirror.records,
+        ),
+        actions=tuple(actions),
+        network_conditions=conditions,
+        statuses=statuses,
+        events=events,
+        requeue_after=pause,
+    )
+
+
+def _unreadable(snapshot: Snapshot) -> Plan:
+    """Reports a spec that passed the API server's schema but not the operator's: nothing else may be touched."""
+    network = snapshot.network
+    message = network.spec_error or "the spec cannot be read"
+    conditions = (
+        condition(Kind.NETWORK, ConditionType.VALID, "False", Reason.SPEC_INVALID, message),
+        condition(Kind.NETWORK, ConditionType.READY, "False", Reason.NOT_VALID, "see condition Valid"),
+    )
+    stored = network.live_status.get("conditions", [])
+    merged = merge(conditions, stored, now=iso(snapshot.now), generation=network.generation)
+    kept = NetworkStatus.model_validate({**network.live_status, "conditions": []}).model_copy(
+        update={"conditions": merged, "observed_generation": network.generation}
+    )
+    update = StatusUpdate(ObjectKey("WalrusNetwork", network.name), kept.to_live())
+    return Plan(None, (), conditions, _changed(snapshot, [update]), (), IDLE)
+
+
+def _changed(snapshot: Snapshot, updates: Sequence[StatusUpdate]) -> tuple[StatusUpdate, ...]:
+    """The updates that differ from what is stored."""
+    stored: dict[ObjectKey, Mapping[str, Any]] = {
+        ObjectKey("WalrusNetwork", snapshot.network.name): snapshot.network.live_status
+    }
+    stored |= {ObjectKey("WalrusNode", node.name): node.live_status for node in snapshot.nodes}
+    stored |= {ObjectKey("StorageEpoch", epoch.name): epoch.live_status for epoch in snapshot.epochs}
+    return tuple(update for update in updates if stored.get(update.key) != update.status)
+
+
+def outdated(snapshot: Snapshot) -> tuple[str, ...]:
+    """Pods whose revision is not the newest of their StatefulSet."""
+    found = []
+    for key, live in snapshot.live.items():
+        if key.kind != "StatefulSet":
+            continue
+        status = live.get("status") or {}
+        revision = status.get("updateRevision")
+        if not revision or status.get("observedGeneration", 0) < live["metadata"].get("generation", 0):
+            continue
+        for index in range(int(live.get("spec", {}).get("replicas", 0))):
+            pod = snapshot.pods.get(f"{key.name}-{index}")
+            if pod is not None and not pod.terminating and pod.revision and pod.revision != revision:
+                found.append(pod.name)
+    return tuple(sorted(found))
+
+
+def _removals(snapshot: Snapshot, members: Membership) -> list[Action]:
+    """Objects of nodes that left before anything was staked."""
+    found: list[Action] = []
+    for name in sorted(members.removed):
+        for key, live in snapshot.live.items():
+            if key.name == name and key.kind in {"StatefulSet", "Service", "ConfigMap"}:
+                found.append(DeleteObject(key, live["metadata"]["uid"]))
+        secret = snapshot.secrets.get(names.node_keys(name))
+        if secret is not None and secret.uid:
+            found.append(DeleteObject(ObjectKey("Secret", secret.name), secret.uid))
+        node = next((node for node in snapshot.nodes if node.name == name), None)
+        if node is not None and not node.deleting:
+            found.append(DeleteObject(ObjectKey("WalrusNode", name), node.uid))
+    return found
+
+
+def _status_of(conditions: Sequence[Mapping[str, Any]], type_: ConditionType) -> str | None:
+    return next((str(entry.get("status")) for entry in conditions if entry.get("type") == type_), None)
+
+
+def _events(snapshot: Snapshot, conditions: Sequence[Condition]) -> tuple[EventNote, ...]:
+    """Transitions that a user may want to see in `kubectl describe`."""
+    network = snapshot.network
+    about = ObjectKey("WalrusNetwork", network.name)
+    before = network.live_status.get("conditions", [])
+    notes = []
+    for entry in conditions:
+        old = _status_of(before, entry.type)
+        if entry.type is ConditionType.READY and old is not None and entry.status != old:
+            kind: Literal["Normal", "Warning"] = "Normal" if entry.status == "True" else "Warning"
+            notes.append(EventNote(about, entry.reason, f"Ready is {entry.status}: {entry.message}", kind))
+        if entry.type is ConditionType.VALID and entry.status == "False" and old != "False":
+            notes.append(EventNote(about, entry.reason, entry.message, "Warning"))
+    chain = snapshot.chain.value
+    if chain is not None and network.status.epoch is not None and chain.epoch > network.status.epoch:
+        notes.append(EventNote(about, "EpochStarted", f"epoch {chain.epoch} has {len(chain.committee)} members"))
+    return tuple(notes)
+
+
+def _requeue(snapshot: Snapshot, conditions: Sequence[Condition], verdict: ChainVerdict) -> float:
+    """When to look again: soon while something is missing, at the next expected turn of the epoch otherwise."""
+    chain: ChainView | None = snapshot.chain.value
+    ready = any(entry.type is ConditionType.READY and entry.status == "True" for entry in conditions)
+    if not ready or verdict.state is not ChainState.ANSWERING or chain is None or chain.phase is EpochPhase.SYNC:
+        return SOON
+    if chain.change_done_at_ms is None:
+        return IDLE
+    length = chain.epoch_duration_ms / 1000
+    turns = (chain.change_done_at_ms / 1000 + length / 2, chain.change_done_at_ms / 1000 + length)
+    until = [turn - snapshot.now for turn in turns if turn > snapshot.now]
+    return max(1.0, min([IDLE, *until])) if until else SOON
