@@ -23,6 +23,9 @@ class BlobTooLarge(CodecError):  # noqa: N818 - read as a condition, like its si
         self.length = length
         self.limit = limit
 
+    def __reduce__(self) -> tuple[type["BlobTooLarge"], tuple[int, int]]:
+        return type(self), (self.length, self.limit)  # worker processes hand errors back pickled
+
 
 class BcsError(CodecError):
     """The bytes are not the canonical BCS form of what was expected: refuse them, a retry gives the same."""
@@ -59,6 +62,9 @@ class BadSlivers(SliverError):  # noqa: N818
         first = next(iter(faults.values()))
         super().__init__(f"{len(faults)} sliver(s) of the batch are bad, the first because {first}")
         self.faults = dict(faults)
+
+    def __reduce__(self) -> tuple[type["BadSlivers"], tuple[Mapping[int, SliverError]]]:
+        return type(self), (self.faults,)
 
 
 class DecodeError(CodecError):
