@@ -1,0 +1,1 @@
+"""The client side of Walrus: storage nodes, committee, store, read, HTTP gateway and command line."""

@@ -1,0 +1,83 @@
+"""A budget of bytes: bounds how much memory concurrent work may hold, first come first served.
+
+Life of a reservation: `reserve(size)` waits until the bytes are free, the work runs, the bytes return. A single
+piece of work larger than the whole budget is let in when nothing else runs, because refusing it for ever would help
+nobody. `try_reserve` never waits: it is for callers that rather refuse than queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator
+
+
+class ByteBudget:
+    """Counts bytes in use against a capacity; single event loop, no threads."""
+
+    def __init__(self, capacity: int) -> None:
+        if capacity <= 0:
+            raise ValueError("the capacity of a byte budget must be positive")
+        self.capacity = capacity
+        self._used = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @property
+    def used(self) -> int:
+        """Bytes reserved now; above `capacity` only while one oversized piece runs alone."""
+        return self._used
+
+    @property
+    def waiting(self) -> int:
+        """Number of reservations that wait."""
+        return len(self._waiting)
+
+    def try_reserve(self, size: int) -> bool:
+        """Takes the bytes if they are free and nobody waits; the caller must `release` them."""
+        if self._waiting or not self._fits(size):
+            return False
+        self._used += size
+        return True
+
+    def release(self, size: int) -> None:
+        """Gives bytes back and lets in those who wait, in order."""
+        self._used -= size
+        while self._waiting:
+            wanted, future = self._waiting[0]
+            if future.done():
+                self._waiting.popleft()
+                continue
+            if not self._fits(wanted):
+                return
+            self._waiting.popleft()
+            self._used += wanted
+            future.set_result(None)
+
+    @contextlib.asynccontextmanager
+    async def reserve(self, size: int) -> AsyncIterator[None]:
+        """Holds `size` bytes while the block runs; waits for them as long as the caller lets it."""
+        await self._acquire(size)
+        try:
+            yield
+        finally:
+            self.release(size)
+
+    async def _acquire(self, size: int) -> None:
+        if self.try_reserve(size):
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((size, future))
+        try:
+            await future
+        except asyncio.CancelledError:
+            # The grant and the cancellation may meet: then the bytes are ours and must go back.
+            if future.done() and not future.cancelled():
+                self.release(size)
+            else:
+                future.cancel()
+                self.release(0)
+            raise
+
+    def _fits(self, size: int) -> bool:
+        return self._used == 0 or self._used + size <= self.capacity

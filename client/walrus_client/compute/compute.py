@@ -1,0 +1,318 @@
+"""Encoding, decoding and verification off the event loop, on all cores, within a bound of memory.
+
+Where work runs:
+
+    RS2                 threads: the Rust library releases the interpreter lock and keeps its result itself
+    ISAL, little work   a thread: a process would cost more than it saves
+    ISAL, much work     worker processes over shared memory: pyeclib holds the interpreter lock while it works
+    decoding            threads: most reads get systematic slivers, which are only put together; the pieces that the
+                        library decodes hold the lock for 2 ms, less than two copies to a worker and back would cost
+
+"Much" is estimated from the number of hashes and bytes (`_Cost`), with constants measured on a 2-core machine. One
+large encoding is cut into ranges of rows and columns and spread over all free workers.
+
+Life of a job: it runs in a task of its own, so that a caller that is cancelled never leaves a worker half-used; it holds
+its bytes of the memory budget until it ends. Results that are views of shared memory keep it alive by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import itertools
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from walrus_client.budget import ByteBudget
+from walrus_client.compute.pool import Lease, WorkerPool, default_size
+from walrus_client.compute.segments import Segment
+from walrus_client.compute.tasks import pack
+from walrus_client.errors import ComputeClosedError
+from walrus_codec import redstuff
+from walrus_codec.backend import backend_for
+from walrus_codec.errors import BadSlivers, SliverError
+from walrus_codec.matrix import Encoding, IsalBackend
+from walrus_codec.metadata import BlobMetadata
+from walrus_codec.params import CodeParams
+from walrus_codec.redstuff import EncodedBlob
+from walrus_codec.slivers import Sliver, verify_slivers
+from walrus_codec.types import BlobId, Buffer, EncodingType, PairIndex, SliverIndex
+
+T = TypeVar("T")
+
+DEFAULT_MEMORY_LIMIT = 2 << 30
+INLINE_LIMIT_S = 0.02
+"""Estimated work below this runs in a thread: a worker costs a millisecond and a copy, and must be started first."""
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What a job costs one core: number of small hashes, and bytes that are coded and hashed."""
+
+    hashes: int
+    size: int
+
+    @property
+    def seconds(self) -> float:
+        return self.hashes * 0.8e-6 + self.size * 2.8e-9
+
+    @property
+    def timeout_s(self) -> float:
+        """Far beyond what a loaded machine needs, so that only a stuck worker meets it."""
+        return 60.0 + 50 * self.seconds
+
+
+class Compute:
+    """The process's computing power; make one, share it, close it.
+
+    Args:
+        workers: Number of worker processes; one for each core by default. They start when first needed.
+        memory_limit: Bytes that running jobs may hold together; a larger single job runs alone.
+        idle_timeout_s: Idle workers end after this time.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int | None = None,
+        memory_limit: int = DEFAULT_MEMORY_LIMIT,
+        idle_timeout_s: float = 60.0,
+        inline_limit_s: float = INLINE_LIMIT_S,
+    ) -> None:
+        size = workers or default_size()
+        self._pool = WorkerPool(size=size, idle_timeout_s=idle_timeout_s)
+        self._threads = concurrent.futures.ThreadPoolExecutor(size, thread_name_prefix="compute")
+        self._memory = ByteBudget(memory_limit)
+        self._inline_limit_s = inline_limit_s
+        self._jobs: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    @property
+    def idle_pids(self) -> list[int]:
+        """Worker processes that wait for work."""
+        return self._pool.idle_pids
+
+    async def encode(self, data: Buffer | Segment, params: CodeParams) -> EncodedBlob:
+        """Encodes a blob with all commitments.
+
+        Args:
+            data: The blob. A `Segment` that holds exactly the blob is consumed: it becomes the front of the encoding
+                without a copy, and must not be used afterwards.
+            params: The code.
+
+        Raises:
+            BlobTooLarge: Longer than `params.max_blob_size`.
+            ComputeError: See the class.
+        """
+        length = data.size if isinstance(data, Segment) else len(data)
+        symbol_size = params.symbol_size(length)
+        cost = _Cost(3 * params.n_shards**2, params.n_shards**2 * symbol_size)
+        if self._inline(params, cost):
+            source = data.view if isinstance(data, Segment) else data
+            return await self._in_thread(params.encoded_length(length), redstuff.encode, source, params)
+        return await self._job(self._encode_shared(data, length, params, cost))
+
+    async def decode(self, slivers: Sequence[Sliver], unencoded_length: int, params: CodeParams) -> bytes:
+        """Decodes verified slivers of one axis.
+
+        Raises:
+            DecodeError: Too few, or they do not fit together.
+            BlobTooLarge: `unencoded_length` cannot be encoded with these parameters.
+            ComputeError: See the class.
+        """
+        size = sum(len(sliver.data) for sliver in slivers)
+        return await self._in_thread(2 * size, redstuff.decode, slivers, unencoded_length, params)
+
+    async def verify_slivers(
+        self, batch: Sequence[tuple[PairIndex, Sliver]], metadata: BlobMetadata, params: CodeParams
+    ) -> None:
+        """Checks slivers from an untrusted source against verified metadata.
+
+        Raises:
+            BadSlivers: `faults` maps positions in the batch to what is wrong with them; the others are good.
+            ComputeError: See the class.
+        """
+        if not batch:
+            return
+        n = params.n_shards
+        symbol_size = params.symbol_size(metadata.unencoded_length)
+        cost = _Cost(2 * n * len(batch), n * symbol_size * len(batch))
+        if self._inline(params, cost):
+            size = sum(len(sliver.data) for _pair, sliver in batch)
+            await self._in_thread(size, verify_slivers, batch, metadata, params)
+            return
+        await self._job(self._verify_shared(batch, metadata, params, cost))
+
+    async def check_default(
+        self, data: Buffer, metadata: BlobMetadata, params: CodeParams, received: Collection[SliverIndex] = ()
+    ) -> None:
+        """Checks decoded bytes against the systematic primary slivers of the metadata (`redstuff.check_default`).
+
+        Raises:
+            InconsistentBlob: The bytes are not what the metadata commits to.
+            ComputeError: See the class.
+        """
+        n = params.n_shards
+        rows = len(set(range(params.k1)) - set(received))
+        cost = _Cost(2 * n * rows, n * rows * params.symbol_size(metadata.unencoded_length))
+        if self._inline(params, cost):
+            await self._in_thread(len(data), redstuff.check_default, data, metadata, params, received)
+            return
+        arguments = {"metadata": metadata, "params": params, "received": frozenset(received)}
+        await self._job(self._check_shared("check_default", data, arguments, cost))
+
+    async def check_strict(self, data: Buffer, blob_id: BlobId, params: CodeParams) -> None:
+        """Checks decoded bytes by encoding them again (`redstuff.check_strict`).
+
+        Raises:
+            InconsistentBlob: They give another blob id.
+            ComputeError: See the class.
+        """
+        length = len(data)
+        cost = _Cost(3 * params.n_shards**2, params.n_shards**2 * params.symbol_size(length))
+        if self._inline(params, cost):
+            await self._in_thread(params.encoded_length(length), redstuff.check_strict, data, blob_id, params)
+            return
+        await self._job(self._check_shared("check_strict", data, {"blob_id": blob_id, "params": params}, cost))
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Runs any other short blocking function (a signature check, say) in the same threads."""
+        return await self._in_thread(0, function, *args)
+
+    async def close(self) -> None:
+        """Refuses new work, waits for what runs, ends the workers; may be called twice."""
+        self._closed = True
+        if self._jobs:
+            await asyncio.wait(self._jobs)
+        await self._pool.close()
+        self._threads.shutdown(wait=False)
+
+    def _inline(self, params: CodeParams, cost: _Cost) -> bool:
+        return params.encoding is not EncodingType.ISAL or cost.seconds <= self._inline_limit_s
+
+    async def _in_thread(self, size: int, function: Callable[..., T], *args: Any) -> T:
+        async def run() -> T:
+            async with self._memory.reserve(size):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
+        return await self._job(run())
+
+    async def _job(self, body: Coroutine[Any, Any, T]) -> T:
+        """Runs the job in a task of its own; the caller's cancellation does not reach it."""
+        if self._closed:
+            body.close()
+            raise ComputeClosedError("compute is closed; this process is shutting down")
+        task = asyncio.ensure_future(body)
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+        return await asyncio.shield(task)
+
+    async def _encode_shared(self, data: Buffer | Segment, length: int, params: CodeParams, cost: _Cost) -> EncodedBlob:
+        size = Encoding.size_of(params, length)
+        backend = backend_for(params)
+        assert isinstance(backend, IsalBackend)  # noqa: S101 - `_inline` sends every other code to threads
+        async with self._memory.reserve(size):
+            segment = data if isinstance(data, Segment) else Segment.create(length, name="walrus-blob")
+            with segment:
+                if not isinstance(data, Segment):
+                    await self._copy(segment, data)
+                # Fresh pages are zero, so the blob at the front is padded as `Encoding.load` would pad it.
+                segment.resize(size)
+                work = Encoding(backend, length, segment.view)
+                leases = await self._pool.acquire_many(self._pool.size)
+                try:
+                    await self._encode_on(leases, segment, length, params, cost)
+                finally:
+                    for lease in leases:
+                        lease.release()
+            return await asyncio.to_thread(lambda: redstuff.wrap(work.finish(), params))
+
+    async def _encode_on(
+        self, leases: Sequence[Lease], segment: Segment, length: int, params: CodeParams, cost: _Cost
+    ) -> None:
+        timeout_s = cost.timeout_s
+        opening = {"params": params, "length": length}
+        try:
+            await _all(lease.run("encoding.open", opening, [segment], timeout_s=timeout_s) for lease in leases)
+            for name, count in (
+                ("extend_rows", params.k1),
+                ("expand_columns", params.n_shards),
+                ("commit_rows", params.n_shards),
+            ):
+                await _all(
+                    lease.run("encoding.step", {"name": name, "first": first, "last": last}, timeout_s=timeout_s)
+                    for lease, (first, last) in zip(leases, _ranges(count, len(leases)), strict=True)
+                    if first < last
+                )
+        finally:
+            closing = (lease.run("encoding.close", {}, timeout_s=timeout_s) for lease in leases if lease.alive)
+            await asyncio.gather(*closing, return_exceptions=True)
+
+    async def _verify_shared(
+        self, batch: Sequence[tuple[PairIndex, Sliver]], metadata: BlobMetadata, params: CodeParams, cost: _Cost
+    ) -> None:
+        size = sum(len(sliver.data) for _pair, sliver in batch)
+        async with self._memory.reserve(size):
+            segment, rows = await asyncio.to_thread(pack, batch)
+            leases = await self._pool.acquire_many(min(self._pool.size, len(batch)))
+            parts = _ranges(len(rows), len(leases))
+            try:
+                with segment:
+                    results = await asyncio.gather(
+                        *(
+                            lease.run(
+                                "verify",
+                                {"rows": rows[first:last], "metadata": metadata, "params": params},
+                                [segment],
+                                timeout_s=cost.timeout_s,
+                            )
+                            for lease, (first, last) in zip(leases, parts, strict=True)
+                        ),
+                        return_exceptions=True,
+                    )
+            finally:
+                for lease in leases:
+                    lease.release()
+        faults: dict[int, SliverError] = {}
+        for (first, _last), result in zip(parts, results, strict=True):
+            if isinstance(result, BadSlivers):
+                faults.update({first + position: fault for position, fault in result.faults.items()})
+            elif isinstance(result, BaseException):
+                raise result
+        if faults:
+            raise BadSlivers(faults)
+
+    async def _check_shared(self, task: str, data: Buffer, arguments: dict[str, Any], cost: _Cost) -> None:
+        async with self._memory.reserve(len(data) + cost.size):
+            segment = Segment.create(len(data), name="walrus-blob")
+            lease = await self._pool.acquire()
+            try:
+                with segment:
+                    await self._copy(segment, data)
+                    await lease.run(task, arguments, [segment], timeout_s=cost.timeout_s)
+            finally:
+                lease.release()
+
+    async def _copy(self, segment: Segment, data: Buffer) -> None:
+        """Copies in a thread, so that the event loop breathes between the system's page faults."""
+
+        def copy() -> None:
+            if segment.size:
+                segment.view[:] = memoryview(data).cast("B")
+
+        await asyncio.to_thread(copy)
+
+
+def _ranges(count: int, parts: int) -> list[tuple[int, int]]:
+    """Cuts 0..count into `parts` neighbouring ranges of nearly equal length."""
+    ends = [count * part // parts for part in range(parts + 1)]
+    return list(itertools.pairwise(ends))
+
+
+async def _all(calls: Iterable[Coroutine[Any, Any, Any]]) -> None:
+    """Waits for every call, also after one has failed; then raises the first failure."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result

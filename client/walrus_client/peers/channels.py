@@ -1,0 +1,129 @@
+"""TLS channels to storage nodes, pinned to the network key that is registered on chain.
+
+Life of a channel: fetch the node's certificate without trusting it; compare its 33-byte public key with the one on
+chain; use that certificate as the only root of a gRPC channel whose target name is the registered host. The
+certificate may change (the key may not): when a connection fails, the certificate is fetched once more, compared
+again, and a new one replaces the channel. Nothing is ever sent to a node whose key does not fit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from walrus_client.errors import PeerIdentityError, PeerUnreachableError
+from walrus_sui import tls
+from walrus_sui.errors import CertificateError
+from walrus_sui.telemetry import grpc_client_interceptors
+from walrus_sui.types import CommitteeMember
+
+_log = logging.getLogger(__name__)
+
+FETCH_TIMEOUT_S = 5.0
+MAX_MESSAGE = 4 << 20
+"""Largest unary message; slivers travel in chunks of at most 1 MiB."""
+
+_OPTIONS: tuple[tuple[str, Any], ...] = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # A node that restarts is back within seconds; the library's default of up to two minutes is for other worlds.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 3_000),
+    # Processes on one machine would otherwise share one connection per address also across pools.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Splits `host:port`; IPv6 hosts stand in brackets.
+
+    Raises:
+        ValueError: There is no port.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        raise ValueError(f"{address!r} is not host:port")
+    return host.strip("[]"), int(port)
+
+
+class PinnedChannel:
+    """One node's channel; builds itself on first use and again when the node's certificate has changed."""
+
+    def __init__(self, member: CommitteeMember) -> None:
+        self.member = member
+        self._host, self._port = split_address(member.grpc_address)
+        self._channel: grpc.aio.Channel | None = None
+        self._certificate = b""
+        self._building = asyncio.Lock()
+
+    async def get(self) -> grpc.aio.Channel:
+        """The channel, verified.
+
+        Raises:
+            PeerUnreachableError: Nobody shows a certificate in time.
+            PeerIdentityError: The certificate carries another key.
+        """
+        if self._channel is None:
+            async with self._building:
+                if self._channel is None:
+                    await self._build()
+        assert self._channel is not None  # noqa: S101 - built just now
+        return self._channel
+
+    async def refresh(self, failed: grpc.aio.Channel) -> bool:
+        """After a failed connection on `failed`: True when the certificate had changed and a new channel stands.
+
+        Raises:
+            PeerError: As `get`.
+        """
+        async with self._building:
+            if self._channel is not failed:
+                return True  # somebody else was faster
+            if await self._fetch() == self._certificate:
+                return False
+            _log.info("a storage node has a new certificate for its registered key", extra={"node": self.member.name})
+            await self._build()
+            await failed.close(grace=5)
+            return True
+
+    async def close(self) -> None:
+        """Ends the channel; running calls are cancelled."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close(grace=None)
+
+    async def _build(self) -> None:
+        self._certificate = await self._fetch()
+        credentials = grpc.ssl_channel_credentials(root_certificates=self._certificate)
+        options = (*_OPTIONS, ("grpc.ssl_target_name_override", self._host))
+        address = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+        interceptors = grpc_client_interceptors()
+        self._channel = grpc.aio.secure_channel(address, credentials, options=options, interceptors=interceptors)
+
+    async def _fetch(self) -> bytes:
+        """The node's certificate (PEM), its key compared with the registered one."""
+        name = self.member.name
+        try:
+            certificate = await tls.fetch_certificate(self._host, self._port, FETCH_TIMEOUT_S)
+        except CertificateError as error:
+            raise PeerUnreachableError(name, str(error)) from error
+        try:
+            key = tls.public_key_of(certificate)
+        except CertificateError as error:
+            raise PeerIdentityError(name, f"its certificate is not usable: {error}") from error
+        if key != self.member.network_public_key:
+            raise PeerIdentityError(
+                name,
+                f"{self.member.grpc_address} presents the network key {key.hex()}, "
+                f"registered on chain is {self.member.network_public_key.hex()}; nothing was sent to it",
+            )
+        return certificate

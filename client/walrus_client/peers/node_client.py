@@ -1,0 +1,303 @@
+"""One storage node's public RPCs as methods: typed values in, typed values or `PeerError` out.
+
+Life of a call: take the node's pinned channel, call with a deadline, translate the answer. When the connection itself
+fails, the certificate is fetched once more; if it has changed (and its key is still the registered one) the call is
+made again on the new channel, otherwise the failure stands. Retries with back-off are the caller's decision, because
+only it knows whether another node would serve as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import grpc
+import grpc.aio
+
+from walrus_client.budget import ByteBudget
+from walrus_client.errors import (
+    PeerError,
+    PeerMisbehavedError,
+    PeerRefusedError,
+    PeerTimeoutError,
+    PeerUnreachableError,
+)
+from walrus_client.grpc_errors import refusal_of
+from walrus_client.peers import wire
+from walrus_client.peers.channels import PinnedChannel
+from walrus_client.statuses import BlobStatus
+from walrus_codec.slivers import Sliver
+from walrus_codec.types import Axis, BlobId, Epoch, PairIndex
+from walrus_proto.node.v1 import node_pb2 as pb
+from walrus_proto.node.v1 import node_pb2_grpc
+from walrus_sui.messages import Persistence
+from walrus_sui.types import CommitteeMember
+
+T = TypeVar("T")
+
+UNARY_TIMEOUT_S = 10.0
+STATUS_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class ExpectedSlivers:
+    """What the asker knows about the slivers it wants: bounds what a node may send."""
+
+    axis: Axis
+    pairs: Collection[PairIndex]
+    symbol_size: int
+    size: int
+
+
+class NodeClient:
+    """Speaks to one storage node; cheap to keep, safe to share between tasks."""
+
+    def __init__(self, member: CommitteeMember) -> None:
+        self.member = member
+        self._channel = PinnedChannel(member)
+
+    @property
+    def name(self) -> str:
+        """The node's registered name, for messages."""
+        return self.member.name
+
+    async def close(self) -> None:
+        """Ends the channel."""
+        await self._channel.close()
+
+    async def store_blob(
+        self,
+        header: pb.StoreBlobHeader,
+        slivers: Iterable[tuple[PairIndex, Sliver]],
+        *,
+        timeout_s: float,
+        in_flight: ByteBudget | None = None,
+    ) -> wire.StoredBlob:
+        """Sends metadata and slivers in one stream; the answer has the confirmation or says why there is none.
+
+        `in_flight` bounds the copies of chunks that wait to be sent, over all streams that share it.
+        """
+
+        async def requests() -> AsyncIterator[pb.StoreBlobRequest]:
+            yield pb.StoreBlobRequest(header=header)
+            for part in wire.sliver_stream(slivers):
+                if isinstance(part, pb.SliverHead):
+                    yield pb.StoreBlobRequest(sliver=part)
+                elif in_flight is None:
+                    yield pb.StoreBlobRequest(data=part)
+                else:
+                    async with in_flight.reserve(len(part)):
+                        yield pb.StoreBlobRequest(data=part)
+
+        async def call(stub: node_pb2_grpc.StorageNodeAsyncStub) -> pb.StoreBlobResponse:
+            return await stub.StoreBlob(requests(), timeout=timeout_s)
+
+        answer = await self._call(call)
+        with self._well_formed():
+            return wire.stored_from_pb(answer)
+
+    async def store_metadata(self, blob_id: BlobId, metadata: bytes, epoch: Epoch) -> bool:
+        """Stores metadata alone; True when the node had it already."""
+        request = pb.StoreMetadataRequest(blob_id=blob_id, metadata=metadata, epoch=epoch)
+
+        async def call(stub: node_pb2_grpc.StorageNodeAsyncStub) -> pb.StoreMetadataResponse:
+            return await stub.StoreMetadata(request, timeout=UNARY_TIMEOUT_S)
+
+        return (await self._call(call)).already_stored
+
+    async def store_sliver(
+        self, blob_id: BlobId, pair: PairIndex, sliver: Sliver, epoch: Epoch, *, timeout_s: float
+    ) -> bool:
+        """Stores one sliver; True when the node had it already."""
+
+        async def requests() -> AsyncIterator[pb.StoreSliverRequest]:
+            yield pb.StoreSliverRequest(header=pb.StoreSliverHeader(blob_id=blob_id, epoch=epoch))
+            for part in wire.sliver_stream([(pair, sliver)]):
+                if isinstance(part, pb.SliverHead):
+                    yield pb.StoreSliverRequest(sliver=part)
+                else:
+                    yield pb.StoreSliverRequest(data=part)
+
+        async def call(stub: node_pb2_grpc.StorageNodeAsyncStub) -> pb.StoreSliverResponse:
+            return await stub.StoreSliver(requests(), timeout=timeout_s)
+
+        return (await self._call(call)).already_stored
+
+    async def get_confirmation(
+        self, blob_id: BlobId, persistence: Persistence, epoch: Epoch, *, wait_millis: int = 0
+    ) -> wire.SignedMessage:
+        """Asks for the signed confirmation of a blob that the node has stored whole."""
+        request = pb.GetConfirmationRequest(
+            blob_id=blob_id, persistence=wire.persistence_to_pb(persistence), epoch=epoch, wait_millis=wait_millis
+        )
+        timeout_s = UNARY_TIMEOUT_S + wait_millis / 1000
+
+        async def call(stub: node_pb2_grpc.StorageNodeAsyncStub) -> pb.GetConfirmationResponse:
+            return await stub.GetConfirmation(request, timeout=timeout_s)
+
+        answer = await self._call(call)
+        with self._well_formed():
+            return wire.signed_from_pb(answer.confirmation)
+
+    async def get_metadata(self, blob_id: BlobId) -> bytes:
+        """BCS of the blob's metadata, not verified."""
+
+        async def call(stub: node_pb2_grpc.StorageNodeAsyncStub) -> pb.GetMetadataResponse:
+            return await stub.GetMetadata(pb.GetMetadataRequest(blob_id=blob_id), timeout=UNARY_TIMEOUT_S)
+
+        return (await self._call(call)).metadata
+
+    async def get_slivers(
+        self, blob_id: BlobId, expected: ExpectedSlivers, *, timeout_s: float
+    ) -> AsyncGenerator[tuple[PairIndex, Sliver] | wire.MissingSliver, None]:
+        """Yields the wanted slivers as they arrive; their bytes are not verified yet, their form is.
+
+        Raises:
+            PeerMisbehavedError: A sliver that was not asked for, a wrong size, or a stream that ends early.
+            PeerError: As every call.
+        """
+        request = pb.GetSliversRequest(
+            blob_id=blob_id, axis=wire.axis_to_pb(expected.axis), pair_indices=sorted(expected.pairs)
+        )
+        channel = await self._channel.get()
+        parser = _SliverParser(expected)
+        started = False
+        while True:
+            stub: node_pb2_grpc.StorageNodeAsyncStub = node_pb2_grpc.StorageNodeStub(channel)
+            stream = stub.GetSlivers(request, timeout=timeout_s)
+            try:
+                async for part in stream:
+                    started = True
+                    with self._well_formed():
+                        done = parser.feed(part)
+                    if done is not None:
+                        yield done
+                with self._well_formed():
+                    parser.finish()
+                return
+            except grpc.aio.AioRpcError as error:
+                if started or not _is_connection_failure(error) or not await self._channel.refresh(channel):
+                    raise self._peer_error(error) from error
+                channel = await self._channel.get()
+            finally:
+                stream.cancel()
+
+    async def get_blob_status(self, blob_id: BlobId) -> BlobStatus:
+        """The node's opinion of the blob."""
+
+        async def call(stub: node_pb2_grpc.StorageNodeAsyncStub) -> pb.GetBlobStatusResponse:
+            return await stub.GetBlobStatus(pb.GetBlobStatusRequest(blob_id=blob_id), timeout=STATUS_TIMEOUT_S)
+
+        answer = await self._call(call)
+        with self._well_formed():
+            return wire.status_from_pb(answer)
+
+    async def get_info(self, *, timeout_s: float = STATUS_TIMEOUT_S) -> wire.NodeInfo:
+        """The node's account of itself."""
+
+        async def call(stub: node_pb2_grpc.StorageNodeAsyncStub) -> pb.GetInfoResponse:
+            return await stub.GetInfo(pb.GetInfoRequest(), timeout=timeout_s)
+
+        answer = await self._call(call)
+        with self._well_formed():
+            return wire.info_from_pb(answer)
+
+    async def _call(self, call: Callable[[node_pb2_grpc.StorageNodeAsyncStub], Awaitable[T]]) -> T:
+        channel = await self._channel.get()
+        try:
+            return await call(node_pb2_grpc.StorageNodeStub(channel))
+        except grpc.aio.AioRpcError as error:
+            if not _is_connection_failure(error) or not await self._channel.refresh(channel):
+                raise self._peer_error(error) from error
+        channel = await self._channel.get()
+        try:
+            return await call(node_pb2_grpc.StorageNodeStub(channel))
+        except grpc.aio.AioRpcError as error:
+            raise self._peer_error(error) from error
+
+    def _peer_error(self, error: grpc.aio.AioRpcError) -> PeerError:
+        refusal = refusal_of(error)
+        if refusal is not None:
+            return PeerRefusedError(self.name, refusal.reason, refusal.message, refusal.metadata)
+        details = error.details() or error.code().name
+        match error.code():
+            case grpc.StatusCode.DEADLINE_EXCEEDED:
+                return PeerTimeoutError(self.name, "it did not answer in time")
+            case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
+                return PeerUnreachableError(self.name, details)
+            case _:
+                return PeerMisbehavedError(self.name, f"it answered {error.code().name}: {details}")
+
+    @contextlib.contextmanager
+    def _well_formed(self) -> Iterator[None]:
+        try:
+            yield
+        except wire.MalformedAnswer as error:
+            raise PeerMisbehavedError(self.name, str(error)) from error
+
+
+def _is_connection_failure(error: grpc.aio.AioRpcError) -> bool:
+    return error.code() is grpc.StatusCode.UNAVAILABLE and refusal_of(error) is None
+
+
+class _SliverParser:
+    """Assembles slivers from the parts of a GetSlivers stream and refuses everything that was not asked for."""
+
+    def __init__(self, expected: ExpectedSlivers) -> None:
+        self._expected = expected
+        self._open_pairs = set(expected.pairs)
+        self._head: wire.SliverHead | None = None
+        self._data = bytearray()
+        self._filled = 0
+
+    def feed(self, part: pb.GetSliversResponse) -> tuple[PairIndex, Sliver] | wire.MissingSliver | None:
+        """Takes one message; returns a sliver that it completed, or a pair that the node misses."""
+        match part.WhichOneof("part"):
+            case "sliver":
+                self._begin(wire.head_from_pb(part.sliver))
+                return None
+            case "data":
+                return self._append(part.data)
+            case "missing":
+                pair = PairIndex(part.missing.pair_index)
+                self._take(pair)
+                return wire.MissingSliver(pair, wire.reason_from_text(part.missing.reason))
+        raise wire.MalformedAnswer("an empty message in a stream of slivers")
+
+    def finish(self) -> None:
+        """The stream has ended: nothing may be open."""
+        if self._head is not None:
+            raise wire.MalformedAnswer(f"the stream ended inside of sliver {self._head.index}")
+        if self._open_pairs:
+            raise wire.MalformedAnswer(f"the stream ended without pairs {sorted(self._open_pairs)}")
+
+    def _begin(self, head: wire.SliverHead) -> None:
+        if self._head is not None:
+            raise wire.MalformedAnswer(f"sliver {head.index} began inside of sliver {self._head.index}")
+        self._take(head.pair)
+        if head.axis is not self._expected.axis:
+            raise wire.MalformedAnswer(f"a {head.axis.value} sliver was not asked for")
+        if head.size != self._expected.size or head.symbol_size != self._expected.symbol_size:
+            raise wire.MalformedAnswer(f"a sliver of {head.size} bytes, where this blob has {self._expected.size}")
+        self._head, self._data, self._filled = head, bytearray(head.size), 0
+
+    def _append(self, data: bytes) -> tuple[PairIndex, Sliver] | None:
+        head = self._head
+        if head is None:
+            raise wire.MalformedAnswer("sliver data without an announcement")
+        end = self._filled + len(data)
+        if end > head.size or not data:
+            raise wire.MalformedAnswer(f"sliver {head.index} has more data than announced, or an empty part")
+        self._data[self._filled : end] = data
+        self._filled = end
+        if end < head.size:
+            return None
+        self._head = None
+        return head.pair, Sliver(head.axis, head.index, head.symbol_size, memoryview(self._data))
+
+    def _take(self, pair: PairIndex) -> None:
+        if pair not in self._open_pairs:
+            raise wire.MalformedAnswer(f"pair {pair} was not asked for, or came twice")
+        self._open_pairs.discard(pair)

@@ -1,0 +1,236 @@
+"""Reads blobs: metadata, enough primary slivers, decoding, consistency check (walrus-protocol: reading a blob).
+
+Which committee to ask depends on where the chain stands (`rules.read_committee`). A read that finds nothing or too
+little looks once more at the chain, because the committee may just have changed; if it has, the read starts again. When
+the chain is away, the last known committee serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from random import Random, SystemRandom
+from typing import TypeVar
+
+from walrus_client import rules, statuses
+from walrus_client.committee import CommitteeTracker
+from walrus_client.compute import Compute
+from walrus_client.errors import (
+    BlobInvalidError,
+    BlobUnavailableError,
+    NetworkNotReadyError,
+    ReadError,
+    StatusUnknownError,
+)
+from walrus_client.peers import PeerPool
+from walrus_client.read.metadata import fetch_metadata
+from walrus_client.read.slivers import ReadContext, candidates_of, collect_primary
+from walrus_client.status import blob_status
+from walrus_codec import blob_id as blob_ids
+from walrus_codec.errors import InconsistentBlob
+from walrus_codec.metadata import BlobMetadata
+from walrus_codec.params import CodeParams
+from walrus_codec.types import Axis, BlobId, Epoch, PairIndex
+from walrus_sui.errors import ChainError
+from walrus_sui.telemetry import meter, names, tracer
+from walrus_sui.types import Committee, StakingView
+
+T = TypeVar("T")
+
+ATTEMPTS = 5
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 5.0
+
+
+class ConsistencyCheck(Enum):
+    """How far a reader trusts the writer (see `walrus_codec.redstuff`)."""
+
+    SKIP = "skip"
+    DEFAULT = "default"
+    STRICT = "strict"
+
+
+@dataclass(frozen=True)
+class ReadBlob:
+    """A blob's bytes and metadata."""
+
+    data: bytes
+    metadata: BlobMetadata
+
+
+class Reader:
+    """Reads blobs of one network."""
+
+    def __init__(
+        self, committees: CommitteeTracker, peers: PeerPool, compute: Compute, *, rng: Random | None = None
+    ) -> None:
+        self._committees = committees
+        self._peers = peers
+        self._compute = compute
+        self._rng = rng or SystemRandom()
+        self._duration = meter().create_histogram(
+            names.CLIENT_READ_DURATION, unit="s", description="Duration of blob reads."
+        )
+
+    async def read(self, blob_id: BlobId, *, check: ConsistencyCheck = ConsistencyCheck.DEFAULT) -> ReadBlob:
+        """Reads a whole blob.
+
+        Raises:
+            BlobNotFoundError, BlobForbiddenError, BlobUnavailableError: See `errors`.
+            BlobInvalidError: Its id is dead, or its bytes fail the check.
+            CommitteeUnknownError: The chain was never reached.
+        """
+        started = time.perf_counter()
+        outcome = "error"
+        with tracer().start_as_current_span("read blob") as span:
+            span.set_attribute(names.ATTR_BLOB_ID, blob_ids.to_text(blob_id))
+            try:
+                result = await self._with_committee(blob_id, lambda committee: self._read(blob_id, committee, check))
+                span.set_attribute(names.ATTR_BLOB_SIZE, len(result.data))
+                outcome = "ok"
+                return result
+            finally:
+                self._duration.record(time.perf_counter() - started, {names.ATTR_OUTCOME: outcome})
+
+    async def read_range(self, blob_id: BlobId, metadata: BlobMetadata, first: int, last: int) -> bytes:
+        """Reads the bytes `first..last` (both included, inside of the blob) of a blob with known metadata.
+
+        Only the systematic slivers that hold them are fetched, each verified against the metadata; the blob as a whole
+        is not checked. When one of them cannot be had, the whole blob is read and cut.
+
+        Raises:
+            As `read`.
+        """
+        if not 0 <= first <= last < metadata.unencoded_length:
+            raise ValueError(f"bytes {first} to {last} are not inside of {metadata.unencoded_length} bytes")
+        try:
+            return await self._with_committee(
+                blob_id, lambda committee: self._read_range(blob_id, metadata, committee, first, last), attempts=1
+            )
+        except BlobUnavailableError:
+            whole = await self.read(blob_id)
+            return whole.data[first : last + 1]
+
+    async def metadata(self, blob_id: BlobId) -> BlobMetadata:
+        """The blob's verified metadata.
+
+        Raises:
+            As `read`.
+        """
+        return await self._with_committee(blob_id, lambda committee: self._metadata(blob_id, committee))
+
+    async def status(self, blob_id: BlobId) -> statuses.BlobStatus:
+        """What the network knows of the blob.
+
+        Raises:
+            StatusUnknownError: The nodes do not agree, or too few answer.
+            CommitteeUnknownError: The chain was never reached, or there is no committee yet.
+        """
+        view = await self._committees.view()
+        return await blob_status(blob_id, with_members(rules.write_committee(view)), self._peers)
+
+    async def _with_committee(
+        self, blob_id: BlobId, work: Callable[[Committee], Awaitable[T]], *, attempts: int = ATTEMPTS
+    ) -> T:
+        """Does the work with the right committee, again when the committee turns out to have changed."""
+        wait_s = FIRST_WAIT_S
+        while True:
+            view = await self._committees.view()
+            try:
+                return await work(await self._choose(blob_id, view))
+            except ReadError:
+                attempts -= 1
+                if attempts <= 0 or not await self._has_changed_since(view):
+                    raise
+            await asyncio.sleep(wait_s * (0.5 + self._rng.random() / 2))
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    async def _choose(self, blob_id: BlobId, view: StakingView) -> Committee:
+        choice = rules.read_committee(view, None)
+        if choice is rules.ReadChoice.STATUS_NEEDED:
+            certified = await self._certified_epoch(blob_id, view)
+            choice = rules.read_committee(view, certified)
+            if choice is rules.ReadChoice.VIEW_IS_OLD:
+                view = await self._refreshed(blob_id)
+                choice = rules.read_committee(view, certified)
+        if isinstance(choice, rules.ReadChoice):
+            raise BlobUnavailableError(
+                f"blob {blob_ids.to_text(blob_id)} is younger than the chain that is read here; try again in a moment"
+            )
+        return with_members(choice)
+
+    async def _certified_epoch(self, blob_id: BlobId, view: StakingView) -> Epoch:
+        """When the blob was first certified; not certified at all counts as "now", an unclear answer as "before"."""
+        try:
+            status = await blob_status(blob_id, with_members(rules.write_committee(view)), self._peers)
+        except StatusUnknownError:
+            return Epoch(view.epoch - 1)
+        if isinstance(status, statuses.Invalid):
+            raise BlobInvalidError(f"blob {blob_ids.to_text(blob_id)} is marked invalid; it has no content")
+        epoch = statuses.certified_epoch(status)
+        return view.epoch if epoch is None else epoch
+
+    async def _refreshed(self, blob_id: BlobId) -> StakingView:
+        try:
+            return await self._committees.refresh()
+        except ChainError as error:
+            raise BlobUnavailableError(
+                f"blob {blob_ids.to_text(blob_id)} is younger than the last committee that is known here, and the "
+                f"chain cannot be read: {error}"
+            ) from error
+
+    async def _has_changed_since(self, view: StakingView) -> bool:
+        try:
+            now = await self._committees.refresh()
+        except ChainError:
+            return False
+        return (now.epoch, now.epoch_state.phase, now.committee) != (view.epoch, view.epoch_state.phase, view.committee)
+
+    async def _metadata(self, blob_id: BlobId, committee: Committee) -> BlobMetadata:
+        return await fetch_metadata(blob_id, committee, self._peers, self._rng)
+
+    async def _context(self, blob_id: BlobId, metadata: BlobMetadata, committee: Committee) -> ReadContext:
+        params = CodeParams(committee.n_shards, metadata.encoding_type)
+        return ReadContext(blob_id, metadata, params, committee, self._peers, self._compute)
+
+    async def _read(self, blob_id: BlobId, committee: Committee, check: ConsistencyCheck) -> ReadBlob:
+        metadata = await self._metadata(blob_id, committee)
+        context = await self._context(blob_id, metadata, committee)
+        params = context.params
+        rest = [PairIndex(pair) for pair in range(params.k1, params.n_shards)]
+        self._rng.shuffle(rest)
+        slivers = await collect_primary(context, candidates_of(params, rest), needed=params.k1)
+        data = await self._compute.decode(list(slivers.values()), metadata.unencoded_length, params)
+        try:
+            if check is ConsistencyCheck.STRICT:
+                await self._compute.check_strict(data, blob_id, params)
+            elif check is ConsistencyCheck.DEFAULT:
+                await self._compute.check_default(data, metadata, params, slivers.keys())
+        except InconsistentBlob as error:
+            raise BlobInvalidError(str(error)) from error
+        return ReadBlob(data, metadata)
+
+    async def _read_range(
+        self, blob_id: BlobId, metadata: BlobMetadata, committee: Committee, first: int, last: int
+    ) -> bytes:
+        context = await self._context(blob_id, metadata, committee)
+        size = context.params.sliver_size(Axis.PRIMARY, metadata.unencoded_length)
+        rows = [PairIndex(row) for row in range(first // size, last // size + 1)]
+        slivers = await collect_primary(context, rows, needed=len(rows), patient=False)
+        joined = b"".join(sliver.data for _index, sliver in sorted(slivers.items()))
+        start = first - rows[0] * size
+        return joined[start : start + last - first + 1]
+
+
+def with_members(committee: Committee) -> Committee:
+    """The committee itself.
+
+    Raises:
+        NetworkNotReadyError: It has no members, as before the first epoch.
+    """
+    if not committee.members:
+        raise NetworkNotReadyError("the network has no committee yet; wait for its first epoch change")
+    return committee

@@ -1,0 +1,186 @@
+"""Gets enough verified primary slivers of a blob from the nodes, whoever of them is slow, gone or lying.
+
+One stream per request to a node; slivers are verified in batches while others still arrive. All decisions are made by
+`Collection`; this module only moves bytes and time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from walrus_client.compute import Compute
+from walrus_client.errors import BlobUnavailableError, PeerError, PeerUnreachableError
+from walrus_client.peers import ExpectedSlivers, MissingSliver, PeerPool
+from walrus_client.read.collecting import Collection
+from walrus_codec import blob_id as blob_ids
+from walrus_codec import mapping
+from walrus_codec.errors import BadSlivers
+from walrus_codec.metadata import BlobMetadata
+from walrus_codec.params import CodeParams
+from walrus_codec.slivers import Sliver
+from walrus_codec.types import Axis, BlobId, NodeId, PairIndex, SliverIndex
+from walrus_sui.types import Committee
+
+_log = logging.getLogger(__name__)
+
+PATIENCE_S = 0.4
+"""A node that delivers nothing for this long is hedged by others."""
+
+SLOWEST_BYTES_PER_S = 256 << 10
+"""A stream may take as long as this rate needs, and `STREAM_TIMEOUT_S` on top."""
+
+STREAM_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class ReadContext:
+    """What all steps of one read share."""
+
+    blob_id: BlobId
+    metadata: BlobMetadata
+    params: CodeParams
+    committee: Committee
+    peers: PeerPool
+    compute: Compute
+
+
+async def collect_primary(
+    context: ReadContext, candidates: Sequence[PairIndex], *, needed: int, patient: bool = True
+) -> dict[SliverIndex, Sliver]:
+    """At least `needed` verified primary slivers by index, chosen from `candidates`.
+
+    Args:
+        context: The blob and whom to ask.
+        candidates: Pairs that may be asked for, best first.
+        needed: How many slivers make the read complete.
+        patient: Whether to wait for slow nodes when no other candidates are left.
+
+    Raises:
+        BlobUnavailableError: The nodes do not give enough of them.
+    """
+    collector = _Collector(context, candidates, needed, patient)
+    try:
+        return await collector.run()
+    finally:
+        await collector.close()
+
+
+class _Collector:
+    def __init__(self, context: ReadContext, candidates: Sequence[PairIndex], needed: int, patient: bool) -> None:  # noqa: FBT001
+        self._context = context
+        self._patient = patient
+        self._members = {member.node_id: member for member in context.committee.members}
+        length = context.metadata.unencoded_length
+        self._symbol_size = context.params.symbol_size(length)
+        self._sliver_size = context.params.sliver_size(Axis.PRIMARY, length)
+        self._collection = Collection(candidates, self._owner_of, needed=needed)
+        self._received: dict[PairIndex, Sliver] = {}
+        self._unverified: list[PairIndex] = []
+        self._streams: dict[asyncio.Task[None], NodeId] = {}
+        self._verifying: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
+        self._problems: list[str] = []
+
+    async def run(self) -> dict[SliverIndex, Sliver]:
+        collection = self._collection
+        loop = asyncio.get_running_loop()
+        while not collection.complete:
+            for node_id, pairs in collection.next_requests(loop.time()).items():
+                self._start_stream(node_id, pairs)
+            self._start_verifying()
+            if collection.hopeless:
+                raise self._unavailable()
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(collection.next_check_in(loop.time(), PATIENCE_S)):
+                    await self._news.wait()
+            if collection.mark_slow(loop.time(), PATIENCE_S) and not self._patient:
+                raise self._unavailable()
+            if self._verifying is not None and self._verifying.done():
+                self._verifying.result()
+        return {SliverIndex(pair): self._received[pair] for pair in sorted(collection.verified)}
+
+    async def close(self) -> None:
+        running = [*self._streams, *([self._verifying] if self._verifying else [])]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def _unavailable(self) -> BlobUnavailableError:
+        return BlobUnavailableError(
+            f"{len(self._collection.verified)} of the {self._collection.needed} slivers needed for "
+            f"{blob_ids.to_text(self._context.blob_id)} could be fetched; try again later. {'; '.join(self._problems)}"
+        )
+
+    def _owner_of(self, pair: PairIndex) -> NodeId:
+        shard = mapping.shard_of_pair(pair, self._context.blob_id, self._context.params.n_shards)
+        return self._context.committee.member_of_shard(shard).node_id
+
+    def _start_stream(self, node_id: NodeId, pairs: list[PairIndex]) -> None:
+        task = asyncio.ensure_future(self._stream(node_id, pairs))
+        self._streams[task] = node_id
+        task.add_done_callback(self._stream_ended)
+
+    def _stream_ended(self, task: asyncio.Task[None]) -> None:
+        del self._streams[task]
+        self._news.set()
+
+    async def _stream(self, node_id: NodeId, pairs: list[PairIndex]) -> None:
+        context, collection = self._context, self._collection
+        client = context.peers.get(self._members[node_id])
+        expected = ExpectedSlivers(Axis.PRIMARY, tuple(pairs), self._symbol_size, self._sliver_size)
+        timeout_s = STREAM_TIMEOUT_S + len(pairs) * self._sliver_size / SLOWEST_BYTES_PER_S
+        now = asyncio.get_running_loop().time
+        try:
+            # The certificate fetch and a name that does not resolve have no deadline of gRPC's: this one is ours.
+            async with (
+                asyncio.timeout(timeout_s + 5),
+                contextlib.aclosing(client.get_slivers(context.blob_id, expected, timeout_s=timeout_s)) as parts,
+            ):
+                async for part in parts:
+                    if isinstance(part, MissingSliver):
+                        self._problems.append(f"storage node {client.name}: {part.reason} for pair {part.pair}")
+                        collection.lost(node_id, [part.pair])
+                    else:
+                        pair, sliver = part
+                        self._received[pair] = sliver
+                        self._unverified.append(pair)
+                        collection.arrived(node_id, pair, now())
+                    self._news.set()
+        except (PeerError, TimeoutError) as error:
+            problem = error if isinstance(error, PeerError) else PeerUnreachableError(client.name, "it is too slow")
+            _log.debug("a storage node failed a read", extra={"node": client.name, "cause": str(problem)})
+            self._problems.append(str(problem))
+            collection.exclude(node_id)
+
+    def _start_verifying(self) -> None:
+        if self._unverified and (self._verifying is None or self._verifying.done()):
+            pairs, self._unverified = self._unverified, []
+            self._verifying = asyncio.ensure_future(self._verify(pairs))
+            self._verifying.add_done_callback(lambda _task: self._news.set())
+
+    async def _verify(self, pairs: list[PairIndex]) -> None:
+        context, collection = self._context, self._collection
+        batch = [(pair, self._received[pair]) for pair in pairs]
+        bad: dict[PairIndex, Exception] = {}
+        try:
+            await context.compute.verify_slivers(batch, context.metadata, context.params)
+        except BadSlivers as error:
+            bad = {pairs[position]: fault for position, fault in error.faults.items()}
+        collection.verify_succeeded(pair for pair in pairs if pair not in bad)
+        for pair, fault in bad.items():
+            node_id = collection.verify_failed(pair)
+            name = self._members[node_id].name
+            _log.warning("a storage node sent a wrong sliver", extra={"node": name, "pair": pair, "cause": str(fault)})
+            self._problems.append(f"storage node {name}: {fault}")
+            for stream in [task for task, owner in self._streams.items() if owner == node_id]:
+                stream.cancel()
+
+
+def candidates_of(params: CodeParams, rest: Sequence[PairIndex]) -> list[PairIndex]:
+    """Systematic pairs first, then `rest` (the others, in any order)."""
+    return [*map(PairIndex, range(params.k1)), *rest]
