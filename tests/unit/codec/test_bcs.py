@@ -76,4 +76,4 @@ def test_views_share_memory_with_the_input() -> None:
     data = bytearray(b"\x02ab")
     view = bcs.Reader(data).bytes_view()
     data[1] = ord("z")
-    assert view == b"zb"
+    assert bytes(view) == b"zb"

@@ -172,6 +172,19 @@ def test_workers_may_share_one_encoding_in_any_order() -> None:
     assert list(shared.pairs) == list(alone.pairs)
 
 
+@pytest.mark.parametrize("width", [1, 10, 37, 100, 1 << 20])
+def test_encoding_does_not_depend_on_how_the_work_is_cut(width: int) -> None:
+    params, data = CodeParams(7, ISAL), pattern(1100)
+    backend = IsalBackend(params)
+    backend.primary.width = backend.secondary.width = width
+    encoded, expected = backend.encode(data), redstuff.encode(data, params)
+    assert encoded.metadata == expected.metadata
+    assert list(encoded.primary) == [sliver.data for sliver in slivers(expected, Axis.PRIMARY)]
+    assert list(encoded.secondary) == [sliver.data for sliver in slivers(expected, Axis.SECONDARY)]
+    bodies = list(enumerate(encoded.primary))
+    assert backend.find_foreign(Axis.PRIMARY, bodies, expected.metadata) == []
+
+
 def test_what_goes_between_processes_can_be_pickled() -> None:
     encoded = redstuff.encode(b"abc", BOTH[0])
     assert pickle.loads(pickle.dumps(BOTH[0])) == BOTH[0]
