@@ -1,0 +1,338 @@
+"""The devnet's disk: one SQLite database in WAL mode, and who writes what when.
+
+Life of a transaction on disk: it is executed in memory, its bytes go into the ``journal`` (then its caller may be
+answered), and at the next checkpoint one database transaction writes the checkpoint, its transactions and all object
+versions, and empties the journal (then the checkpoint may be announced). After a crash `load` returns the state of the
+last checkpoint and the journal that must be executed again on top of it; execution is deterministic, and each journal
+row carries the digest of the effects that were promised, so that a difference cannot go unnoticed.
+
+All commits are synced to disk (``synchronous=FULL``): what was answered or announced survives also a power cut. A file
+lock keeps a second process out. Reads of history use a connection of their own and see committed rows only.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from walrus_codec import bcs
+from walrus_codec.types import Digest, ObjectId
+from walrus_sui.devnet.ledger import digests
+from walrus_sui.devnet.ledger.records import Checkpoint, Delta, Executed, Object
+
+SCHEMA_VERSION: Final = 1
+_DATABASE: Final = "ledger.sqlite"
+_LOCK: Final = "lock"
+_SCHEMA: Final = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE checkpoints (
+    sequence INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, timestamp_ms INTEGER NOT NULL,
+    summary BLOB NOT NULL, contents BLOB NOT NULL
+);
+CREATE TABLE transactions (
+    checkpoint INTEGER NOT NULL, position INTEGER NOT NULL, digest BLOB NOT NULL UNIQUE, tx BLOB NOT NULL,
+    signatures BLOB NOT NULL, effects BLOB NOT NULL, events BLOB NOT NULL, note TEXT NOT NULL,
+    PRIMARY KEY (checkpoint, position)
+);
+CREATE VIEW executed AS SELECT t.*, c.timestamp_ms FROM transactions t JOIN checkpoints c ON c.sequence = t.checkpoint;
+CREATE TABLE versions (object_id BLOB NOT NULL, version INTEGER NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (object_id, version));
+CREATE TABLE live (object_id BLOB PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE journal (
+    ordinal INTEGER PRIMARY KEY, tx BLOB NOT NULL, signatures BLOB NOT NULL, effects_digest BLOB NOT NULL
+);
+"""
+_MAX_INTEGER: Final = 2**63 - 1
+
+
+class StoreError(Exception):
+    """The data directory cannot be used: locked by another process, damaged, or of another schema or genesis.
+
+    Remedy: the message says which; nothing was changed.
+    """
+
+
+@dataclass(frozen=True)
+class JournalRow:
+    """An executed transaction that is in no checkpoint yet.
+
+    Attributes:
+        ordinal: rises by one; the order of execution.
+        tx_bytes: BCS of the transaction.
+        signatures: each ``flag || signature || public key``.
+        effects_digest: what its execution came to.
+    """
+
+    ordinal: int
+    tx_bytes: bytes
+    signatures: tuple[bytes, ...]
+    effects_digest: Digest
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """State of a data directory.
+
+    Attributes:
+        genesis: the text that was given to `create`.
+        chain_id: digest of checkpoint 0.
+        head: the last checkpoint.
+        objects: the live objects after it.
+        journal: what was executed after it, in order.
+    """
+
+    genesis: str
+    chain_id: Digest
+    head: Checkpoint
+    objects: tuple[Object, ...]
+    journal: tuple[JournalRow, ...]
+
+
+class Store:
+    """An open data directory.
+
+    Writes (`create`, `journal`, `close_checkpoint`) come from one thread at a time; reads of history are safe beside
+    them from another single thread.
+
+    Args:
+        folder: made when absent.
+
+    Raises:
+        StoreError: another process has it, it is damaged, or its schema is not known.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(folder / _LOCK)
+        try:
+            self._writer = _connect(folder / _DATABASE)
+            self._reader = _connect(folder / _DATABASE)
+            with _damage():
+                self._check_schema()
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def close(self) -> None:
+        """Closes the database and lets the next process in."""
+        self._reader.close()
+        self._writer.close()
+        os.close(self._lock)
+
+    def load(self) -> Loaded | None:
+        """Reads the state; None when the directory is new.
+
+        Raises:
+            StoreError: rows are missing or damaged.
+        """
+        with _damage():
+            meta = {row["name"]: row["value"] for row in self._writer.execute("SELECT name, value FROM meta")}
+            head = self.last_checkpoint()
+            if head is None or "genesis" not in meta:
+                return None
+            rows = self._writer.execute("SELECT v.data FROM live l JOIN versions v USING (object_id, version)")
+            objects = tuple(Object.from_bcs(data) for (data,) in rows)
+            (count,) = self._writer.execute("SELECT count(*) FROM live").fetchone()
+            if count != len(objects):
+                raise StoreError(f"the ledger lacks {count - len(objects)} live objects: restore it from a copy")
+            journal = tuple(
+                JournalRow(ordinal, tx, _read_signatures(signatures), digests.to_text(effects_digest))
+                for ordinal, tx, signatures, effects_digest in self._writer.execute(
+                    "SELECT ordinal, tx, signatures, effects_digest FROM journal ORDER BY ordinal"
+                )
+            )
+            return Loaded(meta["genesis"], Digest(meta["chain_id"]), head, objects, journal)
+
+    def create(self, genesis: str, delta: Delta) -> None:
+        """Writes checkpoint 0 and the genesis that it came from, in one database transaction."""
+        with self._transaction() as database:
+            database.execute("INSERT INTO meta VALUES ('genesis', ?)", (genesis,))
+            database.execute("INSERT INTO meta VALUES ('chain_id', ?)", (delta.checkpoint.digest,))
+            _write_delta(database, delta)
+
+    def journal(self, rows: Sequence[JournalRow]) -> None:
+        """Writes executed transactions, so that their callers may be answered; one database transaction."""
+        with self._transaction() as database:
+            _write_journal(database, rows)
+
+    def close_checkpoint(self, delta: Delta, *, journaled: int) -> None:
+        """Writes a checkpoint and drops the journal rows that it contains; one database transaction.
+
+        Args:
+            delta: all that changed.
+            journaled: the last ordinal that is in the checkpoint.
+        """
+        with self._transaction() as database:
+            _write_delta(database, delta)
+            database.execute("DELETE FROM journal WHERE ordinal <= ?", (journaled,))
+
+    def last_checkpoint(self) -> Checkpoint | None:
+        """The newest checkpoint, None before genesis."""
+        return _checkpoint(
+            self._reader.execute("SELECT summary, contents FROM checkpoints ORDER BY sequence DESC LIMIT 1")
+        )
+
+    def checkpoint(self, key: int | Digest) -> Checkpoint | None:
+        """A checkpoint by sequence number or digest."""
+        if isinstance(key, int):
+            sequence = min(key, _MAX_INTEGER)
+            return _checkpoint(
+                self._reader.execute("SELECT summary, contents FROM checkpoints WHERE sequence = ?", (sequence,))
+            )
+        raw = digests.to_bytes(key)
+        return _checkpoint(self._reader.execute("SELECT summary, contents FROM checkpoints WHERE digest = ?", (raw,)))
+
+    def transactions(self, sequence: int) -> tuple[Executed, ...]:
+        """The transactions of a checkpoint in order, without their objects."""
+        rows = self._reader.execute(
+            "SELECT * FROM executed WHERE checkpoint = ? ORDER BY position", (min(sequence, _MAX_INTEGER),)
+        )
+        return tuple(_executed(row) for row in rows.fetchall())
+
+    def transaction(self, digest: Digest) -> tuple[int, Executed] | None:
+        """A transaction by digest with its place in its checkpoint, without its objects."""
+        rows = self._reader.execute("SELECT * FROM executed WHERE digest = ?", (digests.to_bytes(digest),))
+        row = rows.fetchone()
+        return None if row is None else (row["position"], _executed(row))
+
+    def version(self, object_id: ObjectId, version: int) -> Object | None:
+        """One version of an object."""
+        row = self._reader.execute(
+            "SELECT data FROM versions WHERE object_id = ? AND version = ?",
+            (digests.write_address(object_id), min(version, _MAX_INTEGER)),
+        ).fetchone()
+        return None if row is None else Object.from_bcs(row[0])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._writer
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
+
+    def _check_schema(self) -> None:
+        (found,) = self._writer.execute("PRAGMA user_version").fetchone()
+        if found == SCHEMA_VERSION:
+            return
+        if found != 0:
+            raise StoreError(f"the ledger has schema {found}, this program knows {SCHEMA_VERSION}: use its own version")
+        with self._transaction() as database:
+            for statement in _SCHEMA.split(";"):
+                database.execute(statement)
+            database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _write_delta(database: sqlite3.Connection, delta: Delta) -> None:
+    checkpoint = delta.checkpoint
+    database.execute(
+        "INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?)",
+        (
+            checkpoint.sequence,
+            digests.to_bytes(checkpoint.digest),
+            checkpoint.timestamp_ms,
+            checkpoint.summary_bcs,
+            checkpoint.contents_bcs,
+        ),
+    )
+    database.executemany("INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _transaction_rows(delta))
+    database.executemany(
+        "INSERT INTO versions VALUES (?, ?, ?)",
+        ((digests.write_address(obj.object_id), obj.version, obj.to_bcs()) for obj in delta.versions),
+    )
+    database.executemany(
+        "INSERT OR REPLACE INTO live VALUES (?, ?)",
+        ((digests.write_address(obj.object_id), obj.version) for obj in delta.put),
+    )
+    database.executemany(
+        "DELETE FROM live WHERE object_id = ?", ((digests.write_address(object_id),) for object_id in delta.deleted)
+    )
+
+
+def _transaction_rows(delta: Delta) -> Iterable[tuple[int, int, bytes, bytes, bytes, bytes, bytes, str]]:
+    for position, executed in enumerate(delta.transactions):
+        failure = executed.effects.failure
+        yield (
+            delta.checkpoint.sequence,
+            position,
+            digests.to_bytes(executed.digest),
+            executed.tx_bytes,
+            executed.signatures_bcs,
+            executed.effects.bcs,
+            executed.events_bcs,
+            failure.note if failure is not None else "",
+        )
+
+
+def _write_journal(database: sqlite3.Connection, rows: Sequence[JournalRow]) -> None:
+    database.executemany(
+        "INSERT INTO journal VALUES (?, ?, ?, ?)",
+        (
+            (row.ordinal, row.tx_bytes, bcs.vector(bcs.bytes_, row.signatures), digests.to_bytes(row.effects_digest))
+            for row in rows
+        ),
+    )
+
+
+def _checkpoint(rows: sqlite3.Cursor) -> Checkpoint | None:
+    row = rows.fetchone()
+    return None if row is None else Checkpoint.from_bcs(row["summary"], row["contents"])
+
+
+def _executed(row: sqlite3.Row) -> Executed:
+    executed = Executed.from_stored(
+        tx_bytes=row["tx"],
+        signatures_bcs=row["signatures"],
+        effects_bcs=row["effects"],
+        events_bcs=row["events"],
+        checkpoint=row["checkpoint"],
+        timestamp_ms=row["timestamp_ms"],
+    )
+    failure = executed.effects.failure
+    if failure is None or not row["note"]:
+        return executed
+    return replace(executed, effects=replace(executed.effects, failure=replace(failure, note=row["note"])))
+
+
+def _read_signatures(data: bytes) -> tuple[bytes, ...]:
+    reader = bcs.Reader(data)
+    signatures = tuple(reader.vector(bcs.Reader.bytes_))
+    reader.finish()
+    return signatures
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    with _damage():
+        # Autocommit: transactions are begun by hand, so that one `with` is one commit.
+        database = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=10)
+        database.row_factory = sqlite3.Row
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        return database
+
+
+def _lock(file: Path) -> int:
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise StoreError(
+            f"another devnet uses {file.parent}: stop it, or give this one a directory of its own"
+        ) from None
+    return descriptor
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.DatabaseError, bcs.BcsError, digests.DigestError, KeyError) as error:
+        raise StoreError(f"the ledger on disk is damaged: {error!r}") from error
