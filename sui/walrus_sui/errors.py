@@ -59,17 +59,17 @@ class InsufficientFunds(ChainError):
 
     Args:
         address: owner of the purse.
-        token: "SUI" or "WAL".
+        coin: "SUI" or "WAL".
         needed: MIST or FROST that the call needs.
         available: MIST or FROST that the address has.
     """
 
-    def __init__(self, address: str, *, token: str, needed: int, available: int) -> None:
+    def __init__(self, address: str, *, coin: str, needed: int, available: int) -> None:
         super().__init__(
-            f"{address} has {available} of the {needed} {_UNITS[token]} ({token}) needed; send it {token} and retry"
+            f"{address} has {available} of the {needed} {_UNITS[coin]} ({coin}) needed; send it {coin} and retry"
         )
         self.address = address
-        self.token = token
+        self.coin = coin
         self.needed = needed
         self.available = available
 

@@ -5,14 +5,19 @@ compared and thrown away. Nothing here refers back to a client. Amounts are FROS
 milliseconds of the chain's clock. Object ids of storage pools are the node ids.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 
-from walrus_codec.types import BlobId, Epoch, NodeId, ObjectId, ShardIndex, SuiAddress
+from walrus_codec.types import BlobId, Digest, Epoch, NodeId, ObjectId, ShardIndex, SuiAddress
 
 GRPC_ADDRESS_FIELD = "grpc_address"
 """Key in a node's metadata under which its gRPC address stands; `network_address` is the official REST face."""
+
+
+BYTES_PER_UNIT = 1 << 20
+"""Storage is billed in units of one MiB, rounded up."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,6 @@ class StakingView:
         committee: of the current epoch; without members in epoch 0.
         previous_committee: of the epoch before; shows today's keys and addresses, as the contract keeps no old ones.
         next_committee: chosen by `voting_end`, until the change.
-        read_at_ms: the caller's clock when the answer arrived, unix milliseconds.
     """
 
     epoch: Epoch
@@ -120,7 +124,6 @@ class StakingView:
     committee: Committee
     previous_committee: Committee
     next_committee: Committee | None
-    read_at_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,14 @@ class SystemView:
     write_price: int
     n_shards: int
     max_epochs_ahead: int
+
+    def storage_cost(self, encoded_size: int, epochs: int) -> int:
+        """FROST for storing `encoded_size` bytes during `epochs` epochs (contract module system_state_inner)."""
+        return _units(encoded_size) * self.storage_price * epochs
+
+    def write_cost(self, encoded_size: int) -> int:
+        """FROST for registering a blob of `encoded_size` encoded bytes."""
+        return _units(encoded_size) * self.write_price
 
 
 @dataclass(frozen=True)
@@ -277,9 +288,108 @@ class StakedWal:
 
 
 @dataclass(frozen=True)
+class ExchangeView:
+    """A WAL exchange: its purses in FROST and MIST, and its rate: `rate_wal` FROST for `rate_sui` MIST."""
+
+    object_id: ObjectId
+    wal: int
+    sui: int
+    rate_wal: int
+    rate_sui: int
+
+    def sui_for(self, wal: int) -> int:
+        """Return the least MIST that buy at least `wal` FROST."""
+        return -(-wal * self.rate_sui // self.rate_wal)
+
+
+@dataclass(frozen=True)
 class CheckpointInfo:
     """A checkpoint's place in history."""
 
     sequence: int
     digest: str
     timestamp_ms: int
+
+
+@dataclass(frozen=True)
+class NewBlob:
+    """A blob to be registered.
+
+    Attributes:
+        blob_id: 32 bytes.
+        root_hash: 32-byte Merkle root of its metadata; the contract derives the blob id from it.
+        size: unencoded length in bytes.
+        encoded_size: billed length in bytes, `CodeParams.encoded_length(size)`.
+        encoding_type: number of the encoding.
+        deletable: whether its owner may delete it.
+    """
+
+    blob_id: BlobId
+    root_hash: bytes
+    size: int
+    encoded_size: int
+    encoding_type: int
+    deletable: bool
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A quorum of confirmations of one blob.
+
+    Attributes:
+        object_id: the Blob object to certify.
+        signature: sum of the signatures, 96 bytes.
+        signers_bitmap: bit b of byte B (lowest first) is committee member 8B+b, in the order of node ids.
+        message: the confirmation that all of them signed.
+    """
+
+    object_id: ObjectId
+    signature: bytes
+    signers_bitmap: bytes
+    message: bytes
+
+
+@dataclass(frozen=True)
+class CertifiedBlob:
+    """What certifying did to one blob.
+
+    Attributes:
+        object_id: the Blob object.
+        blob_id: 32 bytes.
+        epoch: epoch of certification.
+        end_epoch: first epoch in which it is no longer stored.
+        tx_digest: the transaction that certified it.
+        event_seq: position of its BlobCertified among the transaction's events.
+        shared_object_id: the SharedBlob that it was wrapped in, when sharing was asked for.
+    """
+
+    object_id: ObjectId
+    blob_id: BlobId
+    epoch: Epoch
+    end_epoch: Epoch
+    tx_digest: Digest
+    event_seq: int
+    shared_object_id: ObjectId | None = None
+
+
+@dataclass(frozen=True)
+class Payment:
+    """Money for an address: MIST and FROST."""
+
+    address: SuiAddress
+    sui: int = 0
+    wal: int = 0
+
+
+def signers_bitmap(indices: Iterable[int], n_members: int) -> bytes:
+    """Return the bitmap of a certificate: bit b of byte B, lowest first, is member 8B+b of the committee."""
+    bits = bytearray(-(-n_members // 8))
+    for index in indices:
+        if not 0 <= index < n_members:
+            raise ValueError(f"member {index} of {n_members}")
+        bits[index // 8] |= 1 << index % 8
+    return bytes(bits)
+
+
+def _units(encoded_size: int) -> int:
+    return -(-encoded_size // BYTES_PER_UNIT)

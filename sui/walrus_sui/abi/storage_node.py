@@ -1,0 +1,22 @@
+"""Module `walrus::storage_node`: the capability of a node's operator."""
+
+from walrus_codec import bcs
+from walrus_codec.types import SuiAddress
+from walrus_sui.abi import layout
+from walrus_sui.types import NodeCap
+
+MODULE = "storage_node"
+CAP = "StorageNodeCap"
+
+
+@layout.decoder("a StorageNodeCap")
+def decode_cap(contents: bytes, *, owner: SuiAddress | None = None) -> NodeCap:
+    """Decode a StorageNodeCap object."""
+    reader = bcs.Reader(contents)
+    cap = NodeCap(layout.object_id(reader), layout.node_id(reader), layout.epoch(reader), owner)
+    reader.option(lambda r: (r.u64(), r.u32()))  # last event blob attestation
+    reader.fixed(32)  # deny list root
+    reader.u64()
+    reader.u64()
+    reader.finish()
+    return cap

@@ -1,0 +1,305 @@
+"""Programs become executed transactions: coins, references, signature, submission, and what is learnt from the effects.
+
+Life of a program: it waits for its key's lock; a transaction in doubt is settled first; gas and WAL coins are chosen
+from the purse; references are filled in; the bytes are signed and sent, and sent again, the same bytes, until the chain
+gives an answer. A refusal means that something known was stale: everything is read anew and the program is built once
+more; when the bytes come out the same, or after a few rounds, the refusal is the answer. Effects are checked, and the
+new versions remembered, so that the next program needs no reads at all.
+"""
+
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+
+from walrus_codec.types import ObjectId, SuiAddress
+from walrus_sui.abi import aborts, move_types, ptb
+from walrus_sui.abi.ptb import ObjectRef, Program
+from walrus_sui.client import wire
+from walrus_sui.client.purse import Coin, Purse, Signed, balance_of, choose, token_of
+from walrus_sui.client.submission import Endpoint, Submission
+from walrus_sui.errors import (
+    ChainError,
+    ChainTimeout,
+    InsufficientFunds,
+    MoveAbort,
+    ObjectNotFound,
+    TransactionFailed,
+    TransactionRejected,
+)
+from walrus_sui.keys import SuiKey
+from walrus_sui.telemetry import meter, names, tracer
+
+GAS_BUDGET = 500_000_000
+"""MIST that a transaction may cost at most; unused budget is not charged."""
+
+MIN_GAS_BUDGET = 20_000_000
+"""MIST below which trying is pointless; between the two, all that the address has is the budget."""
+
+SUI = move_types.canonical(move_types.SUI_TYPE)
+
+_ROUNDS = 4
+_GAS_PRICE_SECONDS = 600.0
+_MAX_REFS = 4096
+_FIRST_PAUSE = 0.1
+
+Build = Callable[[Program, Sequence[ObjectId]], object]
+"""Adds commands to a program, given the WAL coins of the sender (none unless asked for)."""
+
+
+class Executor:
+    """Executes programs for any number of keys; programs of one key run one after the other.
+
+    Args:
+        endpoint: the transport.
+        wal_type: Move type of WAL.
+        patience: seconds to go on submitting the same bytes, and to wait for a lagging index.
+        rng: source of jitter.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, *, wal_type: str, patience: float = 60.0, rng: random.Random | None = None
+    ) -> None:
+        self._endpoint = endpoint
+        self._wal = move_types.canonical(wal_type)
+        self._patience = patience
+        jitter = rng or random.Random()  # noqa: S311  (jitter, no secret)
+        self._submission = Submission(endpoint, patience=patience, rng=jitter)
+        self._purses: dict[SuiAddress, Purse] = {}
+        self._shared_since: dict[ObjectId, int] = {}
+        self._refs: OrderedDict[ObjectId, ObjectRef] = OrderedDict()
+        self._seen: OrderedDict[ObjectId, int] = OrderedDict()
+        self._gas_price: tuple[int, float] | None = None
+        self._count = meter().create_counter(names.CHAIN_TRANSACTIONS, description="Transactions by result.")
+        self._duration = meter().create_histogram(
+            names.CHAIN_TRANSACTION_DURATION, unit="s", description="From the call to known effects."
+        )
+
+    async def run(
+        self, key: SuiKey, build: Build, *, wal: int | None = None, gas_budget: int = GAS_BUDGET
+    ) -> wire.Executed:
+        """Execute a program and return its effects.
+
+        Args:
+            key: who signs and pays.
+            build: adds the commands; may be called again when what it was built on turns out to be stale.
+            wal: FROST that `build` will spend from the sender's coins, which are then handed to it; 0 hands it all
+                coins, for calls whose price only the contract knows; None hands it none.
+            gas_budget: MIST.
+
+        Raises:
+            MoveAbort: the contract refused.
+            TransactionFailed: execution failed otherwise.
+            TransactionRejected: the chain refused to execute.
+            TransactionUnknown: sent, but no answer within `patience`.
+            InsufficientFunds: too little SUI or no WAL; nothing was sent.
+            ChainUnreachable: nothing was sent.
+        """
+        purse = self._purses.setdefault(key.address, Purse(key.address))
+        started = time.monotonic()
+        attributes = {names.ATTR_FUNCTION: "unbuilt", names.ATTR_OUTCOME: "error"}
+        with tracer().start_as_current_span("chain transaction") as span:
+            try:
+                async with purse.lock:
+                    executed = await self._run_locked(
+                        purse, key, build, wal=wal, budget=gas_budget, attributes=attributes
+                    )
+                if executed.failure is not None:
+                    raise _error_of(executed)
+                attributes[names.ATTR_OUTCOME] = "executed"
+            except ChainError as error:
+                attributes[names.ATTR_OUTCOME] = type(error).__name__
+                raise
+            finally:
+                span.set_attributes(attributes)
+                self._count.add(1, attributes)
+                self._duration.record(time.monotonic() - started, attributes)
+        return executed
+
+    async def _run_locked(
+        self,
+        purse: Purse,
+        key: SuiKey,
+        build: Build,
+        *,
+        wal: int | None,
+        budget: int,
+        attributes: dict[str, str],
+    ) -> wire.Executed:
+        settled = await self._submission.settle(purse)
+        if settled is not None:
+            self._remember_all(settled)
+        previous = b""
+        refusal: ChainError | None = None
+        for _round in range(_ROUNDS):
+            program = Program()
+            build(program, await self._wal_coins(purse, wal) if wal is not None else ())
+            attributes[names.ATTR_FUNCTION] = program.description
+            payment, budget_now = await self._payment(purse, program, budget)
+            shared = await self._shared(program.shared_objects)
+            owned = await self._owned(purse, program.owned_objects)
+            data = ptb.transaction_data(
+                program.encode(owned, shared),
+                sender=key.address,
+                payment=[coin.ref for coin in payment],
+                gas_price=await self._price(),
+                gas_budget=budget_now,
+            )
+            if data == previous:
+                break
+            previous = data
+            signed = Signed(data, key.sign_transaction(data), move_types.transaction_digest(data))
+            try:
+                executed = await self._submission.submit(purse, signed)
+            except TransactionRejected as error:
+                refusal = error
+                self._distrust(purse, program)
+                continue
+            gas_before = sum(coin.balance for coin in payment)
+            self._learn(purse, executed, gas_before=gas_before, spent=program.gas_coin_spent)
+            return executed
+        raise refusal or TransactionRejected("the chain refused the transaction")
+
+    # -- what a transaction is built from
+
+    async def _payment(self, purse: Purse, program: Program, budget: int) -> tuple[list[Coin], int]:
+        """Choose gas coins for a budget on top of what the program splits off; shrink the budget when funds are low."""
+        used = set(program.owned_objects)
+        needed = budget + program.gas_coin_spent
+        for fresh in (False, True):
+            coins = [coin for coin in await self._coins(purse, SUI, fresh=fresh) if coin.ref.object_id not in used]
+            chosen = choose(coins, needed)
+            total = sum(coin.balance for coin in chosen)
+            if total >= needed:
+                return chosen, budget
+        if total < program.gas_coin_spent + min(budget, MIN_GAS_BUDGET):
+            needed = program.gas_coin_spent + min(budget, MIN_GAS_BUDGET)
+            raise InsufficientFunds(purse.address, coin="SUI", needed=needed, available=total)
+        return chosen, total - program.gas_coin_spent
+
+    async def _wal_coins(self, purse: Purse, wanted: int) -> list[ObjectId]:
+        for fresh in (False, True):
+            coins = await self._coins(purse, self._wal, fresh=fresh)
+            chosen = choose(coins, wanted or sum(coin.balance for coin in coins))
+            total = sum(coin.balance for coin in chosen)
+            if chosen and total >= wanted:
+                return [coin.ref.object_id for coin in chosen]
+        raise InsufficientFunds(purse.address, coin="WAL", needed=max(wanted, 1), available=total)
+
+    async def _coins(self, purse: Purse, token: str, *, fresh: bool) -> list[Coin]:
+        known = None if fresh else purse.known(token)
+        if known is not None:
+            return known
+
+        async def listing() -> list[wire.RawObject]:
+            return await self._endpoint.owned(purse.address, move_types.coin_type(token))
+
+        objects = await self._caught_up(listing)
+        found = [Coin(item.ref, balance_of(item.contents) or 0) for item in objects]
+        purse.replace(token, found)
+        for coin in found:
+            self._saw(coin.ref)
+        return purse.known(token) or []
+
+    async def _owned(self, purse: Purse, object_ids: list[ObjectId]) -> dict[ObjectId, ObjectRef]:
+        coins = {object_id: coin.ref for held in purse.coins.values() for object_id, coin in held.items()}
+        refs = {object_id: coins.get(object_id) or self._refs.get(object_id) for object_id in object_ids}
+        missing = [object_id for object_id, ref in refs.items() if ref is None]
+
+        async def reading() -> list[wire.RawObject]:
+            return list((await self._endpoint.objects(missing)).values())
+
+        for item in await self._caught_up(reading) if missing else []:
+            if item.owner is not None and item.owner != purse.address:
+                raise TransactionRejected(
+                    f"object {item.ref.object_id} belongs to {item.owner}, not to {purse.address}"
+                )
+            refs[item.ref.object_id] = item.ref
+            self._remember(item.ref)
+        absent = [object_id for object_id, ref in refs.items() if ref is None]
+        if absent:
+            raise ObjectNotFound(f"objects do not exist: {', '.join(absent)}")
+        return {object_id: ref for object_id, ref in refs.items() if ref is not None}
+
+    async def _shared(self, object_ids: list[ObjectId]) -> dict[ObjectId, int]:
+        missing = [object_id for object_id in object_ids if object_id not in self._shared_since]
+        found = await self._endpoint.objects(missing) if missing else {}
+        for object_id in missing:
+            since = found[object_id].shared_since if object_id in found else None
+            if since is None:
+                raise ObjectNotFound(
+                    f"{object_id} is not a shared object of this chain; check the network configuration"
+                )
+            self._shared_since[object_id] = since  # never changes
+        return {object_id: self._shared_since[object_id] for object_id in object_ids}
+
+    async def _price(self) -> int:
+        now = time.monotonic()
+        if self._gas_price is None or now - self._gas_price[1] > _GAS_PRICE_SECONDS:
+            self._gas_price = (await self._endpoint.gas_price(), now)
+        return self._gas_price[0]
+
+    async def _caught_up(self, read: Callable[[], Awaitable[list[wire.RawObject]]]) -> list[wire.RawObject]:
+        """Read until the endpoint shows no version older than what effects have already told us."""
+        deadline = time.monotonic() + self._patience
+        pause = _FIRST_PAUSE
+        while True:
+            objects = await read()
+            behind = [o for o in objects if o.ref.version < self._seen.get(o.ref.object_id, 0)]
+            if not behind:
+                return objects
+            if time.monotonic() > deadline:
+                raise ChainTimeout(f"the endpoint still shows an old version of {behind[0].ref.object_id}")
+            pause = await self._submission.pause(pause)
+
+    # -- what is learnt
+
+    def _learn(self, purse: Purse, executed: wire.Executed, *, gas_before: int, spent: int) -> None:
+        spent = spent if executed.failure is None else 0
+        purse.learn(executed, gas_balance=gas_before - executed.gas_cost - spent)
+        self._remember_all(executed)
+
+    def _remember_all(self, executed: wire.Executed) -> None:
+        for change in executed.changed:
+            if change.ref is None:
+                self._refs.pop(change.object_id, None)
+            elif not token_of(change.type):
+                self._remember(change.ref)
+            else:
+                self._saw(change.ref)
+
+    def _remember(self, ref: ObjectRef) -> None:
+        self._saw(ref)
+        self._refs[ref.object_id] = ref
+        self._refs.move_to_end(ref.object_id)
+        if len(self._refs) > _MAX_REFS:
+            self._refs.popitem(last=False)
+
+    def _saw(self, ref: ObjectRef) -> None:
+        self._seen[ref.object_id] = max(ref.version, self._seen.get(ref.object_id, 0))
+        self._seen.move_to_end(ref.object_id)
+        if len(self._seen) > _MAX_REFS:
+            self._seen.popitem(last=False)
+
+    def _distrust(self, purse: Purse, program: Program) -> None:
+        """Forget all that a refused transaction was built on."""
+        purse.forget()
+        self._gas_price = None
+        for object_id in program.owned_objects:
+            self._refs.pop(object_id, None)
+
+
+def _error_of(executed: wire.Executed) -> TransactionFailed:
+    failure = executed.failure
+    if failure is None:
+        raise AssertionError("only failed transactions have an error")
+    if not failure.module:
+        return TransactionFailed(f"transaction {executed.digest} failed: {failure.description}", digest=executed.digest)
+    return MoveAbort(
+        failure.module,
+        failure.code,
+        function=failure.function,
+        digest=executed.digest,
+        name=aborts.name(failure.module, failure.code),
+        command=failure.command,
+    )
