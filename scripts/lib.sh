@@ -100,3 +100,28 @@ content_hash() { # FOLDER PATH...: 12 hex digits
     (cd "$1" && shift && find "$@" -type f ! -path '*/__pycache__/*' ! -name '*.pyc' -print0 |
         LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-12)
 }
+
+# Pulls an image, or finds out within seconds that the registry cannot be reached (which is no failure). A pull that
+# has begun may take its time.
+pull_image() { # NAME
+    local log=$logs/docker-pull.log child
+    timeout 1800 docker pull "$1" > "$log" 2>&1 &
+    child=$!
+    for _ in $(seq 150); do
+        grep -q 'Pulling from' "$log" && break
+        kill -0 "$child" 2> /dev/null || break
+        sleep 0.1
+    done
+    grep -q 'Pulling from' "$log" || kill "$child" 2> /dev/null || true
+    if wait "$child"; then note "$1"; else
+        tail -n 3 "$log"
+        note "cannot be pulled, so it is built here"
+    fi
+}
+
+# Runs a uv command with the package index that pip is configured for, and the machine's certificates.
+python_index() { # COMMAND...
+    local index
+    index=$(python3 -m pip config list 2> /dev/null | sed -n "s/^\(global\|install\|:env:\)\.index-url='\(.*\)'$/\2/p" | tail -n 1)
+    UV_SYSTEM_CERTS=1 UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index} "$@"
+}
