@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Generic, Literal, NewType, TypeVar
 
 from walrus_codec.types import NodeId, ShardIndex, SuiAddress
-from walrus_operator.api.conditions import Condition
+from walrus_operator.api.conditions import Condition, Reason
 from walrus_operator.api.network import NetworkSpec, NetworkStatus
 from walrus_operator.api.node import NodeSpec, NodeStatus, PublicKeys
 
@@ -254,8 +254,19 @@ class Snapshot:
     infos: Mapping[str, Observed[NodeInfo]] = field(default_factory=dict)
     last_error: str | None = None
     """Why the previous pass failed; None when it did not."""
+    refusals: tuple[tuple[Reason, str], ...] = ()
+    """Objects that the previous pass could not write, because a name is taken or the API server refuses them."""
     cluster_domain: str = "cluster.local"
     operator_version: str = ""
+
+    @property
+    def live_objects(self) -> Mapping[ObjectKey, Manifest]:
+        """Everything stored that the operator applies: children and custom resources."""
+        return {
+            **self.live,
+            **{ObjectKey("WalrusNode", node.name): dict(node.live) for node in self.nodes},
+            **{ObjectKey("StorageEpoch", epoch.name): dict(epoch.live) for epoch in self.epochs},
+        }
 
 
 class KeyKind(StrEnum):

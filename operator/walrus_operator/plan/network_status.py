@@ -158,6 +158,8 @@ def _valid(snapshot: Snapshot, facts: Facts) -> Condition:
         )
     if facts.keys.network_problem is not None:
         return _say(valid, "False", facts.keys.network_problem.reason, facts.keys.network_problem.message)
+    if snapshot.refusals:
+        return _say(valid, "False", *snapshot.refusals[0])
     return _say(valid, "True", Reason.ACCEPTED, "the spec can be carried out")
 
 

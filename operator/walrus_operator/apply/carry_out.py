@@ -1,0 +1,163 @@
+"""Carries out a plan: keys, objects, statuses, then the chain, then what can go. Returns what happened, as data.
+
+Statuses are written before money moves, so that a slow chain does not hide what is known; what moved shows in the next
+pass, which the caller starts at once. One object that is refused does not stop the others: its refusal is part of the
+outcome and the next pass tries again. Disruptive calls (deletions, money) ask the `guard` first, which re-checks that this
+process still holds the Lease.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from walrus_operator.api.base import API_VERSION
+from walrus_operator.api.conditions import Reason
+from walrus_operator.api.world import (
+    NETWORK_LABEL,
+    CreateKeys,
+    Delegate,
+    DeleteObject,
+    EventNote,
+    FundAddress,
+    FundTreasury,
+    Manifest,
+    NetworkObject,
+    ObjectKey,
+    Plan,
+    Settings,
+    Snapshot,
+    StatusUpdate,
+)
+from walrus_operator.apply import drift, keys, money
+from walrus_operator.build import objects
+from walrus_operator.observe.chain import ChainObserver
+from walrus_operator.observe.kube import KubeClient, KubeError
+
+log = logging.getLogger(__name__)
+
+Guard = Callable[[], Awaitable[None]]
+"""Raises when this process may no longer act."""
+
+
+@dataclass
+class Outcome:
+    """What a pass did."""
+
+    done: list[str] = field(default_factory=list)
+    refusals: list[tuple[Reason, str]] = field(default_factory=list)
+    """Objects that could not be written, and why; the next pass reports them."""
+    events: list[EventNote] = field(default_factory=list)
+    acted: bool = False
+    """Whether anything changed, so that another look soon is worth it."""
+
+
+class Applier:
+    """Writes to Kubernetes and to the chain."""
+
+    def __init__(self, kube: KubeClient, chain: ChainObserver, *, settings: Settings) -> None:
+        self._kube = kube
+        self._chain = chain
+        self._settings = settings
+
+    async def carry_out(self, snapshot: Snapshot, plan: Plan, *, guard: Guard) -> Outcome:
+        """Does what the plan asks for.
+
+        Raises:
+            KubeError: the API server is not reached or forbids a call; the pass is repeated with back-off.
+        """
+        outcome = Outcome(events=list(plan.events))
+        network = snapshot.network
+        for action in plan.actions:
+            if isinstance(action, CreateKeys):
+                await guard()
+                await self._attempt(
+                    outcome, f"keys in Secret {action.secret}", keys.carry_out(self._kube, network, action)
+                )
+        if plan.workload is not None:
+            for manifest in drift.missing(objects.manifests(plan.workload, self._settings), snapshot.live_objects):
+                await self._apply(outcome, network, manifest, snapshot)
+        for update in plan.statuses:
+            await self._status(outcome, network, update)
+        await self._money(outcome, snapshot, plan, guard)
+        for action in plan.actions:
+            if isinstance(action, DeleteObject):
+                await guard()
+                key = action.key
+                await self._attempt(
+                    outcome,
+                    f"{key} deleted",
+                    self._kube.delete(key.kind, network.namespace, key.name, uid=action.uid),
+                )
+        return outcome
+
+    async def _apply(self, outcome: Outcome, network: NetworkObject, manifest: Manifest, snapshot: Snapshot) -> None:
+        key = drift.key_of(manifest)
+        if key not in snapshot.live_objects:
+            # Server-side apply would quietly take over an object of the same name that is not ours.
+            taken = await self._kube.get(key.kind, network.namespace, key.name)
+            if taken is not None and not _ours(taken, network):
+                sentence = (
+                    f"{key} exists and does not belong to this network: rename or delete it, or give the network another "
+                    "name"
+                )
+                outcome.refusals.append((Reason.NAME_CONFLICT, sentence))
+                return
+        await self._attempt(outcome, f"{key} applied", self._kube.apply(manifest))
+
+    async def _status(self, outcome: Outcome, network: NetworkObject, update: StatusUpdate) -> None:
+        manifest = {
+            "apiVersion": API_VERSION,
+            "kind": update.key.kind,
+            "metadata": {"name": update.key.name, "namespace": network.namespace},
+            "status": dict(update.status),
+        }
+        try:
+            await self._kube.apply(manifest, subresource="status")
+        except KubeError as error:
+            if not error.not_found:  # deleted meanwhile: nobody left to tell
+                raise
+        else:
+            outcome.acted = True
+
+    async def _money(self, outcome: Outcome, snapshot: Snapshot, plan: Plan, guard: Guard) -> None:
+        actions = [action for action in plan.actions if isinstance(action, FundTreasury | Delegate | FundAddress)]
+        if not actions:
+            return
+        network = snapshot.network
+        key_of_network = f"{network.namespace}/{network.name}"
+        chain = self._chain.client(key_of_network)
+        if chain is None:
+            return  # it stopped answering since the snapshot; the next pass sees that
+        await guard()
+        key = await money.treasury_key(self._kube, network)
+        try:
+            done = await money.carry_out(chain, key, actions, faucet_url=self._chain.faucet_url(key_of_network))
+        finally:
+            self._chain.money_moved(key_of_network)
+        outcome.done += done
+        outcome.acted = True
+        about = ObjectKey("WalrusNetwork", network.name)
+        outcome.events += [EventNote(about, "MoneyMoved", sentence) for sentence in done]
+
+    async def _attempt(self, outcome: Outcome, sentence: str, call: Awaitable[Any]) -> None:
+        """Awaits a write; a refusal of this one object is noted, everything else ends the pass."""
+        try:
+            await call
+        except KubeError as error:
+            if not (error.invalid or error.conflict):
+                raise
+            outcome.refusals.append((Reason.OBJECT_REJECTED, str(error)))
+            log.warning("refused: %s", error)
+        else:
+            outcome.done.append(sentence)
+            outcome.acted = True
+            log.info(sentence)
+
+
+def _ours(live: Manifest, network: NetworkObject) -> bool:
+    labels: Mapping[str, str] = live["metadata"].get("labels") or {}
+    owners = live["metadata"].get("ownerReferences") or []
+    return labels.get(NETWORK_LABEL) == network.name or any(entry.get("uid") == network.uid for entry in owners)

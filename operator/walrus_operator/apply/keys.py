@@ -1,0 +1,48 @@
+"""Makes key Secrets: randomness happens here and nowhere else.
+
+A Secret is created, never applied: when the name is taken, by a forgotten Secret or a second operator, the API server
+refuses and nothing is lost. Files are added to an existing Secret only under names that it does not have.
+"""
+
+from __future__ import annotations
+
+import base64
+
+from walrus_operator.api.world import CreateKeys, KeyKind, NetworkObject
+from walrus_operator.build.secrets import key_secret
+from walrus_operator.observe.kube import KubeClient, KubeError
+from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
+
+
+def generate(kind: KeyKind) -> str:
+    """A new key as text."""
+    if kind is KeyKind.PROTOCOL:
+        return BlsKey.generate().to_text()
+    if kind is KeyKind.NETWORK:
+        return NetworkKey.generate().to_text()
+    return SuiKey.generate().to_text()
+
+
+def _encoded(kind: KeyKind) -> str:
+    return base64.b64encode(generate(kind).encode()).decode()
+
+
+async def carry_out(kube: KubeClient, network: NetworkObject, action: CreateKeys) -> None:
+    """Creates the Secret or adds the files that it lacks.
+
+    Raises:
+        KubeError: refused; a 409 means that the name is taken, and the next pass will see by what.
+    """
+    if not action.add:
+        manifest = key_secret(network, action)
+        manifest["data"] = {file: _encoded(kind) for file, kind in action.files}
+        await kube.create(manifest)
+        return
+    live = await kube.get("Secret", network.namespace, action.secret)
+    if live is None:
+        raise KubeError(f"Secret {action.secret} vanished while keys were added to it", status=404)
+    files = {file: _encoded(kind) for file, kind in action.files if file not in (live.get("data") or {})}
+    if files:
+        version = live["metadata"]["resourceVersion"]
+        change = {"metadata": {"resourceVersion": version}, "data": files}
+        await kube.merge("Secret", network.namespace, action.secret, change)

@@ -1,0 +1,293 @@
+"""The Kubernetes API as the operator uses it: plain objects over `kubernetes.aio`, one error class, time-outs everywhere.
+
+Objects stay the dictionaries that the server sent. Typed models would cost time and memory for thousands of fields that
+nobody reads, and would hide unknown ones. Every call that changes something goes through `write`, which counts it: a pass
+over a world that is as it should be must not move that counter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from kubernetes.aio import config as kube_config
+from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.config import ConfigException
+
+from walrus_operator.api.base import API_VERSION
+from walrus_operator.api.world import FIELD_MANAGER, Manifest
+from walrus_sui.telemetry import meter, names
+
+REQUEST_TIMEOUT = 20.0
+_CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Where objects of a kind live in the API."""
+
+    kind: str
+    plural: str
+    api_version: str
+
+    @property
+    def group(self) -> str:
+        """API group; empty for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    def path(self, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
+        """URL path of an object or a collection; no namespace means all of them."""
+        prefix = "/apis/" if self.group else "/api/"
+        path = f"{prefix}{self.api_version}"
+        if namespace is not None:
+            path += f"/namespaces/{quote(namespace, safe='')}"
+        path += f"/{self.plural}"
+        if name is not None:
+            path += f"/{quote(name, safe='')}"
+        if subresource is not None:
+            path += f"/{subresource}"
+        return path
+
+
+RESOURCES: Mapping[str, Resource] = {
+    resource.kind: resource
+    for resource in (
+        Resource("WalrusNetwork", "walrusnetworks", API_VERSION),
+        Resource("WalrusNode", "walrusnodes", API_VERSION),
+        Resource("StorageEpoch", "storageepochs", API_VERSION),
+        Resource("StatefulSet", "statefulsets", "apps/v1"),
+        Resource("Service", "services", "v1"),
+        Resource("ConfigMap", "configmaps", "v1"),
+        Resource("Secret", "secrets", "v1"),
+        Resource("Pod", "pods", "v1"),
+        Resource("Event", "events", "v1"),
+        Resource("NetworkPolicy", "networkpolicies", "networking.k8s.io/v1"),
+        Resource("PodDisruptionBudget", "poddisruptionbudgets", "policy/v1"),
+        Resource("Lease", "leases", "coordination.k8s.io/v1"),
+        Resource("SelfSubjectAccessReview", "selfsubjectaccessreviews", "authorization.k8s.io/v1"),
+    )
+}
+
+
+class KubeError(Exception):
+    """The Kubernetes API refused a call or could not be reached. The message is the server's own.
+
+    Attributes:
+        status: HTTP status; 0 when there was no answer.
+        reason: The server's reason, such as Conflict, Invalid or Forbidden.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, reason: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+    @property
+    def not_found(self) -> bool:
+        """Whether the object does not exist."""
+        return self.status == 404
+
+    @property
+    def conflict(self) -> bool:
+        """Whether somebody else was faster (or the name is taken)."""
+        return self.status == 409
+
+    @property
+    def invalid(self) -> bool:
+        """Whether the object itself is at fault, so that trying again is useless."""
+        return self.status in {400, 422}
+
+
+class KubeClient:
+    """A connection to the API server. Made by `connect`, closed by `close` or `async with`."""
+
+    def __init__(self, api: ApiClient, *, timeout: float = REQUEST_TIMEOUT) -> None:
+        self._api = api
+        self._timeout = timeout
+        self._writes = meter().create_counter(
+            names.OPERATOR_API_WRITES, description="Calls that change something in the Kubernetes API."
+        )
+        self.writes = 0
+        """Calls of this client that changed something, for tests and the log."""
+
+    @classmethod
+    async def connect(cls, *, timeout: float = REQUEST_TIMEOUT) -> Self:  # noqa: ASYNC109  (of each later call)
+        """Connects with the pod's service account, or with KUBECONFIG outside of a cluster.
+
+        Raises:
+            KubeError: there is neither.
+        """
+        configuration = Configuration()
+        try:
+            if os.environ.get("KUBERNETES_SERVICE_HOST") and not os.environ.get("KUBECONFIG"):
+                kube_config.load_incluster_config(client_configuration=configuration)
+            else:
+                await kube_config.load_kube_config(client_configuration=configuration)
+        except (ConfigException, OSError, ValueError) as error:
+            raise KubeError(
+                f"no way to the Kubernetes API: {error}. Set KUBECONFIG to a kubeconfig file, or run inside a cluster"
+            ) from error
+        # The library would repeat failed calls on its own; passes are repeated as a whole, with back-off.
+        configuration.retries = None
+        return cls(ApiClient(configuration), timeout=timeout)
+
+    async def __aenter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Closes the connection."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._api.close()
+
+    async def read(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """GET of a path.
+
+        Raises:
+            KubeError: refused or not reached.
+        """
+        return await self._request("GET", path, query=query)
+
+    async def write(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        count: bool = True,
+    ) -> dict[str, Any]:
+        """A call that changes something; counted.
+
+        Args:
+            method: POST, PUT, PATCH or DELETE.
+            path: URL path.
+            body: JSON value.
+            query: Query parameters.
+            content_type: Of the body; patches have their own.
+            count: False for calls that change no object that belongs to a network (Lease, access reviews).
+
+        Raises:
+            KubeError: refused or not reached.
+        """
+        if count:
+            self.writes += 1
+            self._writes.add(1)
+        return await self._request(method, path, query=query, body=body, content_type=content_type)
+
+    async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
+        """One object, or None when it does not exist."""
+        try:
+            return await self.read(RESOURCES[kind].path(namespace, name))
+        except KubeError as error:
+            if error.not_found:
+                return None
+            raise
+
+    async def list(self, kind: str, namespace: str | None, *, selector: str | None = None) -> list[Manifest]:
+        """All objects of a kind, read consistently (not from the API server's cache), in chunks."""
+        resource = RESOURCES[kind]
+        found: list[Manifest] = []
+        query = {"limit": str(_CHUNK)}
+        if selector:
+            query["labelSelector"] = selector
+        while True:
+            page = await self.read(resource.path(namespace), query)
+            # Items of a list carry neither kind nor apiVersion.
+            named = {"apiVersion": resource.api_version, "kind": resource.kind}
+            found += [named | item for item in page.get("items") or []]
+            token = (page.get("metadata") or {}).get("continue")
+            if not token:
+                return found
+            query = {**query, "continue": token}
+
+    async def apply(self, manifest: Manifest, *, subresource: str | None = None) -> Manifest:
+        """Server-side apply with our field manager; fields that others own are taken over."""
+        path = self._path_of(manifest, subresource)
+        return await self.write(
+            "PATCH",
+            path,
+            body=manifest,
+            query={"fieldManager": FIELD_MANAGER, "force": "true"},
+            content_type="application/apply-patch+yaml",
+        )
+
+    async def create(self, manifest: Manifest) -> Manifest:
+        """POST; a 409 `KubeError` when the name is taken."""
+        meta = manifest["metadata"]
+        resource = RESOURCES[manifest["kind"]]
+        path = resource.path(meta.get("namespace"))
+        return await self.write("POST", path, body=manifest, query={"fieldManager": FIELD_MANAGER})
+
+    async def merge(self, kind: str, namespace: str, name: str, change: Mapping[str, Any]) -> Manifest:
+        """JSON merge patch."""
+        return await self.write(
+            "PATCH",
+            RESOURCES[kind].path(namespace, name),
+            body=dict(change),
+            query={"fieldManager": FIELD_MANAGER},
+            content_type="application/merge-patch+json",
+        )
+
+    async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> bool:
+        """Deletes the very object with this UID; False when it is gone or was replaced."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        try:
+            await self.write("DELETE", RESOURCES[kind].path(namespace, name), body=options)
+        except KubeError as error:
+            if error.not_found or error.conflict:
+                return False
+            raise
+        return True
+
+    @staticmethod
+    def _path_of(manifest: Manifest, subresource: str | None) -> str:
+        meta = manifest["metadata"]
+        return RESOURCES[manifest["kind"]].path(meta.get("namespace"), meta["name"], subresource)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        # aiohttp would keep "/" and friends; selectors need strict quoting, so the query becomes part of the path.
+        target = f"{path}?{urlencode(query)}" if query else path
+        try:
+            async with asyncio.timeout(self._timeout):
+                request = await self._api.param_serialize(
+                    method, target, header_params=headers, body=body, auth_settings=["BearerToken"]
+                )
+                response = await self._api.call_api(*request, _request_timeout=self._timeout)
+                raw = await response.read()
+        except TimeoutError:
+            raise KubeError(f"{method} {path}: no answer within {self._timeout:.0f} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise KubeError(f"{method} {path}: {error!r}") from error
+        if response.status >= 300:
+            raise _refusal(method, path, response.status, raw)
+        answer = json.loads(raw) if raw else {}
+        return answer if isinstance(answer, dict) else {}
+
+
+def _refusal(method: str, path: str, status: int, raw: bytes) -> KubeError:
+    try:
+        answer = json.loads(raw)
+        message, reason = str(answer.get("message", "")), str(answer.get("reason", ""))
+    except (ValueError, AttributeError):
+        message, reason = raw[:300].decode(errors="replace"), ""
+    return KubeError(f"{method} {path}: {status} {message}", status=status, reason=reason)

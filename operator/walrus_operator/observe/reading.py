@@ -1,0 +1,171 @@
+"""From raw Kubernetes objects to the records of `api.world`. Pure; the reading itself is in `cluster`.
+
+A spec that cannot be parsed does not break the pass: the record carries the error, and the planner reports it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from walrus_operator.api import names
+from walrus_operator.api.network import NetworkSpec, NetworkStatus
+from walrus_operator.api.node import NodeSpec, NodeStatus
+from walrus_operator.api.world import (
+    NODE_LABEL,
+    EpochObject,
+    KeyKind,
+    Manifest,
+    NetworkObject,
+    NodeObject,
+    PodView,
+    SecretView,
+)
+from walrus_sui.errors import KeyFileError
+from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _parse(model: type[M], value: Any) -> tuple[M | None, str | None]:
+    try:
+        return model.model_validate(value or {}), None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in ("spec", *first["loc"]))
+        return None, f"{where}: {first['msg']}"
+
+
+def _status(model: type[M], value: Any) -> M:
+    parsed, _ = _parse(model, value)
+    # A status that cannot be read (written by another version) counts as never written.
+    return parsed if parsed is not None else model()
+
+
+def network(live: Manifest) -> NetworkObject:
+    """A WalrusNetwork."""
+    meta = live["metadata"]
+    spec, problem = _parse(NetworkSpec, live.get("spec"))
+    return NetworkObject(
+        name=meta["name"],
+        namespace=meta["namespace"],
+        uid=meta["uid"],
+        generation=int(meta.get("generation", 1)),
+        spec=spec,
+        spec_error=problem,
+        status=_status(NetworkStatus, live.get("status")),
+        annotations=meta.get("annotations") or {},
+        deleting="deletionTimestamp" in meta,
+        live_status=live.get("status") or {},
+    )
+
+
+def node(live: Manifest) -> NodeObject:
+    """A WalrusNode."""
+    meta = live["metadata"]
+    spec, problem = _parse(NodeSpec, live.get("spec"))
+    return NodeObject(
+        name=meta["name"],
+        uid=meta["uid"],
+        generation=int(meta.get("generation", 1)),
+        spec=spec,
+        spec_error=problem,
+        status=_status(NodeStatus, live.get("status")),
+        deleting="deletionTimestamp" in meta,
+        live=live,
+    )
+
+
+def network_of_node(live: Manifest) -> str | None:
+    """Name of the network that a WalrusNode refers to."""
+    reference = (live.get("spec") or {}).get("networkRef") or {}
+    name = reference.get("name")
+    return name if isinstance(name, str) else None
+
+
+def epoch(live: Manifest) -> EpochObject:
+    """A StorageEpoch."""
+    meta = live["metadata"]
+    return EpochObject(name=meta["name"], uid=meta["uid"], generation=int(meta.get("generation", 1)), live=live)
+
+
+def pod(live: Manifest) -> PodView:
+    """A pod."""
+    meta, status = live["metadata"], live.get("status") or {}
+    ready = any(
+        entry.get("type") == "Ready" and entry.get("status") == "True" for entry in status.get("conditions") or []
+    )
+    return PodView(
+        name=meta["name"],
+        uid=meta["uid"],
+        ready=ready,
+        phase=str(status.get("phase", "Unknown")),
+        revision=str((meta.get("labels") or {}).get("controller-revision-hash", "")),
+        ip=status.get("podIP"),
+        waiting=_waiting(status),
+        terminating="deletionTimestamp" in meta,
+    )
+
+
+def _waiting(status: Mapping[str, Any]) -> str | None:
+    """Why no container runs, in a few words."""
+    for container in status.get("containerStatuses") or []:
+        state = container.get("state") or {}
+        if "waiting" in state:
+            return str(state["waiting"].get("reason", "waiting"))
+        if "terminated" in state:
+            ended = state["terminated"]
+            return f"{ended.get('reason', 'terminated')}, exit code {ended.get('exitCode', '?')}"
+    for entry in status.get("conditions") or []:
+        if entry.get("type") == "PodScheduled" and entry.get("status") == "False":
+            return str(entry.get("reason", "not scheduled"))
+    return None
+
+
+def key_kind(file: str) -> KeyKind:
+    """What a key file holds, by its name."""
+    if file == names.PROTOCOL_KEY:
+        return KeyKind.PROTOCOL
+    if file == names.NETWORK_KEY:
+        return KeyKind.NETWORK
+    return KeyKind.SUI
+
+
+def secret_text(live: Manifest, file: str) -> str | None:
+    """The text of one file of a Secret."""
+    encoded = (live.get("data") or {}).get(file)
+    if encoded is None:
+        return None
+    try:
+        return base64.b64decode(encoded, validate=True).decode("ascii").strip()
+    except (binascii.Error, ValueError):
+        return None
+
+
+def secret(live: Manifest) -> SecretView:
+    """A key Secret, reduced to its public halves."""
+    meta = live["metadata"]
+    files = live.get("data") or {}
+    return SecretView(
+        name=meta["name"],
+        uid=meta["uid"],
+        node=(meta.get("labels") or {}).get(NODE_LABEL),
+        public={file: _public(secret_text(live, file), key_kind(file)) for file in files},
+    )
+
+
+def _public(text: str | None, kind: KeyKind) -> str | None:
+    if text is None:
+        return None
+    try:
+        if kind is KeyKind.PROTOCOL:
+            return BlsKey.from_text(text).public_key.hex()
+        if kind is KeyKind.NETWORK:
+            return NetworkKey.from_text(text).public_key.hex()
+        return SuiKey.from_text(text).address
+    except KeyFileError:
+        return None

@@ -1,0 +1,103 @@
+"""The one frozen picture: cluster first, then chain and nodes at once, because those two need to know whom to ask."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from walrus_codec.types import SuiAddress
+from walrus_operator.api import names
+from walrus_operator.api.conditions import Reason
+from walrus_operator.api.world import Settings, Snapshot, UnixSeconds
+from walrus_operator.observe.chain import ChainObserver, ChainQuestions
+from walrus_operator.observe.cluster import ClusterObserver, ClusterView
+from walrus_operator.observe.nodes import NodeObserver
+
+
+class Observer:
+    """Takes snapshots."""
+
+    def __init__(
+        self, cluster: ClusterObserver, chain: ChainObserver, nodes: NodeObserver, *, settings: Settings
+    ) -> None:
+        self._cluster = cluster
+        self.chain = chain
+        self._nodes = nodes
+        self._settings = settings
+
+    async def look(
+        self, namespace: str, name: str, *, last_error: str | None = None, refusals: tuple[tuple[Reason, str], ...] = ()
+    ) -> Snapshot | None:
+        """A snapshot of one network; None when it does not exist.
+
+        Raises:
+            KubeError: the Kubernetes API refused or was not reached (chain and nodes may be silent without harm).
+        """
+        key = f"{namespace}/{name}"
+        view = await self._cluster.look(namespace, name)
+        if view is None:
+            await self.chain.forget(key)
+            return None
+        pods = {node.name: view.pods[names.pod(node.name)] for node in view.nodes if names.pod(node.name) in view.pods}
+        running = {node: pod for node, pod in pods.items() if pod.ip is not None and not pod.terminating}
+        async with asyncio.TaskGroup() as group:
+            chain = group.create_task(self.chain.look(key, questions(view, self._settings)))
+            infos = group.create_task(self._nodes.look(key, running))
+        return Snapshot(
+            now=UnixSeconds(time.time()),
+            network=view.network,
+            nodes=view.nodes,
+            epochs=view.epochs,
+            live=view.live,
+            pods=view.pods,
+            secrets=view.secrets,
+            chain=chain.result(),
+            infos=infos.result(),
+            last_error=last_error,
+            refusals=refusals,
+            cluster_domain=self._settings.cluster_domain,
+            operator_version=self._settings.version,
+        )
+
+    async def close(self) -> None:
+        """Closes all connections but the one to Kubernetes."""
+        await self.chain.close()
+        await self._nodes.close()
+
+
+def questions(view: ClusterView, settings: Settings) -> ChainQuestions:
+    """Which addresses to ask the chain about; they are the public halves of the key Secrets."""
+    network = view.network
+    spec = network.spec
+    if spec is not None and spec.chain.external is not None:
+        url = spec.chain.external.network_config
+        reference = spec.chain.external.treasury_secret_ref
+        treasury_secret = reference.name if reference else ""
+    else:
+        url = names.devnet_config_url(network.name, network.namespace, settings.cluster_domain)
+        treasury_secret = names.treasury(network.name)
+    addresses: list[SuiAddress] = []
+    for node in view.nodes:
+        secret = view.secrets.get(names.node_keys(node.name))
+        address = secret.public.get(names.SUI_KEY) if secret else None
+        if address is None and node.status.public_keys is not None:
+            address = node.status.public_keys.sui_address
+        if address is not None:
+            addresses.append(SuiAddress(address))
+    treasury = view.secrets.get(treasury_secret)
+    treasury_address = treasury.public.get(names.SUI_KEY) if treasury else None
+    gateway = view.secrets.get(names.gateway_keys(network.name))
+    wanted = {
+        names.gateway_key_file(network.name, index) for index in range(spec.gateway.replicas if spec is not None else 0)
+    }
+    gateways = [
+        SuiAddress(address)
+        for file, address in (gateway.public if gateway else {}).items()
+        if address and file in wanted
+    ]
+    return ChainQuestions(
+        config_url=url,
+        node_addresses=tuple(addresses),
+        treasury=SuiAddress(treasury_address) if treasury_address else None,
+        gateways=tuple(gateways),
+    )

@@ -1,0 +1,138 @@
+"""One pass over one network: observe, plan, apply, report. The only place where the four meet.
+
+The reconciler keeps per network what the previous pass could not do, so that it becomes a condition in the next one; it
+keeps nothing else. A pass that fails altogether is reported in the next pass's `Degraded` and repeated by the queue.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from walrus_operator.api.base import API_VERSION
+from walrus_operator.api.conditions import Reason
+from walrus_operator.api.world import EventNote, ObjectKey, Snapshot
+from walrus_operator.apply.carry_out import Applier, Guard
+from walrus_operator.observe.kube import KubeClient, KubeError
+from walrus_operator.observe.world import Observer
+from walrus_operator.plan import passes
+from walrus_sui.errors import WalrusSuiError
+from walrus_sui.telemetry import meter, names, tracer
+
+log = logging.getLogger(__name__)
+
+AFTER_ACTING = 1.0
+"""Seconds until the next look after a pass that changed something."""
+
+
+@dataclass
+class _Carried:
+    """What a pass hands to the next one."""
+
+    error: str | None = None
+    refusals: tuple[tuple[Reason, str], ...] = ()
+
+
+class Reconciler:
+    """Runs passes."""
+
+    def __init__(self, observer: Observer, applier: Applier, kube: KubeClient, *, guard: Guard, identity: str) -> None:
+        self._observer = observer
+        self._applier = applier
+        self._kube = kube
+        self._guard = guard
+        self._identity = identity
+        self._carried: dict[str, _Carried] = {}
+        self._duration = meter().create_histogram(
+            names.OPERATOR_RECONCILE_DURATION, unit="s", description="Duration of passes."
+        )
+        self._errors = meter().create_counter(names.OPERATOR_RECONCILE_ERRORS, description="Passes that failed.")
+
+    async def reconcile(self, key: str) -> float | None:
+        """One pass; returns seconds until the next look, or None when the network is gone.
+
+        Raises:
+            Exception: whatever ended the pass; it is reported by the next one.
+        """
+        started = time.perf_counter()
+        carried = self._carried.setdefault(key, _Carried())
+        with tracer().start_as_current_span("reconcile", attributes={names.ATTR_NETWORK: key}) as span:
+            try:
+                again_after = await self._pass(key, carried)
+            except Exception as error:
+                carried.error = _sentence(error)
+                self._errors.add(1, {names.ATTR_NETWORK: key})
+                span.record_exception(error)
+                raise
+            finally:
+                self._duration.record(time.perf_counter() - started, {names.ATTR_NETWORK: key})
+        return again_after
+
+    async def _pass(self, key: str, carried: _Carried) -> float | None:
+        namespace, _, name = key.partition("/")
+        snapshot = await self._observer.look(namespace, name, last_error=carried.error, refusals=carried.refusals)
+        if snapshot is None:
+            self._carried.pop(key, None)
+            return None
+        plan = passes.plan(snapshot)
+        outcome = await self._applier.carry_out(snapshot, plan, guard=self._guard)
+        await self._post(snapshot, outcome.events)
+        recovered = carried.error is not None
+        changed = tuple(outcome.refusals) != carried.refusals
+        carried.error, carried.refusals = None, tuple(outcome.refusals)
+        if outcome.acted or recovered or changed:
+            return min(AFTER_ACTING, plan.requeue_after)
+        return plan.requeue_after
+
+    async def _post(self, snapshot: Snapshot, notes: Iterable[EventNote]) -> None:
+        """Posts Kubernetes Events; they are for people, so a failure is only logged."""
+        for note in notes:
+            try:
+                await self._kube.create(_event(snapshot, note, self._identity))
+            except KubeError as error:
+                log.warning("event not posted: %s", error)
+
+
+def _sentence(error: Exception) -> str:
+    """The error for a condition: a known one by its message, any other with its type, nothing with an address in it."""
+    errors = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
+    first = errors[0]
+    if isinstance(first, KubeError | WalrusSuiError):
+        return str(first)
+    return f"{type(first).__name__}: {first}" if str(first) else type(first).__name__
+
+
+def _event(snapshot: Snapshot, note: EventNote, identity: str) -> dict[str, object]:
+    network = snapshot.network
+    now = datetime.now(UTC)
+    uid = network.uid
+    if note.about != ObjectKey("WalrusNetwork", network.name):
+        uid = next((node.uid for node in snapshot.nodes if node.name == note.about.name), network.uid)
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {
+            # Unique like client-go's: the object's name and a time in hexadecimal nanoseconds.
+            "name": f"{note.about.name}.{time.time_ns():x}",
+            "namespace": network.namespace,
+        },
+        "involvedObject": {
+            "apiVersion": API_VERSION,
+            "kind": note.about.kind,
+            "name": note.about.name,
+            "namespace": network.namespace,
+            "uid": uid,
+        },
+        "reason": note.reason,
+        "message": note.message[:1024],
+        "type": note.type,
+        "count": 1,
+        "firstTimestamp": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "lastTimestamp": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "source": {"component": "walrus-operator"},
+        "reportingComponent": "walrus-operator.dev/operator",
+        "reportingInstance": identity,
+    }
