@@ -9,6 +9,13 @@ log=/var/log/walrus-dockerd.log
 # packets; four nodes with systemd and containerd use more than 128 inotify instances.
 sysctl -q -w net.ipv4.ip_forward=1 fs.inotify.max_user_instances=1024 fs.inotify.max_user_watches=1048576
 install "$here/runc-fewer-caps" /usr/local/sbin/
+# What a machine that was cut off left behind: dockerd refuses to start while any process has the id in its file.
+for file in /var/run/docker.pid /var/run/docker/containerd/containerd.pid; do
+    [ ! -e "$file" ] || case $(cat "/proc/$(cat "$file")/comm" 2> /dev/null) in
+        dockerd | containerd) ;;
+        *) rm "$file" ;;
+    esac
+done
 setsid dockerd --config-file "$here/daemon.json" --group "${1:-root}" > "$log" 2>&1 < /dev/null &
 daemon=$!
 echo "$daemon" > /run/walrus-dockerd.pid

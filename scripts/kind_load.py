@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Loads an image from Docker into nodes of a kind cluster, sending only the layers that a node lacks.
 
-    scripts/kind-load IMAGE NODE...
+    scripts/kind_load.py IMAGE NODE...
 
 `kind load docker-image` sends every layer to every node each time; with an image whose sources changed that is 470 MB
 for 3 MB of news. The image is saved from Docker once; each node's containerd is asked what it holds; each gets an OCI
