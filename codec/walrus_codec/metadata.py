@@ -25,7 +25,7 @@ _V1 = 0
 _DIGEST = 1
 _PAIR_SIZE = 2 * (1 + merkle.NODE_SIZE)
 
-__all__ = ["BlobMetadata", "MetadataError", "SliverPairHashes", "verify_metadata"]
+__all__ = ["BlobMetadata", "MetadataError", "SliverPairHashes", "check_same_code", "verify_metadata"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +120,16 @@ def verify_metadata(blob_id: BlobId, metadata: BlobMetadata, *, n_shards: int) -
         )
     if (actual := metadata.blob_id()) != blob_id:
         raise MetadataError(f"metadata belongs to blob {blob_ids.to_text(actual)}, not to {blob_ids.to_text(blob_id)}")
+
+
+def check_same_code(metadata: BlobMetadata, params: CodeParams) -> None:
+    """Guards against verified metadata being used with the parameters of another network.
+
+    Raises:
+        CodecError: the encoding or the number of shards differs.
+    """
+    if metadata.encoding_type is not params.encoding or len(metadata.hashes) != params.n_shards:
+        raise CodecError(
+            f"metadata of {metadata.encoding_type.label} over {len(metadata.hashes)} shards cannot be used with "
+            f"{params.encoding.label} over {params.n_shards}"
+        )

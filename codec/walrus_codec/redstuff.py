@@ -24,7 +24,7 @@ from walrus_codec import blob_id as blob_ids
 from walrus_codec.backend import Encoded, backend_for
 from walrus_codec.errors import CodecError, DecodeError, InconsistentBlob
 from walrus_codec.mapping import secondary_index
-from walrus_codec.metadata import BlobMetadata
+from walrus_codec.metadata import BlobMetadata, check_same_code
 from walrus_codec.params import CodeParams
 from walrus_codec.slivers import Sliver, SliverPair
 from walrus_codec.types import Axis, BlobId, Buffer, PairIndex, SliverIndex
@@ -144,7 +144,9 @@ def check_default(
 
     Raises:
         InconsistentBlob: they are not, or the length is another.
+        CodecError: the metadata is of another code than `params`.
     """
+    check_same_code(metadata, params)
     view = memoryview(data).cast("B")
     if len(view) != metadata.unencoded_length:
         raise InconsistentBlob(f"decoded {len(view)} bytes, but the metadata tells {metadata.unencoded_length}")

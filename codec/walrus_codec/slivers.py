@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 
 from walrus_codec import bcs
 from walrus_codec.backend import backend_for
-from walrus_codec.errors import BadSlivers, BcsError, CodecError, SliverError, SliverIndexMismatch
+from walrus_codec.errors import BadSlivers, BcsError, SliverError, SliverIndexMismatch
 from walrus_codec.mapping import sliver_of_pair
-from walrus_codec.metadata import BlobMetadata
+from walrus_codec.metadata import BlobMetadata, check_same_code
 from walrus_codec.params import CodeParams
 from walrus_codec.types import Axis, Buffer, PairIndex, SliverIndex
 
@@ -89,7 +89,7 @@ def verify_slivers(batch: Sequence[tuple[PairIndex, Sliver]], metadata: BlobMeta
     Raises:
         BadSlivers: `faults` maps positions in the batch to the errors that `verify_sliver` would raise.
     """
-    _check_same_code(metadata, params)
+    check_same_code(metadata, params)
     symbol_size = params.symbol_size(metadata.unencoded_length)
     faults: dict[int, SliverError] = {}
     sound: dict[Axis, list[int]] = {axis: [] for axis in Axis}
@@ -110,14 +110,6 @@ def verify_slivers(batch: Sequence[tuple[PairIndex, Sliver]], metadata: BlobMeta
             )
     if faults:
         raise BadSlivers(dict(sorted(faults.items())))
-
-
-def _check_same_code(metadata: BlobMetadata, params: CodeParams) -> None:
-    if metadata.encoding_type is not params.encoding or len(metadata.hashes) != params.n_shards:
-        raise CodecError(
-            f"metadata of {metadata.encoding_type.label} over {len(metadata.hashes)} shards cannot be used with "
-            f"{params.encoding.label} over {params.n_shards}"
-        )
 
 
 def _check_form(sliver: Sliver, pair_index: PairIndex, symbol_size: int, params: CodeParams) -> None:

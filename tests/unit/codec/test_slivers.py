@@ -99,3 +99,5 @@ def test_metadata_of_another_code_is_not_mixed_up() -> None:
     for params in (BOTH[1], CodeParams(10, EncodingType.ISAL)):
         with pytest.raises(CodecError, match="metadata of ISAL over 7 shards cannot be used"):
             verify_sliver(encoded.pairs[0].primary, PairIndex(0), encoded.metadata, params)
+        with pytest.raises(CodecError, match="metadata of ISAL over 7 shards cannot be used"):
+            redstuff.check_default(bytes(range(256)), encoded.metadata, params)
