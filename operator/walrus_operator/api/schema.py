@@ -139,8 +139,8 @@ class Crd:
         """The CustomResourceDefinition."""
         spec = model_schema(self.spec)
         if not self.spec_required:
-            # With a default the schema's own defaults are filled in even when the user writes no spec at all.
-            spec["default"] = {}
+            # Rules are checked against this default as it stands, before the defaults inside it are filled in.
+            spec["default"] = self.spec().model_dump(by_alias=True, exclude_none=True)
         root: dict[str, Any] = {
             "type": "object",
             "description": self.description,
