@@ -20,6 +20,14 @@ class ClientError(Exception):
     reason: ClassVar[str] = "INTERNAL_ERROR"
 
 
+class ConfigError(ClientError):
+    """A configuration file cannot be used. Correct the places that the message names, then start again."""
+
+
+class PortError(ClientError):
+    """A port cannot be listened on. Stop what uses it, or configure another one."""
+
+
 class ComputeError(ClientError):
     """A computation could not be carried out; its input was not judged."""
 
@@ -151,10 +159,10 @@ class EncodingUnsupportedError(StoreError):
     reason: ClassVar[str] = "UNSUPPORTED_ENCODING_TYPE"
 
 
-class WalletEmptyError(StoreError):
-    """The storing key has not enough WAL or SUI. Fund the address, then repeat the request."""
+class StorageFullError(StoreError):
+    """The network has not enough free storage. Ask for fewer epochs, or wait until other blobs expire."""
 
-    reason: ClassVar[str] = "INSUFFICIENT_FUNDS"
+    reason: ClassVar[str] = "STORAGE_EXHAUSTED"
 
 
 class BlobInvalidError(ClientError):

@@ -13,6 +13,7 @@ from random import Random
 from walrus_codec import mapping, quorum
 from walrus_codec.types import BlobId, Epoch, NodeId, PairIndex
 from walrus_sui.types import Committee, CommitteeMember, EpochPhase, StakingView
+from walrus_sui.types import signers_bitmap as bitmap_of
 
 
 class ReadChoice(Enum):
@@ -68,12 +69,9 @@ def weight_of(committee: Committee, nodes: Collection[NodeId]) -> int:
 
 
 def signers_bitmap(committee: Committee, signers: Collection[NodeId]) -> bytes:
-    """Bit b of byte B (least significant first) stands for member 8B+b in ascending order of node ids."""
-    bitmap = bytearray(-(-len(committee.members) // 8))
-    for index, member in enumerate(sorted(committee.members, key=lambda entry: int(entry.node_id, 16))):
-        if member.node_id in signers:
-            bitmap[index // 8] |= 1 << (index % 8)
-    return bytes(bitmap)
+    """The bitmap of a certificate: bit i is the i-th member in ascending order of node ids. Strangers have no bit."""
+    positions = [index for index, member in enumerate(committee.members) if member.node_id in signers]
+    return bitmap_of(positions, len(committee.members))
 
 
 def weighted_order(members: Iterable[CommitteeMember], rng: Random) -> list[CommitteeMember]:

@@ -75,8 +75,19 @@ class Reader:
             names.CLIENT_READ_DURATION, unit="s", description="Duration of blob reads."
         )
 
-    async def read(self, blob_id: BlobId, *, check: ConsistencyCheck = ConsistencyCheck.DEFAULT) -> ReadBlob:
+    async def read(
+        self,
+        blob_id: BlobId,
+        *,
+        check: ConsistencyCheck = ConsistencyCheck.DEFAULT,
+        metadata: BlobMetadata | None = None,
+    ) -> ReadBlob:
         """Reads a whole blob.
+
+        Args:
+            blob_id: Which one.
+            check: How far its writer is trusted.
+            metadata: Its verified metadata, when the caller has it already.
 
         Raises:
             BlobNotFoundError, BlobForbiddenError, BlobUnavailableError: See `errors`.
@@ -88,7 +99,9 @@ class Reader:
         with tracer().start_as_current_span("read blob") as span:
             span.set_attribute(names.ATTR_BLOB_ID, blob_ids.to_text(blob_id))
             try:
-                result = await self._with_committee(blob_id, lambda committee: self._read(blob_id, committee, check))
+                result = await self._with_committee(
+                    blob_id, lambda committee: self._read(blob_id, committee, check, metadata)
+                )
                 span.set_attribute(names.ATTR_BLOB_SIZE, len(result.data))
                 outcome = "ok"
                 return result
@@ -196,8 +209,10 @@ class Reader:
         params = CodeParams(committee.n_shards, metadata.encoding_type)
         return ReadContext(blob_id, metadata, params, committee, self._peers, self._compute)
 
-    async def _read(self, blob_id: BlobId, committee: Committee, check: ConsistencyCheck) -> ReadBlob:
-        metadata = await self._metadata(blob_id, committee)
+    async def _read(
+        self, blob_id: BlobId, committee: Committee, check: ConsistencyCheck, metadata: BlobMetadata | None
+    ) -> ReadBlob:
+        metadata = metadata or await self._metadata(blob_id, committee)
         context = await self._context(blob_id, metadata, committee)
         params = context.params
         rest = [PairIndex(pair) for pair in range(params.k1, params.n_shards)]

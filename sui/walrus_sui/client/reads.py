@@ -188,6 +188,13 @@ class Reads:
         found = [staked_wal.decode(item.contents, owner=item.owner) for item in objects]
         return sorted(found, key=lambda stake: stake.object_id)
 
+    async def blobs(self, address: str) -> list[BlobObject]:
+        """Return the Blob objects of an address, certified or not, in id order."""
+        contract = await self.contract()
+        objects = await self._transport.owned(address, contract.type_name(blob.MODULE, blob.BLOB))
+        found = [blob.decode(item.contents, owner=item.owner) for item in objects]
+        return sorted(found, key=lambda item: item.object_id)
+
     async def blob(self, object_id: ObjectId) -> BlobObject:
         """Return a Blob object; raises `ObjectNotFound` when it does not exist or is something else."""
         return await self._blob(object_id)

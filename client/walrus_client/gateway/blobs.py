@@ -1,0 +1,152 @@
+"""The blob routes: PUT stores, GET and HEAD read, and the status of a blob as the nodes tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
+from opentelemetry.metrics import Observation
+
+from walrus_client.budget import ByteBudget
+from walrus_client.gateway import query
+from walrus_client.gateway.answers import store_answer
+from walrus_client.gateway.body import Admission, check_declared, receive
+from walrus_client.gateway.config import GatewayConfig
+from walrus_client.gateway.envelope import GatewayError, GatewayReason, error_response
+from walrus_client.gateway.ranges import matches, parse_range
+from walrus_client.gateway.services import Services
+from walrus_codec import blob_id as blob_ids
+from walrus_codec.errors import BlobIdError
+from walrus_codec.metadata import BlobMetadata
+from walrus_codec.types import BlobId
+from walrus_sui.telemetry import meter, names
+
+CACHE_CONTROL = "public, max-age=86400, stale-while-revalidate=3600"
+_CHUNK = 1 << 20
+
+
+class BlobRoutes:
+    """Handlers of `/v1/blobs`.
+
+    Args:
+        config: Limits.
+        services: Gives the services, or raises `GatewayError` while there are none.
+    """
+
+    def __init__(self, config: GatewayConfig, services: Callable[[], Services]) -> None:
+        self._config = config
+        self._services = services
+        self._memory = ByteBudget(config.limits.memory)
+        meter().create_observable_up_down_counter(
+            names.CLIENT_BYTES_IN_FLIGHT,
+            callbacks=[lambda _options: [Observation(self._memory.used)]],
+            unit="By",
+            description="Memory that blobs in flight hold.",
+        )
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Adds the routes."""
+        router.add_put("/v1/blobs", self.put, expect_handler=self._expect)
+        router.add_get("/v1/blobs/{blob_id}", self.get, allow_head=True)
+        router.add_get("/v1/blobs/{blob_id}/status", self.status)
+
+    async def put(self, request: web.Request) -> web.StreamResponse:
+        """PUT /v1/blobs: stores the body."""
+        services = self._services()
+        options = query.parse_store(
+            list(request.query.items()),
+            default_encoding=services.network.encoding_type,
+            max_epochs_ahead=services.network.max_epochs_ahead,
+        )
+        params = services.params_of(options.encoding or services.network.encoding_type)
+        async with Admission(self._memory, wait_s=self._config.limits.admission_wait_s) as admission:
+            segment = await receive(
+                request,
+                limit=self._limit(services),
+                params=params,
+                admission=admission,
+                stall_s=self._config.limits.body_stall_s,
+            )
+            with segment:
+                result = await services.store.store(segment, options)
+        return web.json_response(store_answer(result), headers={"Cache-Control": "no-store"})
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        """GET and HEAD /v1/blobs/{blob_id}: the blob, or a part of it."""
+        blob_id = _blob_id(request)
+        check = query.parse_read(list(request.query.items()))
+        reader = self._services().reader
+        metadata = await reader.metadata(blob_id)
+        size = metadata.unencoded_length
+        headers = _headers(request, blob_id)
+        if matches(request.headers.get("If-None-Match"), headers["ETag"]):
+            return web.Response(status=304, headers=headers)
+        part = parse_range(request.headers.get("Range"), size)
+        if request.method == "HEAD":
+            # The length is set by hand: a HEAD has no body to count.
+            length = size if part is None else part.length
+            ranged = {} if part is None else {"Content-Range": part.content_range(size)}
+            status = 200 if part is None else 206
+            return web.Response(status=status, headers={**headers, **ranged, "Content-Length": str(length)})
+        async with Admission(self._memory, wait_s=self._config.limits.admission_wait_s) as admission:
+            await admission.grow(_read_footprint(metadata))
+            if part is None:
+                blob = await reader.read(blob_id, check=check, metadata=metadata)
+                return await _send(request, 200, headers, blob.data)
+            data = await reader.read_range(blob_id, metadata, part.first, part.last)
+            return await _send(request, 206, {**headers, "Content-Range": part.content_range(size)}, data)
+
+    async def status(self, request: web.Request) -> web.StreamResponse:
+        """GET /v1/blobs/{blob_id}/status: what a quorum of the nodes knows, in the nodes' official shape."""
+        query.parse_nothing(list(request.query.items()))
+        status = await self._services().reader.status(_blob_id(request))
+        document = {"success": {"code": 200, "data": status.to_json()}}
+        return web.json_response(document, headers={"Cache-Control": "no-store"})
+
+    def _limit(self, services: Services) -> int:
+        largest = services.params.max_blob_size
+        return min(largest, self._config.max_body_size or largest)
+
+    async def _expect(self, request: web.Request) -> web.StreamResponse | None:
+        """Answers `Expect: 100-continue`: a body that is too large is refused before it is sent."""
+        try:
+            check_declared(request, self._limit(self._services()))
+        except GatewayError as error:
+            return error_response(error)
+        if request.version >= (1, 1) and request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            # The bytes belong to the interim answer, not to the body that the writer counts.
+            request.writer.output_size = 0
+        return None
+
+
+def _blob_id(request: web.Request) -> BlobId:
+    text = request.match_info["blob_id"]
+    try:
+        return blob_ids.parse(text)
+    except BlobIdError as error:
+        raise GatewayError(GatewayReason.MALFORMED_REQUEST, f"{text!r} is not a blob id: {error}") from error
+
+
+def _headers(request: web.Request, blob_id: BlobId) -> dict[str, str]:
+    return {
+        "ETag": f'"{blob_ids.to_text(blob_id)}"',
+        "Cache-Control": CACHE_CONTROL,
+        "X-Content-Type-Options": "nosniff",
+        "Content-Type": request.headers.get("Content-Type", "application/octet-stream"),
+    }
+
+
+def _read_footprint(metadata: BlobMetadata) -> int:
+    """Slivers as received, a copy for verification, and the decoded blob."""
+    return 3 * metadata.unencoded_length + (1 << 16)
+
+
+async def _send(request: web.Request, status: int, headers: Mapping[str, str], data: bytes) -> web.StreamResponse:
+    response = web.StreamResponse(status=status, headers={**headers, "Content-Length": str(len(data))})
+    await response.prepare(request)
+    view = memoryview(data)
+    for start in range(0, len(data), _CHUNK):
+        await response.write(view[start : start + _CHUNK])
+    await response.write_eof()
+    return response

@@ -1,0 +1,136 @@
+"""Receives request bodies into shared memory, within limits, before anything is computed.
+
+Life of a body: its declared length is compared with the limit before a byte is read; then memory for the blob and its
+encoding is reserved, for a while if need be; then the bytes go straight into the segment that will become the front of
+the encoding. A body without a declared length reserves memory as it grows. Whatever goes wrong, the answer names it and
+the connection is closed, because the rest of the body is still on its way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self
+
+from aiohttp import ClientPayloadError, web
+
+from walrus_client.budget import ByteBudget
+from walrus_client.compute import Segment
+from walrus_client.gateway.envelope import GatewayError, GatewayReason
+from walrus_codec.params import CodeParams
+
+_FIRST_STEP = 1 << 20
+
+
+class Admission:
+    """Bytes of the gateway's memory that one request holds; give them all back at the end of the block."""
+
+    def __init__(self, budget: ByteBudget, *, wait_s: float) -> None:
+        self._budget = budget
+        self._wait_s = wait_s
+        self._held = contextlib.AsyncExitStack()
+
+    async def grow(self, size: int) -> None:
+        """Takes `size` more bytes.
+
+        Raises:
+            GatewayError: TOO_MANY_BYTES_IN_FLIGHT when they do not become free in time.
+        """
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._held.enter_async_context(self._budget.reserve(size))
+        except TimeoutError:
+            raise GatewayError(
+                GatewayReason.TOO_MANY_BYTES_IN_FLIGHT,
+                "the gateway is busy with other blobs; try again in a moment, or use another gateway",
+                {"limit": str(self._budget.capacity)},
+                close=True,
+            ) from None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._held.aclose()
+
+
+def footprint(params: CodeParams, length: int) -> int:
+    """Bytes of memory that storing a blob of `length` bytes takes."""
+    return length + params.encoded_length(length)
+
+
+def too_large(limit: int) -> GatewayError:
+    """The answer to a body above the limit."""
+    return GatewayError(
+        GatewayReason.BODY_TOO_LARGE,
+        f"the blob is larger than this gateway's limit of {limit} bytes; split it",
+        {"limit": str(limit)},
+        close=True,
+    )
+
+
+def check_declared(request: web.BaseRequest, limit: int) -> None:
+    """Refuses a body by its declared length; raises `GatewayError` BODY_TOO_LARGE."""
+    if request.content_length is not None and request.content_length > limit:
+        raise too_large(limit)
+
+
+async def receive(
+    request: web.Request, *, limit: int, params: CodeParams, admission: Admission, stall_s: float
+) -> Segment:
+    """Reads the whole body; the caller owns the segment, whose size is that of the body.
+
+    Raises:
+        GatewayError: BODY_TOO_LARGE, TOO_MANY_BYTES_IN_FLIGHT, or MALFORMED_REQUEST when the body breaks off.
+    """
+    check_declared(request, limit)
+    declared = request.content_length
+    if not request.can_read_body:
+        declared = 0
+    segment = Segment.create(declared or 0, name="walrus-body")
+    try:
+        if declared is not None:
+            await admission.grow(footprint(params, declared))
+        received = 0
+        view = segment.view
+        async for chunk in _chunks(request, stall_s):
+            end = received + len(chunk)
+            if end > limit:
+                raise too_large(limit)
+            if end > segment.size:
+                await _enlarge(segment, end, limit=limit, params=params, admission=admission)
+                view = segment.view
+            view[received:end] = chunk
+            received = end
+        if received != segment.size:
+            segment.resize(received)
+    except BaseException:
+        segment.close()
+        raise
+    return segment
+
+
+async def _enlarge(segment: Segment, wanted: int, *, limit: int, params: CodeParams, admission: Admission) -> None:
+    size = min(max(2 * segment.size, wanted, _FIRST_STEP), limit)
+    await admission.grow(footprint(params, size) - footprint(params, segment.size))
+    segment.resize(size)
+
+
+async def _chunks(request: web.Request, stall_s: float) -> AsyncIterator[bytes]:
+    try:
+        while True:
+            async with asyncio.timeout(stall_s):
+                chunk = await request.content.readany()
+            if not chunk:
+                return
+            yield chunk
+    except TimeoutError:
+        message = f"nothing of the body arrived for {stall_s:.0f} s"
+        raise GatewayError(GatewayReason.REQUEST_TIMEOUT, message, close=True) from None
+    except (ClientPayloadError, ConnectionError) as error:
+        message = f"the body broke off: {error}"
+        raise GatewayError(GatewayReason.MALFORMED_REQUEST, message, close=True) from error

@@ -1,0 +1,125 @@
+"""The gateway's configuration file: YAML, checked whole before anything starts.
+
+    listen: {host: 0.0.0.0, port: 31415, metrics_port: 27182}
+    key_file: /keys/${POD_NAME}.key
+    chain: {network_config: "http://demo-devnet:9123/v1/network-config"}
+    telemetry: {log_format: json, log_level: info, otlp_endpoint: null}
+    max_body_size: 10485760                the network's largest blob when absent
+    limits: {memory: 1073741824, admission_wait_s: 10, body_stall_s: 60, grace_period_s: 45}
+
+`${NAME}` in any text is replaced by the environment variable of that name. Unknown keys are errors, so that a typing
+mistake cannot silently become a default.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from walrus_client.errors import ConfigError
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ListenConfig(_Section):
+    """Where the process listens; port 0 takes a free one (for tests)."""
+
+    host: str = "127.0.0.1"
+    port: _Port = 31_415
+    metrics_port: _Port = 27_182
+    metrics_host: str | None = None
+
+
+class ChainConfig(_Section):
+    """Which network: URL or file of its configuration."""
+
+    network_config: str
+    call_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+
+
+class TelemetryConfig(_Section):
+    """Logs and where spans and metrics are sent."""
+
+    log_format: Literal["json", "text"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otlp_endpoint: str | None = None
+
+
+class LimitsConfig(_Section):
+    """Bounds of memory (bytes) and time (seconds).
+
+    Attributes:
+        memory: for all blobs that are being stored or read, in their encoded form.
+        admission_wait_s: how long a request waits for memory before it is answered with 429.
+        body_stall_s: how long a client may send nothing in the middle of a body.
+        grace_period_s: how long requests may go on after SIGTERM.
+        compute_workers: worker processes; one for each core when absent.
+    """
+
+    memory: Annotated[int, Field(ge=1 << 20)] = 1 << 30
+    admission_wait_s: Annotated[float, Field(ge=0)] = 10.0
+    body_stall_s: Annotated[float, Field(gt=0)] = 60.0
+    grace_period_s: Annotated[float, Field(ge=0)] = 45.0
+    compute_workers: Annotated[int, Field(ge=1)] | None = None
+
+
+class GatewayConfig(_Section):
+    """The whole file."""
+
+    key_file: Path
+    chain: ChainConfig
+    listen: ListenConfig = ListenConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
+    limits: LimitsConfig = LimitsConfig()
+    max_body_size: Annotated[int, Field(ge=1)] | None = None
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> GatewayConfig:
+    """Reads and checks a configuration file.
+
+    Raises:
+        ConfigError: The file cannot be read, or a value is wrong; the message names every wrong place.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path} must hold a mapping with at least key_file and chain")
+    try:
+        return GatewayConfig.model_validate(_expanded(document, environment))
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+            for fault in error.errors(include_url=False)
+        )
+        raise ConfigError(f"{path}: {wrong}") from None
+
+
+def _expanded(value: Any, environment: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _expanded(item, environment) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expanded(item, environment) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def variable(found: re.Match[str]) -> str:
+        if found[1] not in environment:
+            raise ConfigError(f"the configuration uses ${{{found[1]}}}, which is not set in the environment")
+        return environment[found[1]]
+
+    return _VARIABLE.sub(variable, value)

@@ -1,0 +1,32 @@
+"""Storing blobs."""
+
+from walrus_client.store.store import Store, StoreChain
+from walrus_client.store.types import (
+    AfterStore,
+    AlreadyCertified,
+    KeepObject,
+    NewlyCreated,
+    RegisterFromScratch,
+    ResourceOperation,
+    ReuseRegistration,
+    SendObject,
+    ShareObject,
+    StoreOptions,
+    StoreResult,
+)
+
+__all__ = [
+    "AfterStore",
+    "AlreadyCertified",
+    "KeepObject",
+    "NewlyCreated",
+    "RegisterFromScratch",
+    "ResourceOperation",
+    "ReuseRegistration",
+    "SendObject",
+    "ShareObject",
+    "Store",
+    "StoreChain",
+    "StoreOptions",
+    "StoreResult",
+]

@@ -1,0 +1,310 @@
+"""Stores blobs: encode, look whether it is there already, register, upload, certify. Two transactions in all.
+
+                     ┌ certified long enough: done
+    encode ─ status ─┤
+                     └ register ─ upload to all nodes ─ quorum of confirmations ─ certify (and hand on)
+                          │                  ▲        epoch changed        │              │
+                          │                  └──────── new committee ◄─────┴──────────────┘
+                          └ kept for the next attempt when anything after it fails
+
+Many stores at once share transactions (`batching`), the budget of bytes in flight and the peers' channels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random, SystemRandom
+from typing import Protocol
+
+from walrus_client import rules, statuses
+from walrus_client.budget import ByteBudget
+from walrus_client.committee import CommitteeTracker
+from walrus_client.compute import Compute, Segment
+from walrus_client.errors import (
+    BlobInvalidError,
+    EncodingUnsupportedError,
+    InsufficientConfirmationsError,
+    LifetimeTooLongError,
+    NodeOutcome,
+    StatusUnknownError,
+    StorageFullError,
+)
+from walrus_client.peers import PeerPool
+from walrus_client.read import with_members
+from walrus_client.status import blob_status
+from walrus_client.store import registrations
+from walrus_client.store.batching import Batcher
+from walrus_client.store.confirmations import certificate
+from walrus_client.store.registrations import Registrations
+from walrus_client.store.types import (
+    AfterStore,
+    AlreadyCertified,
+    NewlyCreated,
+    RegisterFromScratch,
+    ResourceOperation,
+    ReuseRegistration,
+    SendObject,
+    ShareObject,
+    StoreOptions,
+    StoreResult,
+)
+from walrus_client.store.uploading import Confirmed, EpochChangedError, Network, Upload, collect
+from walrus_codec import blob_id as blob_ids
+from walrus_codec import quorum
+from walrus_codec.params import CodeParams
+from walrus_codec.redstuff import EncodedBlob
+from walrus_codec.types import Buffer, EncodingType, Epoch, SuiAddress
+from walrus_sui.errors import MoveAbort
+from walrus_sui.keys import SuiKey
+from walrus_sui.messages import Deletable, Permanent
+from walrus_sui.telemetry import meter, names, tracer
+from walrus_sui.types import BlobObject, Certificate, CertifiedBlob, NewBlob, StakingView, SystemView
+
+_log = logging.getLogger(__name__)
+
+ROUNDS = 3
+"""Collecting confirmations may be overtaken by an epoch change this many times, less one."""
+
+UPLOAD_BYTES_IN_FLIGHT = 64 << 20
+
+
+class StoreChain(Protocol):
+    """The part of the chain client that storing needs."""
+
+    async def system(self) -> SystemView:
+        """Prices and capacity."""
+
+    async def blobs(self, address: str) -> list[BlobObject]:
+        """Blob objects of an address."""
+
+    async def reserve_and_register(
+        self, key: SuiKey, blobs: Sequence[NewBlob], *, epochs_ahead: int
+    ) -> list[BlobObject]:
+        """One transaction."""
+
+    async def certify(
+        self,
+        key: SuiKey,
+        certificates: Sequence[Certificate],
+        *,
+        send_to: SuiAddress | None = None,
+        share: bool = False,
+    ) -> list[CertifiedBlob]:
+        """One transaction."""
+
+
+@dataclass(frozen=True)
+class _Registration:
+    blob: BlobObject
+    operation: ResourceOperation
+    cost: int
+
+
+class Store:
+    """Stores blobs with one key.
+
+    Args:
+        chain: The chain client.
+        key: Pays, and owns the Blob objects until they are handed on.
+        committees: The committee as known.
+        peers: Channels to the nodes.
+        compute: Where blobs are encoded.
+        default_encoding: Code of blobs whose options name none.
+    """
+
+    def __init__(
+        self,
+        chain: StoreChain,
+        key: SuiKey,
+        committees: CommitteeTracker,
+        peers: PeerPool,
+        compute: Compute,
+        *,
+        default_encoding: EncodingType,
+        rng: Random | None = None,
+    ) -> None:
+        self._chain = chain
+        self._key = key
+        self._committees = committees
+        self._peers = peers
+        self._compute = compute
+        self._default_encoding = default_encoding
+        in_flight = ByteBudget(UPLOAD_BYTES_IN_FLIGHT)
+        self._network = Network(peers, committees, compute, in_flight, rng or SystemRandom())
+        self.registrations = Registrations()
+        self._registering: Batcher[int, NewBlob, BlobObject] = Batcher(
+            self._register_batch, orphaned=self.registrations.keep
+        )
+        self._certifying: Batcher[AfterStore, Certificate, CertifiedBlob] = Batcher(self._certify_batch)
+        self._duration = meter().create_histogram(
+            names.CLIENT_STORE_DURATION, unit="s", description="Duration of blob stores."
+        )
+        self._encoding = meter().create_histogram(
+            names.CLIENT_ENCODE_DURATION, unit="s", description="Duration of encoding a blob."
+        )
+
+    async def store(self, data: Buffer | Segment, options: StoreOptions) -> StoreResult:
+        """Stores a blob.
+
+        Args:
+            data: The blob; a `Segment` is consumed (see `Compute.encode`).
+            options: How.
+
+        Raises:
+            BlobTooLarge, LifetimeTooLongError, EncodingUnsupportedError: The request cannot be met.
+            InsufficientConfirmationsError: Too few nodes; repeat it, the registration is kept.
+            InsufficientFunds: The key has too little SUI or WAL.
+            BlobInvalidError: The blob id is dead.
+            ChainError: The chain.
+        """
+        started = time.perf_counter()
+        outcome = "error"
+        with tracer().start_as_current_span("store blob") as span:
+            try:
+                result = await self._store(data, options)
+                outcome = "stored" if isinstance(result, NewlyCreated) else "already certified"
+                blob_id = result.blob.blob_id if isinstance(result, NewlyCreated) else result.blob_id
+                span.set_attribute(names.ATTR_BLOB_ID, blob_ids.to_text(blob_id))
+                return result
+            finally:
+                self._duration.record(time.perf_counter() - started, {names.ATTR_OUTCOME: outcome})
+
+    async def close(self) -> None:
+        """Waits for transactions under way."""
+        await asyncio.gather(self._registering.close(), self._certifying.close())
+
+    async def _store(self, data: Buffer | Segment, options: StoreOptions) -> StoreResult:
+        view = await self._committees.view()
+        n_shards = with_members(rules.write_committee(view)).n_shards
+        params = CodeParams(n_shards, options.encoding or self._default_encoding)
+        encoded = await self._encode(data, params)
+        if not options.force:
+            known = await self._already_certified(encoded, view, options)
+            if known is not None:
+                return known
+        registration = await self._registration(encoded, params, view, options)
+        try:
+            certified = await self._certified(encoded, params, registration.blob, options)
+        except BaseException:
+            # Also when the asker went away: what was paid for serves the next attempt.
+            self.registrations.keep(registration.blob)
+            raise
+        owner = options.after.address if isinstance(options.after, SendObject) else self._key.address
+        blob = replace(
+            registration.blob,
+            certified_epoch=certified.epoch,
+            owner=None if isinstance(options.after, ShareObject) else owner,
+        )
+        return NewlyCreated(blob, registration.operation, registration.cost, certified.shared_object_id)
+
+    async def _encode(self, data: Buffer | Segment, params: CodeParams) -> EncodedBlob:
+        started = time.perf_counter()
+        with tracer().start_as_current_span("encode blob"):
+            encoded = await self._compute.encode(data, params)
+        self._encoding.record(time.perf_counter() - started)
+        return encoded
+
+    async def _already_certified(
+        self, encoded: EncodedBlob, view: StakingView, options: StoreOptions
+    ) -> AlreadyCertified | None:
+        try:
+            status = await blob_status(encoded.blob_id, rules.write_committee(view), self._peers)
+        except StatusUnknownError:
+            return None  # too few nodes answer: whether enough of them store will be seen
+        match status:
+            case statuses.Invalid():
+                raise BlobInvalidError(
+                    f"blob {blob_ids.to_text(encoded.blob_id)} was marked invalid on chain by {status.event.tx_digest}; "
+                    "it can never be stored again"
+                )
+            case statuses.PermanentBlob() if status.is_certified and status.end_epoch >= view.epoch + options.epochs:
+                return AlreadyCertified(encoded.blob_id, status.event, status.end_epoch)
+        return None
+
+    async def _registration(
+        self, encoded: EncodedBlob, params: CodeParams, view: StakingView, options: StoreOptions
+    ) -> _Registration:
+        length = encoded.metadata.unencoded_length
+        encoded_length = params.encoded_length(length)
+        wanted = {"deletable": options.deletable, "now": view.epoch, "until": Epoch(view.epoch + options.epochs)}
+        left = self.registrations.take(encoded.blob_id, **wanted)  # type: ignore[arg-type]
+        if left is None and options.reuse_resources:
+            owned = await self._chain.blobs(self._key.address)
+            left = registrations.choose(owned, encoded.blob_id, **wanted)  # type: ignore[arg-type]
+        if left is not None:
+            return _Registration(left, ReuseRegistration(encoded_length), 0)
+        system = await self._chain.system()
+        if options.epochs > system.max_epochs_ahead:
+            raise LifetimeTooLongError(options.epochs, system.max_epochs_ahead)
+        new = NewBlob(
+            blob_id=encoded.blob_id,
+            root_hash=encoded.metadata.root(),
+            size=length,
+            encoded_size=encoded_length,
+            encoding_type=params.encoding,
+            deletable=options.deletable,
+        )
+        with tracer().start_as_current_span("register blob"):
+            try:
+                blob = await self._registering.submit(options.epochs, new)
+            except MoveAbort as error:
+                raise _register_error(error, params) from error
+        cost = system.storage_cost(encoded_length, options.epochs) + system.write_cost(encoded_length)
+        return _Registration(blob, RegisterFromScratch(encoded_length, options.epochs), cost)
+
+    async def _certified(
+        self, encoded: EncodedBlob, params: CodeParams, blob: BlobObject, options: StoreOptions
+    ) -> CertifiedBlob:
+        persistence = Deletable(blob.object_id) if blob.deletable else Permanent()
+        upload = Upload(encoded, encoded.metadata.to_bcs(), params, persistence)
+        view = await self._committees.view()
+        if view.epoch < blob.registered_epoch:
+            view = await self._committees.refresh()
+        for left in reversed(range(ROUNDS)):
+            committee = with_members(rules.write_committee(view))
+            try:
+                with tracer().start_as_current_span("upload blob"):
+                    confirmed = await collect(upload, committee, self._network, ask_first=left < ROUNDS - 1)
+                return await self._certify(blob, confirmed, options.after)
+            except EpochChangedError:
+                pass
+            except MoveAbort as error:
+                # The epoch may have changed between the last signature and the transaction.
+                if error.module not in {"messages", "bls_aggregate"} or not left:
+                    raise
+            view = await self._committees.refresh()
+            _log.info("the epoch changed while a blob was stored; collecting again", extra={"epoch": view.epoch})
+        raise InsufficientConfirmationsError(
+            weight=0,
+            needed=quorum.quorum_weight(params.n_shards),
+            n_shards=params.n_shards,
+            outcomes=[NodeOutcome("all", params.n_shards, "the epoch changed again and again during the store")],
+        )
+
+    async def _certify(self, blob: BlobObject, confirmed: Confirmed, after: AfterStore) -> CertifiedBlob:
+        built = await self._compute.run(
+            certificate, blob.object_id, confirmed.committee, confirmed.message, confirmed.signatures
+        )
+        with tracer().start_as_current_span("certify blob"):
+            return await self._certifying.submit(after, built)
+
+    async def _register_batch(self, epochs: int, blobs: Sequence[NewBlob]) -> Sequence[BlobObject]:
+        return await self._chain.reserve_and_register(self._key, blobs, epochs_ahead=epochs)
+
+    async def _certify_batch(self, after: AfterStore, certificates: Sequence[Certificate]) -> Sequence[CertifiedBlob]:
+        send_to = after.address if isinstance(after, SendObject) else None
+        share = isinstance(after, ShareObject)
+        return await self._chain.certify(self._key, certificates, send_to=send_to, share=share)
+
+
+def _register_error(error: MoveAbort, params: CodeParams) -> Exception:
+    match (error.module, error.code):
+        case ("encoding", _):
+            return EncodingUnsupportedError(f"this network does not store blobs of encoding {params.encoding.label}")
+        case ("system_state_inner", 1):
+            return StorageFullError("the network has not enough free storage for this blob; try fewer epochs, or later")
+    return error
