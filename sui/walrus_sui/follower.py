@@ -143,7 +143,9 @@ class CheckpointFollower:
         """Yield checkpoints from `_next` on until something fails."""
         if not self._packages:
             self._packages.update(await self._client.event_packages())
-        while (await self._tip()) - self._next > _NEAR:
+        behind = _NEAR + 1
+        while behind > _NEAR:
+            behind = await self._tip() + 1 - self._next
             async with aclosing(self._range(self._next, self._head + 1)) as checkpoints:
                 async for checkpoint in checkpoints:
                     yield checkpoint

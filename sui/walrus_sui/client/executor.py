@@ -2,9 +2,9 @@
 
 Life of a program: it waits for its key's lock; a transaction in doubt is settled first; gas and WAL coins are chosen
 from the purse; references are filled in; the bytes are signed and sent, and sent again, the same bytes, until the chain
-gives an answer. A refusal means that something known was stale: everything is read anew and the program is built once
-more; when the bytes come out the same, or after a few rounds, the refusal is the answer. Effects are checked, and the
-new versions remembered, so that the next program needs no reads at all.
+gives an answer. A refusal means that something known was stale: everything is read anew and the program is built
+again; when other bytes come out they are sent, and after a few rounds the refusal is the answer. Effects are checked,
+and the new versions remembered, so that the next program needs no reads at all.
 """
 
 import random
@@ -129,7 +129,7 @@ class Executor:
         settled = await self._submission.settle(purse)
         if settled is not None:
             self._remember_all(settled)
-        previous = b""
+        previous, pause = b"", _FIRST_PAUSE
         refusal: ChainError | None = None
         for _round in range(_ROUNDS):
             program = Program()
@@ -145,8 +145,10 @@ class Executor:
                 gas_price=await self._price(),
                 gas_budget=budget_now,
             )
-            if data == previous:
-                break
+            if data == previous:  # perhaps only the index has not seen yet what the refusal is about
+                pause = await self._submission.pause(pause)
+                self._distrust(purse, program)
+                continue
             previous = data
             signed = Signed(data, key.sign_transaction(data), move_types.transaction_digest(data))
             try:
