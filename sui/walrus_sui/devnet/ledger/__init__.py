@@ -2,13 +2,13 @@
 
 How to use it (class `walrus_sui.devnet.ledger.ledger.Ledger`, records in `walrus_sui.devnet.ledger.records`)::
 
-    config = GenesisConfig.from_yaml_dict(...)                     # walrus_sui.devnet.genesis
+    config = GenesisConfig.from_mapping(yaml_content)              # walrus_sui.devnet.genesis
     ledger, delta = Ledger.genesis(config, now_ms=...)             # delta of checkpoint 0: store it
-    ledger = Ledger.restore(config, objects=live_objects, head=last_checkpoint, chain_id=...)
+    ledger = Ledger.restore(config, objects=live_objects, genesis=checkpoint_0, head=last_checkpoint)
 
     executed  = ledger.execute(tx_bytes, signatures)               # raises Rejected; idempotent on known digests
     simulated = ledger.simulate(transaction, do_gas_selection=True, checks=True)
-    executed  = ledger.faucet(recipient, amount)                   # an ordinary transaction, signed by the faucet's key
+    executed  = ledger.faucet(recipient, [amount, ...])            # an ordinary transaction, signed by the faucet's key
     delta     = ledger.close_checkpoint(now_ms)                    # moves the clock 0x6, seals what ran since the last
 
 Reads, all of the state after the last executed transaction::
@@ -17,7 +17,7 @@ Reads, all of the state after the last executed transaction::
     ledger.dynamic_fields(parent)               ledger.balance(address, coin_type)    ledger.balances(address)
     ledger.coin_info(coin_type)                 ledger.function(package, module, name)
     ledger.transaction(digest)                  ledger.checkpoint(sequence_or_digest)
-    ledger.head                                 ledger.chain_id      ledger.epoch_info()   ledger.as_json(type, bcs)
+    ledger.head    ledger.chain_id    ledger.well_known    ledger.epoch_info()    ledger.as_json(type, bcs)
 
 Durability. Between two checkpoints transactions live in memory only. Whoever answers a client before the checkpoint is
 closed must first write ``(tx_bytes, signatures)`` to a journal, and after `restore` execute the journal again in order:

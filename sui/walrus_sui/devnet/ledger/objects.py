@@ -152,22 +152,20 @@ class Object:
         """For a ``Coin<T>`` its balance in the smallest unit, otherwise None."""
         return int.from_bytes(self.contents[32:40], "little") if self.type.startswith(COIN_PREFIX) else None
 
+    def _data_bcs(self) -> bytes:
+        if self.is_package:
+            return bytes([_DATA_PACKAGE]) + self.contents
+        head = bytes([_DATA_MOVE]) + _write_type(self.type) + bcs.boolean(self.has_public_transfer)
+        return head + bcs.u64(self.version) + bcs.bytes_(self.contents)
+
     def to_bcs(self) -> bytes:
         """Sui's BCS of the object."""
-        if self.is_package:
-            data = bytes([_DATA_PACKAGE]) + self.contents
-        else:
-            data = b"".join(
-                (
-                    bytes([_DATA_MOVE]),
-                    _write_type(self.type),
-                    bcs.boolean(self.has_public_transfer),
-                    bcs.u64(self.version),
-                    bcs.bytes_(self.contents),
-                )
-            )
         tail = digests.write(self.previous_transaction) + bcs.u64(self.storage_rebate)
-        return data + write_owner(self.owner) + tail
+        return self._data_bcs() + write_owner(self.owner) + tail
+
+    def to_genesis_bcs(self) -> bytes:
+        """BCS of Sui's ``GenesisObject``: the object without what its first transaction adds."""
+        return b"\x00" + self._data_bcs() + write_owner(self.owner)
 
     @classmethod
     def from_bcs(cls, data: bytes) -> "Object":
@@ -178,21 +176,34 @@ class Object:
             tags.TypeTagError: its type is malformed.
         """
         reader = bcs.Reader(data)
-        kind = reader.uleb()
-        if kind == _DATA_PACKAGE:
-            object_id, version, contents = _read_package(reader, data)
-            type_text, public = PACKAGE_TYPE, True
-        elif kind == _DATA_MOVE:
-            type_text, public, version = _read_type(reader), reader.boolean(), reader.u64()
-            contents = reader.bytes_()
-            if len(contents) < 32:
-                raise bcs.BcsError("object without an id")
-            object_id = ObjectId("0x" + contents[:32].hex())
-        else:
-            raise bcs.BcsError(f"object of the unknown kind {kind}")
+        object_id, version, type_text, contents, public = _read_data(reader, data)
         owner, previous, rebate = read_owner(reader), digests.read(reader), reader.u64()
         reader.finish()
         return cls(object_id, version, owner, type_text, contents, previous, rebate, public)
+
+
+def _read_data(reader: bcs.Reader, data: bytes) -> tuple[ObjectId, int, str, bytes, bool]:
+    kind = reader.uleb()
+    if kind == _DATA_PACKAGE:
+        object_id, version, contents = _read_package(reader, data)
+        return object_id, version, PACKAGE_TYPE, contents, True
+    if kind != _DATA_MOVE:
+        raise bcs.BcsError(f"object of the unknown kind {kind}")
+    type_text, public, version = _read_type(reader), reader.boolean(), reader.u64()
+    contents = reader.bytes_()
+    if len(contents) < 32:
+        raise bcs.BcsError("object without an id")
+    return ObjectId("0x" + contents[:32].hex()), version, type_text, contents, public
+
+
+def read_genesis_object(reader: bcs.Reader, data: bytes) -> bytes:
+    """Reads over a ``GenesisObject`` and gives its bytes; `data` is all that the reader reads."""
+    start = len(data) - reader.remaining
+    if reader.uleb() != 0:
+        raise bcs.BcsError("genesis object of an unknown kind")
+    _read_data(reader, data)
+    read_owner(reader)
+    return data[start : len(data) - reader.remaining]
 
 
 @lru_cache(maxsize=4096)

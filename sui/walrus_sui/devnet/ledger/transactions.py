@@ -15,7 +15,7 @@ from typing import Final
 from walrus_codec import bcs
 from walrus_codec.types import Digest, ObjectId, SuiAddress
 from walrus_sui.devnet.ledger import digests
-from walrus_sui.devnet.ledger.objects import ObjectRef
+from walrus_sui.devnet.ledger.objects import ObjectRef, read_genesis_object
 from walrus_sui.devnet.move.core import tags
 
 SYSTEM_ADDRESS: Final = SuiAddress(tags.normalize_address("0x0"))
@@ -277,7 +277,7 @@ class TransactionData:
         reader = bcs.Reader(data)
         if reader.uleb() != 0:
             raise bcs.BcsError("only V1 transaction data is known")
-        kind, sender = _read_kind(reader), digests.read_address(reader)
+        kind, sender = _read_kind(reader, data), digests.read_address(reader)
         payment = tuple(reader.vector(ObjectRef.read))
         gas = GasData(payment, digests.read_address(reader), reader.u64(), reader.u64())
         expiration = _read_expiration(reader)
@@ -310,10 +310,12 @@ def _write_kind(kind: TransactionKind) -> bytes:
             return b"\x03" + bcs.u64(epoch) + bcs.u64(round_) + bcs.u64(timestamp)
 
 
-def _read_kind(reader: bcs.Reader) -> TransactionKind:
+def _read_kind(reader: bcs.Reader, data: bytes) -> TransactionKind:
     variant = reader.uleb()
     if variant == 0:
         return ProgrammableTransaction(tuple(reader.vector(_read_input)), tuple(reader.vector(_read_command)))
+    if variant == 2:
+        return GenesisTransaction(tuple(reader.vector(lambda inner: read_genesis_object(inner, data))))
     if variant == 3:
         return ConsensusCommitPrologue(reader.u64(), reader.u64(), reader.u64())
     raise bcs.BcsError(f"transaction of the unknown kind {variant}: only programmable transactions can be sent")

@@ -1,0 +1,90 @@
+"""Maps and queues that live inside one value (modules vec_map, vec_set, priority_queue).
+
+A ``VecMap`` is a Python dictionary. These functions add Move's checks to it.
+"""
+
+import heapq
+from typing import Any, TypeVar
+
+from walrus_sui.devnet.move.core.aborts import require
+from walrus_sui.devnet.move.core.module import Module
+from walrus_sui.devnet.move.core.packages import SUI
+from walrus_sui.devnet.move.core.runtime import Runtime
+from walrus_sui.devnet.move.core.types import MoveType, VecMap
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+VEC_MAP = Module(SUI, "vec_map")
+PRIORITY_QUEUE = Module(SUI, "priority_queue")
+
+E_KEY_ALREADY_EXISTS = VEC_MAP.error(0, "EKeyAlreadyExists")
+E_KEY_DOES_NOT_EXIST = VEC_MAP.error(1, "EKeyDoesNotExist")
+E_MAP_NOT_EMPTY = VEC_MAP.error(2, "EMapNotEmpty")
+E_UNEQUAL_LENGTHS = VEC_MAP.error(5, "EUnequalLengths")
+E_POP_FROM_EMPTY_HEAP = PRIORITY_QUEUE.error(0, "EPopFromEmptyHeap")
+
+VEC_MAP.generic("VecMap", 2, "copy, drop, store", VecMap)
+
+
+def map_insert(entries: dict[K, V], key: K, value: V) -> None:
+    """Adds an entry at the end; aborts if the key is there."""
+    require(key not in entries, E_KEY_ALREADY_EXISTS)
+    entries[key] = value
+
+
+def map_get(entries: dict[K, V], key: K) -> V:
+    """Value of a key; aborts if it is not there."""
+    require(key in entries, E_KEY_DOES_NOT_EXIST)
+    return entries[key]
+
+
+def map_remove(entries: dict[K, V], key: K) -> V:
+    """Takes an entry out; aborts if it is not there."""
+    require(key in entries, E_KEY_DOES_NOT_EXIST)
+    return entries.pop(key)
+
+
+class MaxQueue:
+    """Values with weights, largest value first (module priority_queue)."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int]] = []
+
+    def insert(self, priority: int, weight: int) -> None:
+        """Adds a value."""
+        heapq.heappush(self._heap, (-priority, weight))
+
+    def pop_max(self) -> tuple[int, int]:
+        """Largest value and its weight; aborts when empty."""
+        require(bool(self._heap), E_POP_FROM_EMPTY_HEAP)
+        negated, weight = heapq.heappop(self._heap)
+        return -negated, weight
+
+
+@VEC_MAP.public("<K: copy, V>(): VecMap<K, V>")
+def empty(_rt: Runtime, _types: tuple[MoveType, ...]) -> dict[Any, Any]:
+    """An empty map."""
+    return {}
+
+
+@VEC_MAP.public("<K: copy, V>(self: &mut VecMap<K, V>, key: K, value: V)")
+def insert(_rt: Runtime, _types: tuple[MoveType, ...], self: dict[Any, Any], key: Any, value: Any) -> None:
+    """Adds an entry; aborts if the key is there."""
+    map_insert(self, key, value)
+
+
+@VEC_MAP.public("<K: copy, V>(self: &mut VecMap<K, V>, key: &K): (K, V)")
+def remove(_rt: Runtime, _types: tuple[MoveType, ...], self: dict[Any, Any], key: Any) -> tuple[Any, Any]:
+    """Takes an entry out; aborts if it is not there."""
+    return key, map_remove(self, key)
+
+
+@VEC_MAP.public("<K: copy, V>(keys: vector<K>, values: vector<V>): VecMap<K, V>")
+def from_keys_values(_rt: Runtime, _types: tuple[MoveType, ...], keys: list[Any], values: list[Any]) -> dict[Any, Any]:
+    """A map of keys and values; aborts on unequal lengths and on a key that comes twice."""
+    require(len(keys) == len(values), E_UNEQUAL_LENGTHS)
+    entries: dict[Any, Any] = {}
+    for key, value in zip(keys, values, strict=True):
+        map_insert(entries, key, value)
+    return entries

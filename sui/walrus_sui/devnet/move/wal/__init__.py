@@ -1,0 +1,1 @@
+"""The package ``wal``: the WAL coin."""

@@ -1,0 +1,1 @@
+"""The package ``wal_exchange``: SUI for WAL at a fixed rate, on test networks."""

@@ -1,0 +1,322 @@
+"""The staking state and the epoch machine (contract module staking_inner).
+
+An epoch goes EpochChangeSync, EpochChangeDone, NextParamsSelected: nodes attest that they have their shards until a
+quorum has; half an epoch later anybody may end the voting, which fixes the next committee and capacity; a full epoch
+after the quorum anybody may start the next one. Epoch 0 has no committee and only waits for `first_epoch_start`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from walrus_codec import quorum
+from walrus_codec.types import ObjectId
+from walrus_sui.devnet.move.core.aborts import U64_MAX, abort, as_u16, as_u32, as_u64, require
+from walrus_sui.devnet.move.core.module import Module
+from walrus_sui.devnet.move.core.packages import WALRUS
+from walrus_sui.devnet.move.core.runtime import Runtime
+from walrus_sui.devnet.move.core.types import ID, VecMap, type_of, u16, u32, u64
+from walrus_sui.devnet.move.framework.bls12381 import UNCOMPRESSED_G1_TYPE
+from walrus_sui.devnet.move.framework.coin import Balance, Coin
+from walrus_sui.devnet.move.framework.collections import MaxQueue, map_insert
+from walrus_sui.devnet.move.framework.fields import ObjectTable, TableValue
+from walrus_sui.devnet.move.framework.objects import Clock
+from walrus_sui.devnet.move.walrus import committee as committees
+from walrus_sui.devnet.move.walrus.active_set import ActiveSet
+from walrus_sui.devnet.move.walrus.apportionment import dhondt
+from walrus_sui.devnet.move.walrus.bls_aggregate import BlsCommittee, BlsCommitteeMember
+from walrus_sui.devnet.move.walrus.committee import Committee, CommitteeField
+from walrus_sui.devnet.move.walrus.epoch_parameters import EpochParams
+from walrus_sui.devnet.move.walrus.events import (
+    EpochChangeDone as EpochChangeDoneEvent,
+)
+from walrus_sui.devnet.move.walrus.events import (
+    EpochChangeStart,
+    EpochParametersSelected,
+    ShardsReceived,
+)
+from walrus_sui.devnet.move.walrus.extended_field import Extended, ExtendedField
+from walrus_sui.devnet.move.walrus.staked_wal import StakedWal
+from walrus_sui.devnet.move.walrus.staking_pool import StakingPool
+from walrus_sui.devnet.move.walrus.storage_node import StorageNodeCap
+from walrus_sui.devnet.move.walrus.walrus_context import WalrusContext
+
+MODULE = Module(WALRUS, "staking_inner")
+
+MIN_STAKE = 0
+TEMP_ACTIVE_SET_SIZE_LIMIT = 150
+
+E_WRONG_EPOCH_STATE = MODULE.error(0, "EWrongEpochState")
+E_INVALID_SYNC_EPOCH = MODULE.error(1, "EInvalidSyncEpoch")
+E_DUPLICATE_SYNC_DONE = MODULE.error(2, "EDuplicateSyncDone")
+E_NO_STAKE = MODULE.error(3, "ENoStake")
+E_NOT_IN_COMMITTEE = MODULE.error(4, "ENotInCommittee")
+E_COMMITTEE_SELECTED = MODULE.error(5, "ECommitteeSelected")
+E_NEXT_COMMITTEE_IS_EMPTY = MODULE.error(6, "ENextCommitteeIsEmpty")
+E_INVALID_NODE_WEIGHT = MODULE.error(7, "EInvalidNodeWeight")
+E_POOL_NOT_FOUND = MODULE.error(8, "EPoolNotFound")
+E_ZERO_NODE_WEIGHT = MODULE.error(9, "EZeroNodeWeight")
+E_INCORRECT_NODE_ORDER = MODULE.error(10, "EIncorrectNodeOrder")
+
+
+@dataclass(frozen=True, slots=True)
+class EpochChangeSync:
+    """Shards move; `pos0` is the weight that has attested."""
+
+    pos0: u16
+
+
+@dataclass(frozen=True, slots=True)
+class EpochChangeDone:
+    """A quorum has its shards since `pos0` (ms)."""
+
+    pos0: u64
+
+
+@dataclass(frozen=True, slots=True)
+class NextParamsSelected:
+    """The next epoch is fixed; `pos0` (ms) is still when this one was done changing."""
+
+    pos0: u64
+
+
+EPOCH_STATE = MODULE.enum("EpochState", "copy, drop, store", EpochChangeSync, EpochChangeDone, NextParamsSelected)
+
+POOLS: ObjectTable[ObjectId, StakingPool] = ObjectTable(ID, StakingPool)
+ACTIVE_SET: Extended[ActiveSet] = Extended(ActiveSet)
+PUBLIC_KEYS: Extended[dict[ObjectId, bytes]] = Extended(VecMap(type_of(ID), UNCOMPRESSED_G1_TYPE))
+
+
+@MODULE.struct("store")
+@dataclass(slots=True)
+class StakingInnerV1:
+    """All of staking.
+
+    Attributes:
+        n_shards: fixed at genesis.
+        epoch_duration: ms, of every epoch but the first.
+        first_epoch_start: ms; epoch 1 can be prepared from then on.
+        pools: all pools by node id.
+        epoch: current epoch.
+        active_set: nodes that take part in the next selection, stored apart.
+        next_committee: None until voting ends.
+        committee: current committee.
+        previous_committee: the one before.
+        next_epoch_params: of the latest selection.
+        epoch_state: where the epoch stands.
+        next_epoch_public_keys: BLS keys of the next committee as they were at its selection, stored apart.
+    """
+
+    n_shards: u16
+    epoch_duration: u64
+    first_epoch_start: u64
+    pools: TableValue
+    epoch: u32
+    active_set: ExtendedField
+    next_committee: CommitteeField | None
+    committee: CommitteeField
+    previous_committee: CommitteeField
+    next_epoch_params: EpochParams | None
+    epoch_state: Annotated[EpochChangeSync | EpochChangeDone | NextParamsSelected, EPOCH_STATE]
+    next_epoch_public_keys: ExtendedField
+
+    @classmethod
+    def new(
+        cls, rt: Runtime, clock: Clock, *, epoch_zero_duration: int, epoch_duration: int, n_shards: int
+    ) -> "StakingInnerV1":
+        """The state of epoch 0."""
+        now = clock.timestamp_ms
+        pools = TableValue.new(rt)
+        return cls(
+            n_shards=n_shards,
+            epoch_duration=epoch_duration,
+            first_epoch_start=as_u64(epoch_zero_duration + now),
+            pools=pools,
+            epoch=0,
+            active_set=ACTIVE_SET.new(rt, ActiveSet.new(TEMP_ACTIVE_SET_SIZE_LIMIT, MIN_STAKE)),
+            next_committee=None,
+            committee={},
+            previous_committee={},
+            next_epoch_params=None,
+            epoch_state=EpochChangeDone(now),
+            next_epoch_public_keys=PUBLIC_KEYS.new(rt, {}),
+        )
+
+    def walrus_context(self) -> WalrusContext:
+        """The epoch as pools see it."""
+        return WalrusContext(self.epoch, self.next_committee is not None)
+
+    def pool(self, rt: Runtime, node_id: ObjectId) -> StakingPool:
+        """A pool, to be changed; aborts if there is none."""
+        return POOLS.borrow_mut(rt, self.pools, node_id)
+
+    def is_quorum(self, weight: int) -> bool:
+        """Whether the weight may decide for the network."""
+        return quorum.is_quorum(weight, self.n_shards)
+
+    # Pools and stake
+
+    def create_pool(self, rt: Runtime, pool: StakingPool) -> ObjectId:
+        """Adds a new pool."""
+        POOLS.add(rt, self.pools, pool.id, pool)
+        return pool.id
+
+    def stake_with_pool(self, rt: Runtime, to_stake: Coin, node_id: ObjectId) -> StakedWal:
+        """Stakes a coin and tracks the node's stake for the next selection."""
+        wctx = self.walrus_context()
+        pool = self.pool(rt, node_id)
+        staked = pool.stake(rt, to_stake.into_balance(rt), wctx)
+        self._track(rt, pool)
+        return staked
+
+    def _track(self, rt: Runtime, pool: StakingPool) -> None:
+        # The set holds the stake for the next selection: for epoch + 1, or for epoch + 2 once that is selected.
+        ahead = 2 if isinstance(self.epoch_state, NextParamsSelected) else 1
+        balance = pool.wal_balance_at_epoch(rt, as_u32(self.epoch + ahead))
+        ACTIVE_SET.borrow_mut(rt, self.active_set).insert_or_update(pool.id, balance)
+
+    # End of voting
+
+    def voting_end(self, rt: Runtime, clock: Clock) -> None:
+        """Ends the voting: fixes the next committee, its keys and the capacity."""
+        if not isinstance(self.epoch_state, EpochChangeDone):
+            raise abort(E_WRONG_EPOCH_STATE)
+        last_epoch_change = self.epoch_state.pos0
+        now = clock.timestamp_ms
+        if self.epoch != 0:
+            require(now >= as_u64(last_epoch_change + self.epoch_duration // 2), E_WRONG_EPOCH_STATE)
+        else:
+            require(now >= self.first_epoch_start, E_WRONG_EPOCH_STATE)
+        for node_id in self.previous_committee:
+            if POOLS.contains(rt, self.pools, node_id):
+                self.pool(rt, node_id).clear_blocked_commission(rt)
+        self.select_committee_and_calculate_votes(rt)
+        self.epoch_state = NextParamsSelected(last_epoch_change)
+        rt.emit(EpochParametersSelected(as_u32(self.epoch + 1)))
+
+    def select_committee_and_calculate_votes(self, rt: Runtime) -> None:
+        """Computes the next committee, snapshots its keys and computes the capacity from its votes."""
+        require(self.next_committee is None, E_COMMITTEE_SELECTED)
+        committee = self.compute_next_committee(rt)
+        public_keys: dict[ObjectId, bytes] = {}
+        votes = MaxQueue()
+        for node_id, shards in committee.items():
+            pool = POOLS.borrow(rt, self.pools, node_id)
+            weight = len(shards)
+            require(weight > 0, E_ZERO_NODE_WEIGHT)
+            public_keys[node_id] = pool.node_info.key_for_next_epoch
+            votes.insert(min(pool.voting_params.node_capacity * self.n_shards // weight, U64_MAX), weight)
+        PUBLIC_KEYS.swap(rt, self.next_epoch_public_keys, public_keys)
+        self.next_committee = committee
+        self.next_epoch_params = EpochParams(quorum_above(votes, self.n_shards))
+
+    def compute_next_committee(self, rt: Runtime) -> Committee:
+        """The committee as it would be selected now."""
+        distribution = self.apportionment(rt)
+        if not self.committee:
+            return committees.initialize(distribution)
+        return committees.transition(self.committee, distribution)
+
+    def apportionment(self, rt: Runtime) -> dict[ObjectId, int]:
+        """Shards per node, in the order of the active set; nodes without shards are left out."""
+        ids, stake = ACTIVE_SET.borrow(rt, self.active_set).active_ids_and_stake()
+        shards = dhondt(self.n_shards, stake, no_stake=E_NO_STAKE)
+        distribution: dict[ObjectId, int] = {}
+        for node_id, count in zip(ids, shards, strict=True):
+            if count > 0:
+                map_insert(distribution, node_id, count)
+        return distribution
+
+    # Epoch change
+
+    def next_bls_committee(self, rt: Runtime) -> BlsCommittee:
+        """The next committee with the keys of its selection, which are used up."""
+        if self.next_committee is None:
+            raise abort(E_NEXT_COMMITTEE_IS_EMPTY)
+        public_keys = list(PUBLIC_KEYS.swap(rt, self.next_epoch_public_keys, {}).items())
+        members: list[BlsCommitteeMember] = []
+        for index, (node_id, shards) in enumerate(self.next_committee.items()):
+            key_node_id, key = public_keys[index]
+            require(node_id == key_node_id, E_INCORRECT_NODE_ORDER)
+            members.append(BlsCommitteeMember(key, as_u16(len(shards)), node_id))
+        return BlsCommittee.new(as_u32(self.epoch + 1), members)
+
+    def initiate_epoch_change(self, rt: Runtime, clock: Clock, rewards: dict[ObjectId, Balance]) -> None:
+        """Starts the next epoch, if its time has come."""
+        if not isinstance(self.epoch_state, NextParamsSelected):
+            raise abort(E_WRONG_EPOCH_STATE)
+        last_epoch_change = self.epoch_state.pos0
+        now = clock.timestamp_ms
+        if self.epoch == 0:
+            require(now >= self.first_epoch_start, E_WRONG_EPOCH_STATE)
+        else:
+            require(now >= as_u64(last_epoch_change + self.epoch_duration), E_WRONG_EPOCH_STATE)
+        self.advance_epoch(rt, rewards)
+
+    def advance_epoch(self, rt: Runtime, rewards: dict[ObjectId, Balance]) -> None:
+        """Makes the next committee the current one and advances the pools of old and newly joined members."""
+        if self.next_committee is None:
+            raise abort(E_WRONG_EPOCH_STATE)
+        self.epoch = as_u32(self.epoch + 1)
+        self.previous_committee, self.committee, self.next_committee = self.committee, self.next_committee, None
+        self.epoch_state = EpochChangeSync(0)
+        wctx = self.walrus_context()
+        active_set = ACTIVE_SET.borrow_mut(rt, self.active_set)
+        _, joined = committees.diff(self.previous_committee, self.committee)
+        for node_id, earned in [*rewards.items(), *((node_id, Balance.zero()) for node_id in joined)]:
+            pool = self.pool(rt, node_id)
+            pool.advance_epoch(rt, earned, wctx)
+            active_set.insert_or_update(node_id, pool.wal_balance_at_epoch(rt, as_u32(self.epoch + 1)))
+        rt.emit(EpochChangeStart(self.epoch))
+
+    def epoch_sync_done(self, rt: Runtime, cap: StorageNodeCap, epoch: int, clock: Clock) -> None:
+        """Notes that a node has its shards; a quorum of them makes the change done."""
+        require(epoch == self.epoch, E_INVALID_SYNC_EPOCH)
+        require(cap.last_epoch_sync_done < self.epoch, E_DUPLICATE_SYNC_DONE)
+        cap.last_epoch_sync_done = self.epoch
+        require(cap.node_id in self.committee, E_NOT_IN_COMMITTEE)
+        shards = self.committee[cap.node_id]
+        if isinstance(self.epoch_state, EpochChangeSync):
+            weight = as_u16(self.epoch_state.pos0 + len(shards))
+            if self.is_quorum(weight):
+                self.epoch_state = EpochChangeDone(clock.timestamp_ms)
+                rt.emit(EpochChangeDoneEvent(self.epoch))
+            else:
+                self.epoch_state = EpochChangeSync(weight)
+        rt.emit(ShardsReceived(self.epoch, list(shards)))
+
+    # Prices
+
+    def recalculate_prices(self, rt: Runtime) -> tuple[int, int]:
+        """Storage and write price from the votes of the current committee; the largest u64 while there is none."""
+        if not self.committee:
+            return U64_MAX, U64_MAX
+        members = [(POOLS.borrow(rt, self.pools, node), len(shards)) for node, shards in self.committee.items()]
+
+        def price(vote: Callable[[StakingPool], int]) -> int:
+            votes = MaxQueue()
+            for pool, weight in members:
+                votes.insert(vote(pool), weight)
+            return quorum_below(votes, self.n_shards)
+
+        return price(lambda pool: pool.voting_params.storage_price), price(lambda pool: pool.voting_params.write_price)
+
+
+def quorum_above(votes: MaxQueue, n_shards: int) -> int:
+    """The highest value such that a quorum voted for it or more; uses up the votes."""
+    weight_above = 0
+    while True:
+        value, weight = votes.pop_max()
+        weight_above += weight
+        if quorum.is_quorum(weight_above, n_shards):
+            return value
+
+
+def quorum_below(votes: MaxQueue, n_shards: int) -> int:
+    """The lowest value such that a quorum voted for it or less; uses up the votes."""
+    weight_below = n_shards
+    while True:
+        value, weight = votes.pop_max()
+        weight_below = as_u64(weight_below - weight)
+        if not quorum.is_quorum(weight_below, n_shards):
+            return value
