@@ -1,0 +1,11 @@
+#!/bin/bash
+# Proves a cluster of this node image: applies app.yaml, runs the checks, removes it all again.
+#   test/run.sh [--node-failure]      needs kubectl and KUBECONFIG; the last check stops a worker for a minute
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+kubectl apply -f "$here/app.yaml"
+trap 'kubectl delete -f "$here/app.yaml" --wait > /dev/null' EXIT
+kubectl -n node-image-test rollout status sts/node --timeout 120s
+"$here/check.sh"
+"$here/policy.sh"
+[ "${1:-}" != --node-failure ] || "$here/node-failure.sh"
