@@ -111,6 +111,16 @@ class NodeOutcome:
     problem: str
 
 
+class TreasuryError(ClientError):
+    """The purse cannot be filled. The message says whom to send money."""
+
+    reason: ClassVar[str] = "INSUFFICIENT_FUNDS"
+
+
+class LocalNetworkError(ClientError):
+    """A local network cannot be brought up or found. The message has the reason and the end of a log."""
+
+
 class StoreError(ClientError):
     """A blob could not be stored."""
 

@@ -1,0 +1,186 @@
+"""`walrusctl blob store|read|status|id`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+
+from walrus_client.cli.gateway_api import CHUNK, GatewayApi
+from walrus_client.cli.output import EXIT_USAGE, Output, errors_explained, fail, note, show
+from walrus_client.cli.progress import bar
+
+GatewayResolver = Callable[[], AbstractContextManager[str]]
+"""Gives the URL of the gateway for as long as a command needs it (a port-forward ends with the block)."""
+
+FROST_PER_WAL = 1_000_000_000
+
+_OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")]
+_BlobIdArgument = Annotated[str, typer.Argument(metavar="BLOB_ID", help="43 characters of URL-safe base64.")]
+
+
+def commands(gateway: GatewayResolver) -> typer.Typer:
+    """The `blob` group.
+
+    Args:
+        gateway: Where the gateway is; asked only by commands that need one.
+    """
+    app = typer.Typer(no_args_is_help=True, help="Store and read blobs.")
+
+    @app.command()
+    def store(
+        file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="What to store.")],
+        *,
+        epochs: Annotated[int, typer.Option(min=1, help="For how many epochs, the current one included.")] = 1,
+        permanent: Annotated[bool, typer.Option("--permanent", help="Nobody can delete it before its end.")] = False,
+        force: Annotated[bool, typer.Option("--force", help="Store it even when it is there already.")] = False,
+        send_to: Annotated[str | None, typer.Option(help="Sui address that gets the Blob object.")] = None,
+        encoding: Annotated[str | None, typer.Option(help="rs2 or isal; the network's by default.")] = None,
+        output: _OutputOption = Output.TEXT,
+    ) -> None:
+        """Store a file; prints its blob id. With -o json the gateway's answer as it is."""
+        parameters = {"epochs": str(epochs)}
+        if permanent:
+            parameters["permanent"] = "true"
+        if force:
+            parameters["force"] = "true"
+        if send_to is not None:
+            parameters["send_object_to"] = send_to
+        if encoding is not None:
+            parameters["encoding_type"] = encoding
+        with errors_explained(), gateway() as url, file.open("rb") as source:
+            size = os.fstat(source.fileno()).st_size
+            with bar(f"storing {file.name}", size) as progress:
+                body = _with_progress(source, progress.advance, lambda: progress.waiting("encoding, uploading"))
+                answer = GatewayApi(url).store(body, size, parameters)
+        show(answer, _store_text(answer, str(file)), output)
+
+    @app.command()
+    def read(
+        blob_id: _BlobIdArgument,
+        *,
+        out: Annotated[Path | None, typer.Option("--out", help="File to write; standard output by default.")] = None,
+    ) -> None:
+        """Read a blob into a file; the file appears only when the blob is complete."""
+        if out is None and sys.stdout.isatty():
+            fail("a blob is not for a terminal; give --out FILE, or redirect the output", EXIT_USAGE)
+        with errors_explained(), gateway() as url:
+            api = GatewayApi(url)
+            if out is None:
+                api.read(blob_id, sys.stdout.buffer.write, started=lambda _size: None)
+                sys.stdout.buffer.flush()
+                return
+            with bar(f"reading {blob_id}", None) as progress:
+                size = _read_to_file(api, blob_id, out, progress.advance, progress.total)
+        note(f"{size} bytes written to {out}")
+
+    @app.command()
+    def status(blob_id: _BlobIdArgument, *, output: _OutputOption = Output.TEXT) -> None:
+        """Tell what the storage nodes know of a blob; a blob that does not exist is no error."""
+        with errors_explained(), gateway() as url:
+            found = GatewayApi(url).status(blob_id)
+        show(found, _status_text(found), output)
+
+    @app.command("id")
+    def id_(
+        file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The content.")],
+        *,
+        n_shards: Annotated[int, typer.Option(help="Shards of the network.")],
+        encoding: Annotated[str, typer.Option(help="rs2 or isal.")],
+        output: _OutputOption = Output.TEXT,
+    ) -> None:
+        """Compute a file's blob id without any network."""
+        from walrus_codec import blob_id as blob_ids  # noqa: PLC0415 - numpy and the codes: only here
+        from walrus_codec import redstuff  # noqa: PLC0415
+        from walrus_codec.errors import CodecError  # noqa: PLC0415
+        from walrus_codec.params import CodeParams  # noqa: PLC0415
+        from walrus_codec.types import EncodingType  # noqa: PLC0415
+
+        try:
+            params = CodeParams(n_shards, EncodingType.parse(encoding))
+            encoded = redstuff.encode(file.read_bytes(), params)
+        except CodecError as error:
+            fail(str(error), EXIT_USAGE)
+        text = blob_ids.to_text(encoded.blob_id)
+        document = {
+            "blobId": text,
+            "encodingType": params.encoding.label,
+            "nShards": n_shards,
+            "unencodedLength": encoded.metadata.unencoded_length,
+            "encodedLength": params.encoded_length(encoded.metadata.unencoded_length),
+        }
+        show(document, text, output)
+
+    return app
+
+
+def _with_progress(
+    source: IO[bytes], advance: Callable[[int], object], finished: Callable[[], object]
+) -> Iterator[bytes]:
+    while chunk := source.read(CHUNK):
+        yield chunk
+        advance(len(chunk))
+    finished()
+
+
+def _read_to_file(
+    api: GatewayApi, blob_id: str, out: Path, advance: Callable[[int], object], total: Callable[[int], object]
+) -> int:
+    try:
+        descriptor, scratch = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+    except OSError as error:
+        fail(f"cannot write to {out.parent}: {error}", EXIT_USAGE)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+
+            def sink(chunk: bytes) -> None:
+                file.write(chunk)
+                advance(len(chunk))
+
+            size = api.read(blob_id, sink, started=total)
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(scratch).chmod(0o666 & ~umask)
+        Path(scratch).replace(out)
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise
+    return size
+
+
+def _store_text(answer: dict[str, Any], file: str) -> str:
+    if "alreadyCertified" in answer:
+        found = answer["alreadyCertified"]
+        return f"{found['blobId']}\nalready stored until epoch {found['endEpoch']} (--force stores it again)"
+    created = answer["newlyCreated"]
+    blob = created["blobObject"]
+    kind = "deletable" if blob["deletable"] else "permanent"
+    lines = [
+        blob["blobId"],
+        f"{file}: {blob['size']} bytes, {kind}, {blob['encodingType']}, until epoch {blob['storage']['endEpoch']}",
+        f"object {blob['id']}",
+        f"cost {created['cost'] / FROST_PER_WAL:.9f} WAL",
+        f"read it: walrusctl blob read {blob['blobId']} --out FILE",
+    ]
+    return "\n".join(lines)
+
+
+def _status_text(status: Any) -> str:
+    if status == "nonexistent":
+        return "nonexistent"
+    ((kind, facts),) = status.items()
+    if kind == "invalid":
+        return f"invalid (event {facts['event']['txDigest']})"
+    counts = facts["deletableCounts"]
+    since = facts["initialCertifiedEpoch"]
+    certified = "not certified" if since is None else f"certified since epoch {since}"
+    objects = f"{counts['count_deletable_certified']} of {counts['count_deletable_total']} deletable objects certified"
+    if kind == "permanent":
+        return f"permanent until epoch {facts['endEpoch']}, {certified}; {objects}"
+    return f"deletable, {certified}; {objects}"

@@ -1,0 +1,132 @@
+"""The gateway's HTTP API as the command line uses it: streaming both ways, errors as one exception.
+
+Plain `http.client`: commands start fast, and a body that the gateway refuses early still gets its answer read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import urllib.parse
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Self
+
+TIMEOUT_S = 600.0
+CHUNK = 1 << 20
+
+
+class ApiError(Exception):
+    """The gateway said no, or could not be reached.
+
+    Args:
+        message: What happened and what to do.
+        code: HTTP status; None when there was no answer.
+        reason: Name in the error envelope; empty when there is none.
+    """
+
+    def __init__(self, message: str, *, code: int | None = None, reason: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+
+
+class GatewayApi:
+    """One gateway by its URL."""
+
+    def __init__(self, url: str) -> None:
+        parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ApiError(f"{url!r} is no gateway URL; give one such as http://127.0.0.1:31415")
+        self._secure = parts.scheme == "https"
+        self._host, self._port = parts.hostname, parts.port
+        self._prefix = parts.path.rstrip("/")
+        self.url = url
+
+    def store(self, body: Iterable[bytes], size: int, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """PUT /v1/blobs; returns the answer."""
+        query = urllib.parse.urlencode(parameters)
+        headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
+        with _Exchange(self) as exchange:
+            response = exchange.send("PUT", f"/v1/blobs?{query}", body=body, headers=headers)
+            document = json.loads(_read_all(response))
+            if not isinstance(document, dict):
+                raise ApiError(f"{self.url} is no Walrus gateway: it answered {document!r}")
+            return document
+
+    def read(self, blob_id: str, sink: Callable[[bytes], object], *, started: Callable[[int], object]) -> int:
+        """GET /v1/blobs/{id}: hands the blob to `sink` in chunks; returns its size."""
+        with _Exchange(self) as exchange:
+            response = exchange.send("GET", f"/v1/blobs/{urllib.parse.quote(blob_id, safe='')}")
+            expected = int(response.headers.get("Content-Length", "0"))
+            started(expected)
+            received = 0
+            for chunk in _chunks(response):
+                sink(chunk)
+                received += len(chunk)
+            if received != expected:
+                raise ApiError(f"the connection broke off after {received} of {expected} bytes; try again")
+            return received
+
+    def status(self, blob_id: str) -> Any:
+        """GET /v1/blobs/{id}/status; returns the nodes' status document."""
+        with _Exchange(self) as exchange:
+            response = exchange.send("GET", f"/v1/blobs/{urllib.parse.quote(blob_id, safe='')}/status")
+            return json.loads(_read_all(response))["success"]["data"]
+
+    def connection(self) -> http.client.HTTPConnection:
+        """A new connection, not opened yet."""
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        return kind(self._host, self._port, timeout=TIMEOUT_S)
+
+    def path(self, path: str) -> str:
+        """The path on this gateway."""
+        return self._prefix + path
+
+
+class _Exchange:
+    """One request and its answer; errors of the connection become `ApiError`."""
+
+    def __init__(self, api: GatewayApi) -> None:
+        self._api = api
+        self._connection = api.connection()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._connection.close()
+        if isinstance(error, OSError | http.client.HTTPException):
+            raise ApiError(f"cannot talk to the gateway at {self._api.url}: {str(error) or repr(error)}") from error
+        if isinstance(error, ValueError | KeyError):
+            raise ApiError(f"{self._api.url} is no Walrus gateway: {error!r}") from error
+
+    def send(
+        self, method: str, path: str, *, body: Iterable[bytes] | None = None, headers: Mapping[str, str] | None = None
+    ) -> http.client.HTTPResponse:
+        # A gateway that refuses a body before it has all of it closes the connection; its answer may be there all the same.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._connection.request(method, self._api.path(path), body=body, headers=dict(headers or {}))
+        response = self._connection.getresponse()
+        if response.status >= 400:
+            raise _api_error(response.status, response.read(1 << 20))
+        return response
+
+
+def _api_error(code: int, body: bytes) -> ApiError:
+    try:
+        error = json.loads(body)["error"]
+        reason = next((entry["reason"] for entry in error["details"] if "reason" in entry), "")
+        return ApiError(f"{reason or error['status']}: {error['message']}", code=code, reason=reason)
+    except (ValueError, KeyError, TypeError):
+        text = body.decode(errors="replace").strip()[:500]
+        return ApiError(f"the gateway answered with HTTP {code}: {text}", code=code)
+
+
+def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    while chunk := response.read(CHUNK):
+        yield chunk
+
+
+def _read_all(response: http.client.HTTPResponse) -> bytes:
+    return response.read(16 << 20)

@@ -1,0 +1,80 @@
+"""What commands print: results to standard output, everything else to standard error; exit codes.
+
+0  done
+1  failed
+2  wrong usage, or a request that the network can never serve (too large, malformed)
+3  not found
+4  not available just now: unreachable, too few nodes, no money, busy; try again
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any, NoReturn
+
+import typer
+import yaml
+
+from walrus_client.cli.gateway_api import ApiError
+from walrus_client.errors import ClientError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_NOT_FOUND = 3
+EXIT_UNAVAILABLE = 4
+
+
+class Output(StrEnum):
+    """Form of a result."""
+
+    TEXT = "text"
+    JSON = "json"
+    YAML = "yaml"
+
+
+def show(document: Any, text: str, output: Output) -> None:
+    """Prints a result in the wanted form."""
+    match output:
+        case Output.TEXT:
+            typer.echo(text)
+        case Output.JSON:
+            typer.echo(json.dumps(document, indent=2))
+        case Output.YAML:
+            typer.echo(yaml.safe_dump(document, sort_keys=False).rstrip())
+
+
+def note(message: str) -> None:
+    """Tells the user something that is no result."""
+    typer.echo(message, err=True)
+
+
+def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
+    """Ends the program with a message."""
+    typer.secho(f"error: {message}", err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
+    raise typer.Exit(code)
+
+
+def exit_code(code: int | None) -> int:
+    """The exit code for an HTTP status; None means that there was no answer."""
+    if code is None or code in {429, 503, 504}:
+        return EXIT_UNAVAILABLE
+    if code == 404:
+        return EXIT_NOT_FOUND
+    return EXIT_USAGE if code in {400, 405, 413, 416} else EXIT_FAILED
+
+
+@contextlib.contextmanager
+def errors_explained() -> Iterator[None]:
+    """Turns expected errors into a line and an exit code."""
+    try:
+        yield
+    except ApiError as error:
+        fail(str(error), exit_code(error.code))
+    except ClientError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        fail("interrupted", 130)

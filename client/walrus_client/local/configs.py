@@ -1,0 +1,59 @@
+"""Configuration files of a local network's processes. Pure: state in, documents out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from walrus_client.local.state import HOST, Layout, LocalState
+
+TELEMETRY = {"log_format": "text", "log_level": "info", "otlp_endpoint": None}
+
+
+def genesis(state: LocalState, *, seed: str) -> dict[str, Any]:
+    """The devnet's configuration."""
+    return {
+        "seed": seed,
+        "n_shards": state.parameters.n_shards,
+        "encoding": state.parameters.encoding,
+        "epoch_duration": state.parameters.epoch_duration,
+        # Nobody can be chosen before the stake arrives, which comes in one transaction: no need to wait longer.
+        "epoch_zero_duration": "1s",
+        "telemetry": TELEMETRY,
+    }
+
+
+def node(state: LocalState, layout: Layout, index: int) -> dict[str, Any]:
+    """One node's configuration."""
+    name = state.parameters.node_names[index]
+    ports = state.ports.nodes[index]
+    folder = layout.node(name)
+    return {
+        "name": name,
+        "data_dir": str(folder / "data"),
+        "keys": {kind: str(path) for kind, path in node_keys(folder).items()},
+        "chain": {"network_config": state.network_config_url},
+        "public": {"host": HOST, "grpc_port": ports.grpc, "rest_port": ports.rest},
+        "listen": {"host": HOST, "grpc_port": ports.grpc, "http_port": ports.http},
+        "telemetry": TELEMETRY,
+    }
+
+
+def node_keys(folder: Path) -> dict[str, Path]:
+    """A node's key files by kind."""
+    return {kind: folder / "keys" / f"{kind}.key" for kind in ("protocol", "network", "sui")}
+
+
+def gateway_key(layout: Layout) -> Path:
+    """The gateway's key file."""
+    return layout.gateway / "sui.key"
+
+
+def gateway(state: LocalState, layout: Layout) -> dict[str, Any]:
+    """The gateway's configuration."""
+    return {
+        "listen": {"host": HOST, "port": state.ports.api, "metrics_port": state.ports.metrics},
+        "key_file": str(gateway_key(layout)),
+        "chain": {"network_config": state.network_config_url},
+        "telemetry": TELEMETRY,
+    }
