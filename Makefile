@@ -31,7 +31,7 @@ lock: setup ## pin the newest fitting versions of all dependencies, with their h
 proto: setup ## regenerate the code of proto/
 	$(STEP) "proto" scripts/proto
 
-crds: setup ## regenerate the custom resource definitions of the operator chart
+crds: setup ## regenerate the custom resource definitions, chart schema and reference pages from the models
 	$(STEP) "crds" python -m walrus_operator.api.generate
 
 ## Check and test

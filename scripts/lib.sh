@@ -61,6 +61,12 @@ step() { # NAME REMEDY COMMAND...
     die "$name failed; the whole log is $log" "$remedy"
 }
 
+# Two runs of a script in one tree wait for each other; the lock ends with the script.
+one_at_a_time() { # NAME
+    exec 9> "$repo/build/$1.lock"
+    flock --wait 3600 9 || die "another run holds $repo/build/$1.lock for an hour" "end it"
+}
+
 have() { command -v "$1" > /dev/null 2>&1; }
 
 as_root() {
