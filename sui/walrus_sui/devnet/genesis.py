@@ -80,7 +80,7 @@ class GenesisConfig:
         prefunded: accounts with money.
     """
 
-    seed: str
+    seed: str = "walrus-devnet"
     n_shards: int = 100
     encoding_types: tuple[EncodingType, ...] = (EncodingType.ISAL,)
     epoch_duration_ms: int = 600_000
@@ -122,7 +122,8 @@ class GenesisConfig:
         Keys: ``seed``, ``n_shards``, ``encoding`` (``isal`` or ``rs2``, or a list of them), ``epoch_duration`` and
         ``epoch_zero_duration`` (like ``1h30m`` or ``10s``), ``max_epochs_ahead``, ``checkpoint_interval_ms``,
         ``exchange_rate`` (``{wal, sui}``), ``exchange_funding`` (whole WAL), ``prefunded`` (list of
-        ``{address, sui, wal}``, whole coins). Only the seed must be there.
+        ``{address, sui, wal}``, whole coins). What is left
+        out has its default.
 
         Raises:
             GenesisError: an unknown key, a wrong type or a value out of range; the message names the key.
@@ -143,7 +144,6 @@ class GenesisConfig:
         }
         unknown = sorted(set(data) - set(known))
         _check(not unknown, ", ".join(unknown), f"unknown; known keys are {', '.join(known)}")
-        _check("seed" in data, "seed", "is missing")
         arguments: dict[str, Any] = {}
         for key, value in data.items():
             arguments |= known[key](value)
@@ -230,6 +230,16 @@ class WellKnown:
     wal_type: str
     sui_type: str
     faucet: SuiAddress
+
+    @property
+    def sui_coin(self) -> str:
+        """Type of a coin of SUI."""
+        return f"{packages.SUI}::coin::Coin<{self.sui_type}>"
+
+    @property
+    def wal_coin(self) -> str:
+        """Type of a coin of WAL."""
+        return f"{packages.SUI}::coin::Coin<{self.wal_type}>"
 
     @property
     def walrus_package(self) -> ObjectId:
