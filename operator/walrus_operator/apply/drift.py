@@ -2,7 +2,7 @@
 
 The API server adds defaults and other controllers add fields, so the comparison asks only whether the live object contains
 the desired one. Quantities are equal when their values are ("1Gi" and "1024Mi"); an empty value and an absent one are
-equal. A field that is no longer desired is found by the digest annotation that `build` puts on every manifest.
+equal; an empty object asks for nothing. A field that is no longer desired is found by the digest annotation that `build` puts on every manifest.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _QUANTITY_FIELDS = frozenset({"sizeLimit", "storage"})
 
 def contains(live: Any, desired: Any, *, path: tuple[str, ...] = ()) -> bool:
     """Whether every desired field stands in the live value."""
-    if _empty(desired):
-        return _empty(live)
     if isinstance(desired, Mapping):
         if not isinstance(live, Mapping):
-            return False
+            return live is None and all(_empty(value) for value in desired.values())
         return all(contains(live.get(key), value, path=(*path, str(key))) for key, value in desired.items())
+    if _empty(desired):
+        return _empty(live)
     if isinstance(desired, list | tuple):
         return _contains_list(live, desired, path)
     if live == desired and isinstance(live, bool) == isinstance(desired, bool):

@@ -56,7 +56,7 @@ async def carry_out(
             await treasury.ensure_funds(chain, key, sui=action.mist, wal=action.frost, faucet_url=faucet_url)
             done.append(f"treasury {key.address} funded")
         elif isinstance(action, Delegate):
-            await chain.stake_many(key, list(action.frost))
+            await treasury.delegate_all(chain, key, action.frost)
             done.append(f"stake delegated to {len(action.frost)} nodes")
         else:
             await treasury.fund(chain, key, action.address, sui=action.mist, wal=action.frost)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from walrus_client.errors import ClientError
 from walrus_operator.api.base import API_VERSION
 from walrus_operator.api.conditions import Reason
 from walrus_operator.api.world import EventNote, ObjectKey, Snapshot
@@ -100,7 +101,7 @@ def _sentence(error: Exception) -> str:
     """The error for a condition: a known one by its message, any other with its type, nothing with an address in it."""
     errors = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
     first = errors[0]
-    if isinstance(first, KubeError | WalrusSuiError):
+    if isinstance(first, KubeError | WalrusSuiError | ClientError):
         return str(first)
     return f"{type(first).__name__}: {first}" if str(first) else type(first).__name__
 

@@ -1,0 +1,54 @@
+"""What the status page needs from Kubernetes, read once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from walrus_client.cli.output import EXIT_NOT_FOUND, EXIT_UNAVAILABLE, fail
+from walrus_operator.api.world import NETWORK_LABEL, Manifest
+from walrus_operator.observe import reading
+from walrus_operator.observe.kube import KubeClient, KubeError
+
+T = TypeVar("T")
+
+
+def network_names(namespace: str) -> list[str]:
+    """Names of the networks in a namespace."""
+
+    async def read() -> list[str]:
+        async with await KubeClient.connect() as kube:
+            return sorted(live["metadata"]["name"] for live in await kube.list("WalrusNetwork", namespace))
+
+    return _run(read())
+
+
+def network_objects(namespace: str, name: str) -> tuple[Manifest, list[Manifest], list[Manifest]]:
+    """A network, its nodes and its epochs; ends the program when there is no such network."""
+
+    async def read() -> tuple[Manifest | None, list[Manifest], list[Manifest]]:
+        async with await KubeClient.connect() as kube, asyncio.TaskGroup() as group:
+            network = group.create_task(kube.get("WalrusNetwork", namespace, name))
+            nodes = group.create_task(kube.list("WalrusNode", namespace))
+            epochs = group.create_task(kube.list("StorageEpoch", namespace, selector=f"{NETWORK_LABEL}={name}"))
+        ours = [live for live in nodes.result() if reading.network_of_node(live) == name]
+        return network.result(), ours, epochs.result()
+
+    found, nodes, epochs = _run(read())
+    if found is None:
+        fail(f"there is no WalrusNetwork {name} in namespace {namespace}", EXIT_NOT_FOUND)
+    return found, nodes, epochs
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Runs to the end; a Kubernetes API that refuses or is away ends the program with its words."""
+    try:
+        return asyncio.run(work)
+    except KubeError as error:
+        fail(str(error), EXIT_UNAVAILABLE)
+    except ExceptionGroup as group:
+        matched, rest = group.split(KubeError)
+        if matched is None or rest is not None:
+            raise
+        fail(str(matched.exceptions[0]), EXIT_UNAVAILABLE)

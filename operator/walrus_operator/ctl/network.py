@@ -1,0 +1,41 @@
+"""`walrusctl network status`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import Annotated
+
+import typer
+
+from walrus_client.cli.output import EXIT_FAILED, Output, show
+from walrus_operator.ctl.target import Target
+
+
+def commands(target: Target) -> typer.Typer:
+    """The `network` group."""
+    app = typer.Typer(no_args_is_help=True, help="Look at a network on Kubernetes.")
+
+    @app.callback()
+    def group() -> None:
+        """Look at a network on Kubernetes."""
+
+    @app.command()
+    def status(
+        *,
+        output: Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")] = Output.TEXT,
+    ) -> None:
+        """One page: health, epoch, shards, conditions, nodes, what is missing. Exit code 1 while it is not Ready."""
+        from walrus_operator.ctl import cluster, page  # noqa: PLC0415  (the Kubernetes client takes a second to import)
+
+        namespace, name = target.resolve()
+        found = page.document(*cluster.network_objects(namespace, name))
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        width = shutil.get_terminal_size((140, 40)).columns
+        text = page.render(found, width=max(width, 80), colour=colour) if output is Output.TEXT else ""
+        show(found, text, output)
+        if found["ready"] != "True":
+            raise typer.Exit(EXIT_FAILED)
+
+    return app

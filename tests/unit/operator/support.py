@@ -1,0 +1,326 @@
+"""A pure world for planner tests: what Kubernetes, the chain and the nodes would make of a plan.
+
+`World` holds raw objects as the API server would; `snapshot` reads them through the operator's own readers, and `settle`
+lets passes follow each other until nothing changes, so that a test can say "from here the network comes up" and look at
+the conditions and at what was written on the way.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from walrus_codec.types import NodeId, ShardIndex, SuiAddress
+from walrus_operator.api import names
+from walrus_operator.api.base import API_VERSION
+from walrus_operator.api.world import (
+    ChainView,
+    CreateKeys,
+    Delegate,
+    DeleteObject,
+    EpochPhase,
+    FundAddress,
+    FundTreasury,
+    Manifest,
+    NodeInfo,
+    ObjectKey,
+    Observed,
+    Plan,
+    PodView,
+    Seat,
+    SecretView,
+    Settings,
+    Snapshot,
+    UnixSeconds,
+)
+from walrus_operator.apply import drift
+from walrus_operator.build import objects
+from walrus_operator.observe import reading
+from walrus_operator.plan.passes import plan
+
+NETWORK = "demo"
+NAMESPACE = "walrus"
+UID = "11111111-2222-3333-4444-555555555555"
+SETTINGS = Settings(image="walrus-on-kubernetes:test", operator_namespace="walrus-system", version="0.1.0")
+START = 1_700_000_000.0
+
+
+def address(text: str) -> SuiAddress:
+    return SuiAddress("0x" + hashlib.sha256(text.encode()).hexdigest())
+
+
+def network_manifest(**spec: Any) -> Manifest:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "WalrusNetwork",
+        "metadata": {"name": NETWORK, "namespace": NAMESPACE, "uid": UID, "generation": 1},
+        "spec": {"chain": {"devnet": {}}, **spec},
+    }
+
+
+def merged(live: Any, desired: Any) -> Any:
+    """What a server-side apply leaves: desired fields over live ones, lists replaced."""
+    if isinstance(live, dict) and isinstance(desired, dict):
+        return {**live, **{key: merged(live.get(key), value) for key, value in desired.items()}}
+    return copy.deepcopy(desired)
+
+
+@dataclass
+class World:
+    """Everything outside of the operator."""
+
+    network: Manifest = field(default_factory=network_manifest)
+    objects: dict[ObjectKey, Manifest] = field(default_factory=dict)
+    secrets: dict[str, SecretView] = field(default_factory=dict)
+    pods: dict[str, PodView] = field(default_factory=dict)
+    registered: dict[SuiAddress, NodeId] = field(default_factory=dict)
+    stakes: dict[NodeId, int] = field(default_factory=dict)
+    balances: dict[SuiAddress, tuple[int, int]] = field(default_factory=dict)
+    silent_nodes: set[str] = field(default_factory=set)
+    epoch: int = 0
+    phase: EpochPhase = EpochPhase.WAITING
+    committee: tuple[Seat, ...] = ()
+    previous: tuple[Seat, ...] = ()
+    chain_id: str = "chain-one"
+    chain_answers: bool = True
+    chain_seen_at: float | None = None
+    now: float = START
+    writes: int = 0
+    log: list[str] = field(default_factory=list)
+    _uids: int = 0
+
+    # -- what the outside does on its own
+
+    def kubelet(self) -> None:
+        """Pods follow StatefulSets, and are ready when their Secret is there."""
+        wanted = {}
+        for key, live in self.objects.items():
+            if key.kind != "StatefulSet":
+                continue
+            live.setdefault("status", {}).update(
+                {"updateRevision": "r1", "observedGeneration": live["metadata"]["generation"]}
+            )
+            for index in range(live["spec"]["replicas"]):
+                name = f"{key.name}-{index}"
+                wanted[name] = self.pods.get(name) or PodView(
+                    name=name, uid=f"uid-{name}", ready=True, phase="Running", revision="r1", ip="10.0.0.1"
+                )
+        self.pods = wanted
+
+    def nodes_register(self) -> None:
+        """Running nodes register with their own key."""
+        for node in self.nodes():
+            secret = self.secrets.get(names.node_keys(node))
+            if secret and names.pod(node) in self.pods:
+                sui = SuiAddress(str(secret.public[names.SUI_KEY]))
+                self.registered.setdefault(sui, NodeId(address(f"pool of {node}")))
+
+    def choose_committee(self) -> None:
+        """The next epoch, with shards shared out evenly over all stakes."""
+        shards = self.network["spec"].get("shards", 100)
+        staked = [node_id for node_id, stake in self.stakes.items() if stake]
+        self.previous = self.committee
+        if not self.committee:
+            share: dict[NodeId, list[ShardIndex]] = {node_id: [] for node_id in staked}
+            for shard in range(shards):
+                share[staked[shard % len(staked)]].append(ShardIndex(shard))
+            self.committee = tuple(Seat(node_id, "", tuple(held)) for node_id, held in sorted(share.items()))
+        self.epoch += 1
+        self.phase = EpochPhase.DONE
+
+    def nodes(self) -> list[str]:
+        return sorted(
+            (key.name for key in self.objects if key.kind == "WalrusNode"), key=lambda name: (len(name), name)
+        )
+
+    # -- what the operator sees
+
+    def chain(self) -> Observed[ChainView]:
+        if self.chain_answers:
+            self.chain_seen_at = self.now
+        if self.chain_seen_at is None:
+            return Observed(None, None, "connection refused", UnixSeconds(self.now))
+        view = ChainView(
+            chain_id=self.chain_id,
+            checkpoint=1,
+            epoch=self.epoch,
+            phase=self.phase,
+            change_done_at_ms=int(START * 1000)
+            if self.phase in {EpochPhase.DONE, EpochPhase.PARAMS_SELECTED}
+            else None,
+            epoch_duration_ms=600_000,
+            n_shards=self.network["spec"].get("shards", 100),
+            max_epochs_ahead=53,
+            committee=self.committee,
+            previous_committee=self.previous,
+            next_committee_chosen=False,
+            storage_price=100_000,
+            write_price=20_000,
+            total_capacity=10**12,
+            system_object="0x5",
+            staking_object="0x6",
+            registered=dict(self.registered),
+            stakes=dict(self.stakes),
+            balances=dict(self.balances),
+        )
+        if self.chain_answers:
+            return Observed(view, UnixSeconds(self.now))
+        return Observed(view, UnixSeconds(self.chain_seen_at), "connection refused", UnixSeconds(self.chain_seen_at))
+
+    def infos(self) -> Mapping[str, Observed[NodeInfo]]:
+        found: dict[str, Observed[NodeInfo]] = {}
+        ids = {str(secret.public.get(names.SUI_KEY)): secret.node for secret in self.secrets.values() if secret.node}
+        node_of = {pool: ids.get(sui) for sui, pool in self.registered.items()}
+        held = {node_of.get(seat.node_id): seat.shards for seat in self.committee}
+        for node in self.nodes():
+            pod = self.pods.get(names.pod(node))
+            if pod is None or node in self.silent_nodes:
+                continue
+            shards = dict.fromkeys((int(shard) for shard in held.get(node, ())), "Active")
+            found[node] = Observed(
+                NodeInfo(
+                    node_id=None,
+                    epoch=self.epoch,
+                    status="Active" if shards else "Standby",
+                    shards=shards,
+                    version="0.1.0",
+                    slivers_stored=0,
+                ),
+                UnixSeconds(self.now),
+            )
+        return found
+
+    def snapshot(self, **extra: Any) -> Snapshot:
+        custom = {
+            kind: [copy.deepcopy(live) for key, live in self.objects.items() if key.kind == kind]
+            for kind in ("WalrusNode", "StorageEpoch")
+        }
+        return Snapshot(
+            now=UnixSeconds(self.now),
+            network=reading.network(copy.deepcopy(self.network)),
+            nodes=tuple(reading.node(live) for live in custom["WalrusNode"]),
+            epochs=tuple(reading.epoch(live) for live in custom["StorageEpoch"]),
+            live={
+                key: copy.deepcopy(live)
+                for key, live in self.objects.items()
+                if key.kind not in {"WalrusNode", "StorageEpoch"}
+            },
+            pods=dict(self.pods),
+            secrets=dict(self.secrets),
+            chain=self.chain(),
+            infos=self.infos(),
+            operator_version="0.1.0",
+            **extra,
+        )
+
+    # -- what the operator does
+
+    def carry_out(self, snapshot: Snapshot, decided: Plan) -> int:
+        """Does what a plan asks for; returns how many writes that took."""
+        before = self.writes
+        for action in decided.actions:
+            self.log.append(repr(action))
+            self.writes += 1
+            if isinstance(action, CreateKeys):
+                self._create_keys(action)
+            elif isinstance(action, FundTreasury):
+                treasury = SuiAddress(str(self.secrets[names.treasury(NETWORK)].public[names.SUI_KEY]))
+                self.balances[treasury] = (action.mist * 2, action.frost * 2)
+            elif isinstance(action, Delegate):
+                for node_id, amount in action.frost:
+                    self.stakes[node_id] = self.stakes.get(node_id, 0) + amount
+            elif isinstance(action, FundAddress):
+                mist, frost = self.balances.get(action.address, (0, 0))
+                self.balances[action.address] = (mist + action.mist, frost + action.frost)
+        if decided.workload is not None:
+            for manifest in drift.missing(objects.manifests(decided.workload, SETTINGS), snapshot.live_objects):
+                self._apply(manifest)
+        for update in decided.statuses:
+            self.writes += 1
+            target = self.network if update.key.kind == "WalrusNetwork" else self.objects[update.key]
+            target["status"] = copy.deepcopy(dict(update.status))
+        for action in decided.actions:
+            if isinstance(action, DeleteObject):
+                self._delete(action)
+        return self.writes - before
+
+    def pass_once(self) -> tuple[Plan, int]:
+        snapshot = self.snapshot()
+        decided = plan(snapshot)
+        return decided, self.carry_out(snapshot, decided)
+
+    def settle(self, *, passes: int = 30) -> Plan:
+        """Passes, with kubelet and nodes in between, until one writes nothing."""
+        for _ in range(passes):
+            decided, writes = self.pass_once()
+            self.kubelet()
+            self.nodes_register()
+            if not writes:
+                return decided
+        raise AssertionError(f"still writing after {passes} passes: {self.log[-3:]}")
+
+    def bring_up(self) -> Plan:
+        """From nothing to a committee in epoch 1 and a quiet operator."""
+        self.settle()
+        self.choose_committee()
+        return self.settle()
+
+    def _create_keys(self, action: CreateKeys) -> None:
+        if not action.add:
+            assert action.secret not in self.secrets, f"{action.secret} would be overwritten"
+        known = dict(self.secrets[action.secret].public) if action.add else {}
+        for file, _kind in action.files:
+            assert file not in known, f"{file} would be overwritten"
+            known[file] = address(f"{action.secret}/{file}/{len(self.log)}")
+        node = action.secret.removesuffix("-keys")
+        network_keys = {names.treasury(NETWORK), names.gateway_keys(NETWORK)}
+        self.secrets[action.secret] = SecretView(
+            name=action.secret,
+            public=known,
+            uid=self._uid(),
+            node=None if action.secret in network_keys else node,
+        )
+
+    def _apply(self, manifest: Manifest) -> None:
+        self.writes += 1
+        key = drift.key_of(manifest)
+        self.log.append(f"apply {key}")
+        live = self.objects.get(key)
+        if live is None:
+            live = {"metadata": {"uid": self._uid(), "generation": 0, "resourceVersion": "1"}}
+        self.objects[key] = merged(live, manifest)
+        self.objects[key]["metadata"]["generation"] += 1
+
+    def _delete(self, action: DeleteObject) -> None:
+        if action.key.kind == "Secret":
+            del self.secrets[action.key.name]
+        else:
+            assert self.objects[action.key]["metadata"]["uid"] == action.uid
+            del self.objects[action.key]
+
+    def _uid(self) -> str:
+        self._uids += 1
+        return f"uid-{self._uids}"
+
+    # -- what users do
+
+    def edit(self, **spec: Any) -> None:
+        self.network["spec"] = merged(self.network["spec"], spec)
+        self.network["metadata"]["generation"] += 1
+
+    def edit_node(self, name: str, **spec: Any) -> None:
+        live = self.objects[ObjectKey("WalrusNode", name)]
+        live["spec"] = merged(live["spec"], spec)
+        live["metadata"]["generation"] += 1
+
+    def condition(self, type_: str, node: str | None = None) -> dict[str, Any]:
+        target = self.network if node is None else self.objects[ObjectKey("WalrusNode", node)]
+        entries = target.get("status", {}).get("conditions", [])
+        return next((entry for entry in entries if entry["type"] == type_), {})
+
+    def says(self, type_: str, node: str | None = None) -> tuple[str, str]:
+        entry = self.condition(type_, node)
+        return entry["status"], entry["reason"]

@@ -1,0 +1,94 @@
+"""From raw objects to records."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from tests.unit.operator.support import network_manifest
+
+from walrus_operator.api.world import KeyKind
+from walrus_operator.observe import reading
+from walrus_operator.observe.nodes import parse
+from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
+
+
+def pod(**status: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "demo-0-0", "uid": "u", "labels": {"controller-revision-hash": "r1"}},
+        "status": {"phase": "Running", "podIP": "10.0.0.1", **status},
+    }
+
+
+def test_a_ready_pod() -> None:
+    view = reading.pod(pod(conditions=[{"type": "Ready", "status": "True"}]))
+    assert view.ready
+    assert (view.revision, view.ip, view.waiting) == ("r1", "10.0.0.1", None)
+
+
+def test_why_a_pod_does_not_run() -> None:
+    pulling = pod(containerStatuses=[{"state": {"waiting": {"reason": "ImagePullBackOff"}}}])
+    assert reading.pod(pulling).waiting == "ImagePullBackOff"
+    ended = pod(containerStatuses=[{"state": {"terminated": {"reason": "Error", "exitCode": 2}}}])
+    assert reading.pod(ended).waiting == "Error, exit code 2"
+    unplaced = pod(conditions=[{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}])
+    assert reading.pod(unplaced).waiting == "Unschedulable"
+
+
+def test_a_secret_is_reduced_to_its_public_halves() -> None:
+    keys = {"protocol.key": BlsKey.generate(), "network.key": NetworkKey.generate(), "sui.key": SuiKey.generate()}
+    live = {
+        "metadata": {"name": "demo-0-keys", "uid": "u", "labels": {"walrus-operator.dev/node": "demo-0"}},
+        "data": {file: base64.b64encode(key.to_text().encode()).decode() for file, key in keys.items()},
+    }
+    view = reading.secret(live)
+    assert view.public["sui.key"] == keys["sui.key"].address  # type: ignore[union-attr]
+    assert view.public["protocol.key"] == keys["protocol.key"].public_key.hex()
+    assert view.public["network.key"] == keys["network.key"].public_key.hex()
+    assert view.node == "demo-0"
+    assert all(key.to_text() not in repr(view) for key in keys.values())
+
+
+def test_damaged_and_mixed_up_keys_are_unusable() -> None:
+    sui = base64.b64encode(SuiKey.generate().to_text().encode()).decode()
+    live = {"metadata": {"name": "x", "uid": "u"}, "data": {"protocol.key": sui, "network.key": "%%%", "sui.key": sui}}
+    public = reading.secret(live).public
+    assert public["protocol.key"] is None
+    assert public["network.key"] is None
+    assert public["sui.key"]
+
+
+def test_key_files_by_name() -> None:
+    assert reading.key_kind("protocol.key") is KeyKind.PROTOCOL
+    assert reading.key_kind("network.key") is KeyKind.NETWORK
+    assert reading.key_kind("demo-gateway-0.key") is KeyKind.SUI
+
+
+def test_a_spec_from_the_future_is_an_error_in_the_record_and_not_an_exception() -> None:
+    view = reading.network(network_manifest(newField=1))
+    assert view.spec is None
+    assert view.spec_error is not None
+    assert "newField" in view.spec_error
+
+
+def test_a_status_that_cannot_be_read_counts_as_never_written() -> None:
+    manifest = network_manifest()
+    manifest["status"] = {"epoch": "not a number"}
+    view = reading.network(manifest)
+    assert view.status.epoch is None
+    assert view.live_status == {"epoch": "not a number"}
+
+
+def test_what_a_node_says() -> None:
+    info = parse(
+        {
+            "node_id": "0xab",
+            "name": "demo-0",
+            "epoch": 3,
+            "status": "Active",
+            "shards": [{"shard": 7, "status": "Active"}],
+            "version": "0.1.0",
+            "slivers_stored": "12",
+        }
+    )
+    assert (info.epoch, info.status, dict(info.shards), info.slivers_stored) == (3, "Active", {7: "Active"}, 12)
