@@ -79,14 +79,14 @@ class Loaded:
 
     Attributes:
         genesis: the text that was given to `create`.
-        chain_id: digest of checkpoint 0.
+        first: checkpoint 0; its digest is the chain id.
         head: the last checkpoint.
         objects: the live objects after it.
         journal: what was executed after it, in order.
     """
 
     genesis: str
-    chain_id: Digest
+    first: Checkpoint
     head: Checkpoint
     objects: tuple[Object, ...]
     journal: tuple[JournalRow, ...]
@@ -131,8 +131,8 @@ class Store:
         """
         with _damage():
             meta = {row["name"]: row["value"] for row in self._writer.execute("SELECT name, value FROM meta")}
-            head = self.last_checkpoint()
-            if head is None or "genesis" not in meta:
+            first, head = self.checkpoint(0), self.last_checkpoint()
+            if first is None or head is None:
                 return None
             rows = self._writer.execute("SELECT v.data FROM live l JOIN versions v USING (object_id, version)")
             objects = tuple(Object.from_bcs(data) for (data,) in rows)
@@ -145,13 +145,12 @@ class Store:
                     "SELECT ordinal, tx, signatures, effects_digest FROM journal ORDER BY ordinal"
                 )
             )
-            return Loaded(meta["genesis"], Digest(meta["chain_id"]), head, objects, journal)
+            return Loaded(meta["genesis"], first, head, objects, journal)
 
     def create(self, genesis: str, delta: Delta) -> None:
         """Writes checkpoint 0 and the genesis that it came from, in one database transaction."""
         with self._transaction() as database:
             database.execute("INSERT INTO meta VALUES ('genesis', ?)", (genesis,))
-            database.execute("INSERT INTO meta VALUES ('chain_id', ?)", (delta.checkpoint.digest,))
             _write_delta(database, delta)
 
     def journal(self, rows: Sequence[JournalRow]) -> None:

@@ -36,12 +36,7 @@ def checkpoint(
         )
     if mask.has("objects"):
         inside = mask.sub("objects").sub("objects")
-        found = {
-            (item.object_id, item.version): item
-            for transaction in executed
-            for item in (*transaction.input_objects, *transaction.output_objects)
-        }
-        message.objects.objects.extend(objects.obj(found[key], as_json, inside) for key in sorted(found))
+        message.objects.objects.extend(objects.obj(item, as_json, inside) for item in effects.touched(executed))
     return mask.prune(message)
 
 

@@ -76,9 +76,18 @@ def executed(
         message.balance_changes.extend(balance_changes(value.input_objects, value.output_objects))
     if mask.has("objects"):
         inside = mask.sub("objects").sub("objects")
-        shown_objects = [objects.obj(item, as_json, inside) for item in (*value.input_objects, *value.output_objects)]
-        message.objects.objects.extend(shown_objects)
+        message.objects.objects.extend(objects.obj(item, as_json, inside) for item in touched([value]))
     return mask.prune(message)
+
+
+def touched(transactions: Iterable[Executed]) -> list[Object]:
+    """All object versions that stood before or after the transactions, each once, by id and version."""
+    found = {
+        (item.object_id, item.version): item
+        for transaction in transactions
+        for item in (*transaction.input_objects, *transaction.output_objects)
+    }
+    return [found[key] for key in sorted(found)]
 
 
 def effects(value: Effects, types: Mapping[ObjectId, str], mask: Mask = EVERYTHING) -> effects_pb2.TransactionEffects:

@@ -1,0 +1,336 @@
+"""The running chain: one ledger, its disk, the checkpoint clock and those who listen.
+
+Life of a transaction: `execute` runs it on the ledger, which is serial because nothing in between awaits; its bytes are
+handed to the writer and the caller waits until they are on disk; the checkpoint loop seals all that ran since the last
+one, writes it, and only then announces it to subscribers.
+
+The rule that makes crashes harmless: **nothing leaves the process before all it rests on is on disk.** Every answer,
+reads included, waits for `settled`; it costs nothing while no write is under way. So whatever any client has seen after
+a crash is still so: executed transactions are run again from the journal, with the same effects, and go into the next
+checkpoint; announced checkpoints are rows of the database. What was lost, nobody was told of.
+
+Writes that become due while one is being synced go into the next sync together, so that many concurrent callers share
+the cost. When the disk fails, the ledger in memory is ahead of it for good: the engine stops answering and `run` raises.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from walrus_codec.types import Digest, ObjectId, SuiAddress
+from walrus_sui.devnet.genesis import GenesisConfig
+from walrus_sui.devnet.hub import Announcement, Hub
+from walrus_sui.devnet.ledger.ledger import Ledger
+from walrus_sui.devnet.ledger.records import Checkpoint, Delta, Executed, LedgerError, Object, transaction_digest
+from walrus_sui.devnet.store import JournalRow, Loaded, Store, StoreError
+from walrus_sui.telemetry import meter, names
+
+_log = logging.getLogger(__name__)
+_STOP_TIMEOUT: Final = 10.0
+HISTORY_LIMIT: Final = 400
+"""Checkpoints whose transactions and object versions stay in memory; older ones are read from disk."""
+
+
+class EngineStopped(Exception):  # noqa: N818
+    """The devnet stops or its disk has failed, so nothing can be answered. Remedy: see the log; retry later."""
+
+
+@dataclass(frozen=True)
+class _CheckpointWrite:
+    delta: Delta
+    journaled: int
+
+
+_Write = JournalRow | _CheckpointWrite
+
+
+class Engine:
+    """A chain that runs. Make it with `open`, inside the loop that uses it.
+
+    Attributes:
+        ledger: for reads; whoever answers from it awaits `settled` before the answer leaves.
+        hub: where checkpoints are announced.
+    """
+
+    def __init__(
+        self, ledger: Ledger, store: Store, *, clock: Callable[[], int], interval_ms: int, ordinal: int = 0
+    ) -> None:
+        self.ledger = ledger
+        self.hub = Hub()
+        self._store = store
+        self._clock = clock
+        self._interval = interval_ms / 1000
+        self._ordinal = ordinal
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="ledger-writer")
+        self._queue: list[_Write] = []
+        self._submitted = self._durable = 0
+        self._wake, self._progress = asyncio.Event(), asyncio.Event()
+        self._failure: str | None = None
+        self._stopping = asyncio.Event()
+        self._writer = asyncio.create_task(self._write(), name="ledger-writer")
+        self._checkpoints = meter().create_counter(names.DEVNET_CHECKPOINTS, description="Closed checkpoints.")
+        self._transactions = meter().create_counter(names.DEVNET_TRANSACTIONS, description="Executed transactions.")
+
+    @classmethod
+    async def open(
+        cls, genesis: GenesisConfig, folder: Path, *, clock: Callable[[], int], interval_ms: int
+    ) -> "Engine":
+        """Makes the chain in a new directory, or goes on where the directory's chain stood.
+
+        Args:
+            genesis: must be the one the directory was made with.
+            folder: data directory.
+            clock: Unix milliseconds; read once for each checkpoint.
+            interval_ms: between two checkpoints.
+
+        Raises:
+            StoreError: the directory cannot be used, belongs to another genesis, or its journal comes out different.
+            GenesisError: the genesis cannot be used.
+        """
+        store = await asyncio.to_thread(Store, folder)
+        try:
+            loaded = await asyncio.to_thread(store.load)
+            if loaded is None:
+                ledger, delta = Ledger.genesis(genesis, now_ms=clock(), history_limit=HISTORY_LIMIT)
+                await asyncio.to_thread(store.create, _genesis_text(genesis), delta)
+                _log.info("made a new chain", extra={"chain_id": ledger.chain_id, "folder": str(folder)})
+                return cls(ledger, store, clock=clock, interval_ms=interval_ms)
+            ledger = _restore(genesis, loaded)
+            _log.info(
+                "continuing the chain",
+                extra={
+                    "chain_id": ledger.chain_id,
+                    "checkpoint": loaded.head.sequence,
+                    "journal": len(loaded.journal),
+                    "objects": len(loaded.objects),
+                },
+            )
+            ordinal = loaded.journal[-1].ordinal if loaded.journal else 0
+            return cls(ledger, store, clock=clock, interval_ms=interval_ms, ordinal=ordinal)
+        except BaseException:
+            store.close()
+            raise
+
+    @property
+    def failed(self) -> bool:
+        """Whether the disk failed, so that nothing will be answered any more."""
+        return self._failure is not None
+
+    async def run(self) -> None:
+        """Closes checkpoints at the interval, empty ones too, until `stop`.
+
+        Raises:
+            EngineStopped: the disk failed.
+        """
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._interval
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), max(due - loop.time(), 0))
+                return
+            await self.close_checkpoint()
+            # A late checkpoint does not make the next ones hurry.
+            due = max(due + self._interval, loop.time())
+
+    async def close_checkpoint(self) -> Checkpoint:
+        """Seals what ran since the last checkpoint, writes it and announces it.
+
+        Raises:
+            EngineStopped: the disk failed.
+        """
+        delta = self.ledger.close_checkpoint(self._clock())
+        self._submit(_CheckpointWrite(delta, self._ordinal))
+        await self.settled()
+        self._checkpoints.add(1)
+        self.hub.publish(Announcement(delta.checkpoint, delta.transactions))
+        return delta.checkpoint
+
+    async def stop(self) -> None:
+        """Ends subscriptions, seals what ran, closes the database. Calls that come later are refused."""
+        self._stopping.set()
+        self.hub.close()
+        try:
+            async with asyncio.timeout(_STOP_TIMEOUT):
+                await self.close_checkpoint()
+        except (EngineStopped, TimeoutError) as error:
+            _log.error("the last checkpoint was not written, the journal has its transactions", exc_info=error)
+        self._writer.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._writer
+        await asyncio.to_thread(self._threads.shutdown)
+        self._store.close()
+
+    async def execute(self, tx_bytes: bytes, signatures: tuple[bytes, ...]) -> Executed:
+        """Runs a signed transaction; returns when it is on disk. One that ran before returns what it did then.
+
+        Raises:
+            Rejected: it did not run.
+            EngineStopped: nothing can be answered.
+        """
+        self._check()
+        digest = transaction_digest(tx_bytes)
+        known = self.find(digest)
+        if known is not None:
+            await self.settled()
+            return known[1]
+        executed = self.ledger.execute(tx_bytes, signatures)
+        return await self._accept(executed)
+
+    async def faucet(self, recipient: SuiAddress, amount: int) -> Executed:
+        """Gives MIST away in one coin; returns when the transaction is on disk.
+
+        Raises:
+            LedgerError: the faucet is empty.
+            EngineStopped: nothing can be answered.
+        """
+        self._check()
+        return await self._accept(self.ledger.faucet(recipient, [amount]))
+
+    async def settled(self) -> None:
+        """Waits until all that has happened so far is on disk.
+
+        Raises:
+            EngineStopped: the disk failed.
+        """
+        target = self._submitted
+        while self._durable < target:
+            if self._failure is not None:
+                raise EngineStopped(self._failure)
+            await self._progress.wait()
+        if self._failure is not None:
+            raise EngineStopped(self._failure)
+
+    def find(self, digest: Digest) -> tuple[int | None, Executed] | None:
+        """A transaction, in memory or on disk, with its place in its checkpoint (None while it is in none)."""
+        executed = self.ledger.transaction(digest)
+        if executed is None:
+            return self._store.transaction(digest)
+        if executed.checkpoint is None:
+            return None, executed
+        checkpoint = self.checkpoint(executed.checkpoint)
+        return (None if checkpoint is None else checkpoint.transactions.index(digest)), executed
+
+    def checkpoint(self, key: int | Digest) -> Checkpoint | None:
+        """A checkpoint by number or digest, in memory or on disk."""
+        return self.ledger.checkpoint(key) or self._store.checkpoint(key)
+
+    def transactions(self, checkpoint: Checkpoint) -> tuple[Executed, ...]:
+        """The transactions of a checkpoint in order; those from disk come without their objects."""
+        found = [self.ledger.transaction(digest) for digest in checkpoint.transactions]
+        if all(item is not None for item in found):
+            return tuple(item for item in found if item is not None)
+        return self._store.transactions(checkpoint.sequence)
+
+    def object(self, object_id: ObjectId, version: int | None = None) -> Object | None:
+        """The live version of an object, or a certain one, in memory or on disk."""
+        found = self.ledger.object(object_id, version)
+        if found is None and version is not None:
+            return self._store.version(object_id, version)
+        return found
+
+    def with_objects(self, executed: Executed) -> Executed:
+        """The same transaction with its input and output objects, as far as they are known."""
+        if executed.output_objects:
+            return executed
+        effects = executed.effects
+        before = [(change.object_id, change.before.version) for change in effects.changed_objects if change.before]
+        read_only = [(object_id, version) for object_id, version, _ in effects.unchanged_shared]
+        after = [(change.object_id, change.after.version) for change in effects.changed_objects if change.after]
+        return replace(
+            executed,
+            input_objects=tuple(self._versions([*before, *read_only])),
+            output_objects=tuple(self._versions(after)),
+        )
+
+    def _versions(self, keys: list[tuple[ObjectId, int]]) -> list[Object]:
+        return [found for key in keys if (found := self.object(*key)) is not None]
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise EngineStopped(self._failure)
+        if self._stopping.is_set():
+            raise EngineStopped("the devnet is stopping")
+
+    async def _accept(self, executed: Executed) -> Executed:
+        self._ordinal += 1
+        row = JournalRow(self._ordinal, executed.tx_bytes, executed.signatures, executed.effects.digest)
+        self._submit(row)
+        self._transactions.add(1, {names.ATTR_OUTCOME: "success" if executed.effects.succeeded else "failure"})
+        await self.settled()
+        return executed
+
+    def _submit(self, write: _Write) -> None:
+        self._queue.append(write)
+        self._submitted += 1
+        self._wake.set()
+
+    async def _write(self) -> None:
+        """Writes what is due, in order, as one database transaction for each run of journal rows or checkpoint."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            batch, self._queue = self._queue, []
+            if not batch:
+                continue
+            try:
+                await loop.run_in_executor(self._threads, _write_batch, self._store, batch)
+            except Exception as error:
+                self._failure = f"the ledger's disk failed: {error}"
+                _log.critical("cannot write the ledger; nothing more is answered", exc_info=error)
+                self._progress.set()
+                return
+            self._durable += len(batch)
+            progress, self._progress = self._progress, asyncio.Event()
+            progress.set()
+
+
+def _write_batch(store: Store, batch: list[_Write]) -> None:
+    rows: list[JournalRow] = []
+    for write in batch:
+        if isinstance(write, JournalRow):
+            rows.append(write)
+            continue
+        # What the checkpoint contains needs no journal any more.
+        rows = [row for row in rows if row.ordinal > write.journaled]
+        store.close_checkpoint(write.delta, journaled=write.journaled)
+    if rows:
+        store.journal(rows)
+
+
+def _genesis_text(genesis: GenesisConfig) -> str:
+    """What may not change once the chain exists, as JSON by field name."""
+    fields = asdict(genesis)
+    del fields["checkpoint_interval_ms"]
+    return json.dumps(fields, sort_keys=True)
+
+
+def _restore(genesis: GenesisConfig, loaded: Loaded) -> Ledger:
+    stored, given = json.loads(loaded.genesis), json.loads(_genesis_text(genesis))
+    # A field that a later program version added is not in the stored text: its default goes on.
+    changed = [f"{name} was {stored[name]}, is {given.get(name)}" for name in stored if stored[name] != given.get(name)]
+    if changed:
+        raise StoreError(
+            "the data directory holds a chain of another genesis: use its configuration again, or an empty directory "
+            f"({'; '.join(changed)})"
+        )
+    try:
+        ledger = Ledger.restore(
+            genesis, objects=loaded.objects, genesis=loaded.first, head=loaded.head, history_limit=HISTORY_LIMIT
+        )
+        for row in loaded.journal:
+            executed = ledger.execute(row.tx_bytes, row.signatures)
+            if executed.effects.digest != row.effects_digest:
+                raise StoreError(
+                    f"transaction {executed.digest} of the journal now has other effects: start the program version "
+                    "that wrote it, stop it in good order, then start this one"
+                )
+    except LedgerError as error:
+        raise StoreError(f"the ledger on disk does not fit together: {error}") from error
+    return ledger
