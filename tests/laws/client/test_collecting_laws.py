@@ -1,6 +1,7 @@
 """Laws of the book-keeping of a read: whatever nodes do, a read ends, and it completes whenever it can."""
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from walrus_client.read.collecting import Collection
 from walrus_codec.types import NodeId, PairIndex

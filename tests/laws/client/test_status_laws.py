@@ -1,6 +1,7 @@
 """Laws of the status decision: f shards of liars never decide anything."""
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from walrus_client.statuses import (
     BlobStatus,

@@ -1,11 +1,11 @@
 import asyncio
 import os
 import signal
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from tests.unit.client.worlds import until
 
 from walrus_client.compute import Compute, Segment
 from walrus_client.errors import ComputeClosedError, ComputeCrashedError
@@ -99,7 +99,7 @@ async def test_a_killed_idle_worker_is_replaced_silently(workers: Compute) -> No
     assert len(before) == 2
     for pid in before:
         os.kill(pid, signal.SIGKILL)
-    await _until(lambda: not any(_alive(pid) for pid in before))
+    await until(lambda: not any(_alive(pid) for pid in before))
     encoded = await workers.encode(BLOB, ISAL)
     assert encoded.blob_id == redstuff.encode(BLOB, ISAL).blob_id
     assert not set(workers.idle_pids) & set(before)
@@ -111,7 +111,7 @@ async def test_a_worker_killed_at_work_fails_its_call_with_a_clear_error_and_is_
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)  # so that the call is surely under way when the kill comes
     call = asyncio.create_task(workers.encode(BLOB, ISAL))
-    await _until(lambda: workers.idle_pids == [])
+    await until(lambda: workers.idle_pids == [])
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     with pytest.raises(ComputeCrashedError, match="SIGKILL"):
@@ -135,7 +135,7 @@ async def test_idle_workers_retire() -> None:
     compute = Compute(workers=2, inline_limit_s=0.0, idle_timeout_s=0.05)
     await compute.encode(BLOB, ISAL)
     pids = compute.idle_pids
-    await _until(lambda: compute.idle_pids == [] and not any(_alive(pid) for pid in pids))
+    await until(lambda: compute.idle_pids == [] and not any(_alive(pid) for pid in pids))
     assert (await compute.encode(BLOB, ISAL)).blob_id == redstuff.encode(BLOB, ISAL).blob_id
     await compute.close()
 
@@ -168,17 +168,9 @@ def test_a_segment_outlives_its_descriptor_in_its_views() -> None:
     assert bytes(Segment.create(0).view) == b""
 
 
-async def _until(condition: object, timeout_s: float = 20.0) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        await asyncio.sleep(0.01)
-
-
 def _alive(pid: int) -> bool:
     try:
-        with open(f"/proc/{pid}/stat") as file:  # noqa: ASYNC230, PTH123, FURB101
+        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False

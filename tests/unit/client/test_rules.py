@@ -2,8 +2,8 @@ from collections import Counter
 from random import Random
 
 import pytest
-
 from tests.unit.client.worlds import committee, node_id, view
+
 from walrus_client import rules
 from walrus_client.rules import ReadChoice
 from walrus_codec.types import BlobId, Epoch

@@ -1,6 +1,8 @@
 """Committees and views for the client's tests."""
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import Callable, Sequence
 
 from walrus_codec.types import Epoch, NodeId, ShardIndex
 from walrus_sui.types import Committee, CommitteeMember, EpochPhase, EpochState, StakingView
@@ -44,3 +46,11 @@ def view(now: Committee, *, before: Committee | None = None, phase: EpochPhase =
         previous_committee=before or empty,
         next_committee=None,
     )
+
+
+async def until(condition: Callable[[], object], *, timeout_s: float = 20.0) -> None:
+    """Waits until the condition is true; polling, because it lies in other processes or in fakes."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        await asyncio.sleep(0.01)

@@ -1,0 +1,146 @@
+"""Channels and calls against a real gRPC server with real TLS."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.unit.client.fakes import FakeNode
+
+from walrus_client.errors import (
+    PeerIdentityError,
+    PeerMisbehavedError,
+    PeerRefusedError,
+    PeerTimeoutError,
+    PeerUnreachableError,
+)
+from walrus_client.peers import ExpectedSlivers, MissingSliver, NodeClient, PeerPool, wire
+from walrus_client.reasons import Reason, RequestRefused
+from walrus_codec import redstuff
+from walrus_codec.params import CodeParams
+from walrus_codec.slivers import Sliver
+from walrus_codec.types import Axis, EncodingType, Epoch, PairIndex
+from walrus_sui.keys import NetworkKey
+from walrus_sui.messages import Permanent
+
+PARAMS = CodeParams(10, EncodingType.ISAL)
+BLOB = bytes(i % 251 for i in range(50_000))
+ENCODED = redstuff.encode(BLOB, PARAMS)
+EXPECTED = ExpectedSlivers(
+    Axis.PRIMARY,
+    [PairIndex(1), PairIndex(2)],
+    PARAMS.symbol_size(len(BLOB)),
+    PARAMS.sliver_size(Axis.PRIMARY, len(BLOB)),
+)
+
+
+@pytest.fixture
+async def node() -> AsyncIterator[FakeNode]:
+    fake = FakeNode(1, range(10))
+    await fake.start()
+    fake.metadata[ENCODED.blob_id] = ENCODED.metadata.to_bcs()
+    fake.slivers[ENCODED.blob_id] = {(Axis.PRIMARY, pair.index): pair.primary for pair in ENCODED.pairs}
+    yield fake
+    await fake.stop()
+
+
+@pytest.fixture
+async def client(node: FakeNode) -> AsyncIterator[NodeClient]:
+    made = NodeClient(node.member)
+    yield made
+    await made.close()
+
+
+async def slivers(client: NodeClient) -> list[tuple[PairIndex, Sliver] | MissingSliver]:
+    return [part async for part in client.get_slivers(ENCODED.blob_id, EXPECTED, timeout_s=10)]
+
+
+async def test_a_node_with_its_registered_key_is_trusted(client: NodeClient) -> None:
+    assert (await client.get_info()).name == "node-1"
+
+
+async def test_a_node_with_another_key_is_sent_nothing(node: FakeNode, client: NodeClient) -> None:
+    await node.stop()
+    node.served_key = NetworkKey.generate()
+    await node.start()
+    with pytest.raises(PeerIdentityError, match=node.network_key.public_key.hex()):
+        await client.get_info()
+    assert node.calls == []
+
+
+async def test_a_new_certificate_of_the_same_key_is_followed(node: FakeNode, client: NodeClient) -> None:
+    await client.get_info()
+    await node.stop()
+    with pytest.raises(PeerUnreachableError):
+        await client.get_info()
+    await node.start()
+    assert (await client.get_info()).name == "node-1"
+
+
+async def test_an_impostor_at_the_known_address_gets_nothing(node: FakeNode, client: NodeClient) -> None:
+    await client.get_info()
+    await node.stop()
+    node.served_key = NetworkKey.generate()
+    await node.start()
+    node.calls.clear()
+    with pytest.raises(PeerIdentityError):
+        await client.get_info()
+    assert node.calls == []
+
+
+async def test_a_documented_refusal_keeps_reason_and_facts(node: FakeNode, client: NodeClient) -> None:
+    node.behaviour.refusals = [RequestRefused(Reason.INVALID_EPOCH, "wrong epoch", {"server_epoch": "7"})]
+    with pytest.raises(PeerRefusedError) as caught:
+        await client.get_metadata(ENCODED.blob_id)
+    assert caught.value.refusal is Reason.INVALID_EPOCH
+    assert caught.value.metadata == {"server_epoch": "7"}
+
+
+async def test_a_silent_node_meets_the_deadline(node: FakeNode, client: NodeClient) -> None:
+    node.behaviour.stall = asyncio.Event()
+    with pytest.raises(PeerTimeoutError):
+        await client.get_info(timeout_s=0.3)
+    node.behaviour.stall.set()
+
+
+async def test_slivers_arrive_whole(client: NodeClient) -> None:
+    assert await slivers(client) == [(pair.index, pair.primary) for pair in ENCODED.pairs[1:3]]
+
+
+async def test_missing_slivers_are_told(node: FakeNode, client: NodeClient) -> None:
+    node.behaviour.missing = True
+    assert await slivers(client) == [MissingSliver(PairIndex(pair), Reason.SLIVER_NOT_FOUND) for pair in (1, 2)]
+
+
+@pytest.mark.parametrize(("fault", "complaint"), [("truncate_streams", "inside of"), ("unasked_slivers", "not asked")])
+async def test_streams_that_break_the_protocol_are_refused(
+    node: FakeNode, client: NodeClient, fault: str, complaint: str
+) -> None:
+    setattr(node.behaviour, fault, True)
+    with pytest.raises(PeerMisbehavedError, match=complaint):
+        await slivers(client)
+
+
+async def test_a_sliver_of_another_size_is_refused_before_its_data(node: FakeNode, client: NodeClient) -> None:
+    large = Sliver(Axis.PRIMARY, ENCODED.pairs[1].primary.index, 60_000, bytes(60_000 * 7))
+    node.slivers[ENCODED.blob_id][Axis.PRIMARY, PairIndex(1)] = large
+    with pytest.raises(PeerMisbehavedError, match="420000 bytes"):
+        await slivers(client)
+
+
+async def test_a_blob_is_stored_in_one_call(node: FakeNode, client: NodeClient) -> None:
+    node.slivers.clear()
+    header = wire.store_header(ENCODED.blob_id, ENCODED.metadata.to_bcs(), Permanent(), Epoch(5))
+    pairs = [(pair.index, pair.secondary) for pair in ENCODED.pairs]
+    answer = await client.store_blob(header, pairs, timeout_s=10)
+    assert answer.confirmation is not None
+    assert answer.stored == 10
+    assert node.slivers[ENCODED.blob_id] == {(Axis.SECONDARY, index): sliver for index, sliver in pairs}
+
+
+async def test_the_pool_keeps_a_client_until_its_endpoint_changes(node: FakeNode) -> None:
+    pool = PeerPool()
+    first = pool.get(node.member)
+    assert pool.get(node.member) is first
+    node.network_key = NetworkKey.generate()
+    assert pool.get(node.member) is not first
+    await pool.close()

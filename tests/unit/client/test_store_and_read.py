@@ -1,0 +1,302 @@
+"""The client's whole paths over fakes that misbehave: what f shards of nodes do must not matter, more must be told."""
+
+import asyncio
+
+import pytest
+from tests.unit.client.conftest import World
+from tests.unit.client.worlds import node_id, until
+
+from walrus_client.errors import (
+    BlobInvalidError,
+    BlobNotFoundError,
+    BlobUnavailableError,
+    CommitteeUnknownError,
+    InsufficientConfirmationsError,
+    StorageFullError,
+)
+from walrus_client.read import ConsistencyCheck
+from walrus_client.reasons import Reason, RequestRefused
+from walrus_client.statuses import DeletableCounts, Invalid, Nonexistent, PermanentBlob
+from walrus_client.store import (
+    AlreadyCertified,
+    NewlyCreated,
+    RegisterFromScratch,
+    ReuseRegistration,
+    SendObject,
+    ShareObject,
+    StoreOptions,
+)
+from walrus_codec import redstuff
+from walrus_codec.params import CodeParams
+from walrus_codec.types import Axis, BlobId, Digest, EncodingType, Epoch, PairIndex, SuiAddress
+from walrus_sui.errors import ChainUnreachable
+from walrus_sui.events import EventId
+
+BLOB = bytes(i % 253 for i in range(30_000))
+EVENT = EventId(Digest("1" * 32), 0)
+ADDRESS = SuiAddress("0x" + "ab" * 32)
+
+
+async def stored(world: World, data: bytes = BLOB, **options: object) -> NewlyCreated:
+    result = await world.store.store(data, StoreOptions(**options))  # type: ignore[arg-type]
+    assert isinstance(result, NewlyCreated)
+    return result
+
+
+@pytest.mark.parametrize("encoding", list(EncodingType))
+@pytest.mark.parametrize("size", [0, 1, 444, 30_000])
+async def test_what_is_stored_can_be_read(world: World, size: int, encoding: EncodingType) -> None:
+    result = await stored(world, BLOB[:size], encoding=encoding)
+    assert result.blob.blob_id == redstuff.encode(BLOB[:size], CodeParams(10, encoding)).blob_id
+    for check in ConsistencyCheck:
+        assert (await world.reader.read(result.blob.blob_id, check=check)).data == BLOB[:size]
+
+
+async def test_two_transactions_are_enough(world: World) -> None:
+    result = await stored(world, epochs=3)
+    assert world.chain.transactions == ["register 1", "certify 1"]
+    encoded = CodeParams(10, EncodingType.ISAL).encoded_length(len(BLOB))
+    assert result.operation == RegisterFromScratch(encoded, 3)
+    assert result.cost == 1000 * 3 + 200
+    assert result.blob.certified_epoch == 5
+    assert result.blob.deletable
+
+
+async def test_every_node_gets_both_slivers_of_its_pairs(world: World) -> None:
+    result = await stored(world)
+    for node in world.nodes:
+        kept = node.slivers[result.blob.blob_id]
+        assert len(kept) == 2 * len(node.shards)
+        assert {axis for axis, _pair in kept} == set(Axis)
+
+
+async def test_the_object_is_handed_on(world: World) -> None:
+    sent = await stored(world, after=SendObject(ADDRESS))
+    assert sent.blob.owner == ADDRESS
+    shared = await stored(world, BLOB[:99], after=ShareObject())
+    assert shared.shared_object is not None
+
+
+@pytest.mark.parametrize("fault", ["bad_signature", "wrong_message"])
+async def test_one_lying_signer_does_not_spoil_the_certificate(world: World, fault: str) -> None:
+    setattr(world.nodes[0].behaviour, fault, True)
+    await stored(world)
+
+
+async def test_one_node_that_is_away_does_not_matter(world: World) -> None:
+    await world.nodes[3].stop()
+    result = await stored(world)
+    assert (await world.reader.read(result.blob.blob_id)).data == BLOB
+
+
+async def test_nodes_that_have_not_seen_the_registration_yet_are_asked_again(world: World) -> None:
+    for node in world.nodes:
+        node.behaviour.refusals = [RequestRefused(Reason.NOT_REGISTERED, "not yet")] * 2
+    await stored(world)
+
+
+async def test_too_few_nodes_give_an_error_and_the_retry_uses_the_registration(world: World) -> None:
+    refusal = RequestRefused(Reason.INVALID_SLIVER, "no")
+    for node in world.nodes[:2]:
+        node.behaviour.refusals = [refusal]
+    with pytest.raises(InsufficientConfirmationsError) as caught:
+        await stored(world)
+    assert {entry.name for entry in caught.value.outcomes} >= {"node-1", "node-2"}
+    assert caught.value.needed == 7
+    assert len(world.store.registrations) == 1
+    result = await stored(world)
+    assert isinstance(result.operation, ReuseRegistration)
+    assert result.cost == 0
+    assert world.chain.transactions == ["register 1", "certify 1"]
+    assert len(world.store.registrations) == 0
+
+
+async def test_an_asker_who_goes_away_leaves_a_registration_for_the_next(world: World) -> None:
+    world.chain.register_delay = asyncio.Event()
+    task = asyncio.create_task(stored(world))
+    await until(lambda: world.chain.transactions)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    world.chain.register_delay.set()
+    world.chain.register_delay = None
+    result = await stored(world)
+    # The abandoned transaction may still have been under way when the second store looked.
+    assert len(world.chain.objects) - len(world.store.registrations) == 1
+    assert result.blob.certified_epoch == 5
+
+
+async def test_registrations_in_the_wallet_are_found_when_asked(world: World) -> None:
+    for node in world.nodes[:2]:
+        node.behaviour.refusals = [RequestRefused(Reason.INVALID_SLIVER, "no")]
+    with pytest.raises(InsufficientConfirmationsError):
+        await stored(world)
+    encoded = redstuff.encode(BLOB, CodeParams(10, EncodingType.ISAL))
+    world.store.registrations.take(encoded.blob_id, deletable=True, now=Epoch(5), until=Epoch(6))  # as after a restart
+    assert isinstance((await stored(world, reuse_resources=True)).operation, ReuseRegistration)
+
+
+async def test_an_epoch_change_during_the_store_only_costs_new_signatures(world: World) -> None:
+    def change_epoch() -> None:
+        world.chain.epoch = 6
+        for node in world.nodes:
+            node.epoch = 6
+            node.calls.clear()
+
+    world.chain.before_certify = [change_epoch]
+    result = await stored(world, epochs=5)
+    assert result.blob.certified_epoch == 6
+    assert all(node.calls == ["GetConfirmation"] for node in world.nodes), "slivers are not sent twice"
+
+
+async def test_a_node_ahead_of_us_makes_us_look_at_the_chain(world: World) -> None:
+    await world.committees.view()
+    world.chain.epoch = 6
+    for node in world.nodes:
+        node.epoch = 6
+        node.behaviour.refusals = [RequestRefused(Reason.INVALID_EPOCH, "6", {"server_epoch": "6"})]
+    assert (await stored(world, epochs=5)).blob.certified_epoch == 6
+
+
+async def test_a_certified_permanent_blob_is_not_stored_again(world: World) -> None:
+    for node in world.nodes:
+        node.behaviour.status = PermanentBlob(Epoch(9), True, EVENT, DeletableCounts(), Epoch(4))
+    result = await world.store.store(BLOB, StoreOptions(epochs=4))
+    assert isinstance(result, AlreadyCertified)
+    assert (result.event, result.end_epoch) == (EVENT, 9)
+    assert world.chain.transactions == []
+    assert isinstance(await world.store.store(BLOB, StoreOptions(epochs=5)), NewlyCreated)
+    assert isinstance(await world.store.store(BLOB, StoreOptions(epochs=1, force=True)), NewlyCreated)
+
+
+async def test_an_invalid_blob_is_never_stored(world: World) -> None:
+    for node in world.nodes:
+        node.behaviour.status = Invalid(EVENT)
+    with pytest.raises(BlobInvalidError):
+        await world.store.store(BLOB, StoreOptions())
+
+
+async def test_many_stores_share_transactions_and_one_bad_one_hurts_nobody(world: World) -> None:
+    world.chain.register_delay = asyncio.Event()
+    tasks = [asyncio.create_task(stored(world, BLOB[: 1000 + i])) for i in range(8)]
+    tasks.append(asyncio.create_task(stored(world, BLOB[:666])))
+    await until(lambda: world.chain.transactions)
+    await asyncio.sleep(0.2)
+    world.chain.register_delay.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(results[-1], StorageFullError)
+    created = [result for result in results[:-1] if isinstance(result, NewlyCreated)]
+    assert len({result.blob.blob_id for result in created}) == 8
+    registrations = [entry for entry in world.chain.transactions if entry.startswith("register")]
+    assert any(int(entry.split()[1]) > 1 for entry in registrations), registrations
+
+
+async def test_f_shards_of_liars_do_not_change_what_is_read(world: World) -> None:
+    result = await stored(world)
+    for fault in ("corrupt_slivers", "truncate_streams", "unasked_slivers", "missing", "wrong_metadata"):
+        setattr(world.nodes[1].behaviour, fault, True)
+        assert (await world.reader.read(result.blob.blob_id)).data == BLOB
+        setattr(world.nodes[1].behaviour, fault, False)
+
+
+async def test_a_stalled_node_is_hedged(world: World) -> None:
+    result = await stored(world)
+    world.nodes[1].behaviour.stall = asyncio.Event()
+    async with asyncio.timeout(8):
+        assert (await world.reader.read(result.blob.blob_id)).data == BLOB
+    world.nodes[1].behaviour.stall.set()
+
+
+async def test_too_few_slivers_are_unavailable_not_lost(world: World) -> None:
+    result = await stored(world)
+    for node in world.nodes[:3]:
+        node.behaviour.corrupt_slivers = True
+    with pytest.raises(BlobUnavailableError, match="slivers needed"):
+        await world.reader.read(result.blob.blob_id)
+    for node in world.nodes:
+        node.behaviour.corrupt_slivers = False
+    assert (await world.reader.read(result.blob.blob_id)).data == BLOB
+
+
+async def test_an_unknown_blob_is_not_found_only_by_a_quorum(world: World) -> None:
+    unknown = BlobId(bytes(32))
+    with pytest.raises(BlobNotFoundError):
+        await world.reader.read(unknown)
+    await world.nodes[0].stop()
+    await world.nodes[1].stop()
+    with pytest.raises(BlobUnavailableError):
+        await world.reader.read(unknown)
+
+
+async def test_a_badly_encoded_blob_is_refused_by_the_strict_reader(world: World) -> None:
+    """A writer who commits to a matrix that is no codeword: the strict check gives the same answer to everybody."""
+    params = CodeParams(10, EncodingType.ISAL)
+    result = await stored(world)
+    good = redstuff.encode(BLOB, params)
+    other = redstuff.encode(BLOB[::-1], params)
+    hashes = (*good.metadata.hashes[:-1], other.metadata.hashes[-1])
+    metadata = type(good.metadata)(params.encoding, len(BLOB), hashes)
+    blob_id = metadata.blob_id()
+    for node in world.nodes:
+        node.metadata[blob_id] = metadata.to_bcs()
+        node.slivers[blob_id] = {}
+    for pair in good.pairs:
+        for node in world.nodes:
+            node.slivers[blob_id][Axis.PRIMARY, pair.index] = pair.primary
+    assert (await world.reader.read(blob_id, check=ConsistencyCheck.DEFAULT)).data == BLOB
+    with pytest.raises(BlobInvalidError):
+        await world.reader.read(blob_id, check=ConsistencyCheck.STRICT)
+    assert result.blob.blob_id != blob_id
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 0), (5, 12_345), (29_999, 29_999), (0, 29_999), (8000, 8001)])
+async def test_a_range_reads_only_what_it_needs(world: World, first: int, last: int) -> None:
+    result = await stored(world)
+    metadata = await world.reader.metadata(result.blob.blob_id)
+    assert await world.reader.read_range(result.blob.blob_id, metadata, first, last) == BLOB[first : last + 1]
+
+
+async def test_a_range_survives_a_missing_systematic_sliver(world: World) -> None:
+    result = await stored(world)
+    metadata = await world.reader.metadata(result.blob.blob_id)
+    for node in world.nodes:
+        node.slivers[result.blob.blob_id].pop((Axis.PRIMARY, PairIndex(0)), None)
+    assert await world.reader.read_range(result.blob.blob_id, metadata, 0, 9) == BLOB[:10]
+
+
+async def test_reads_go_on_without_the_chain_and_stores_say_why_not(world: World) -> None:
+    result = await stored(world)
+    world.chain.reachable = False
+    with pytest.raises(ChainUnreachable):
+        await world.committees.refresh()
+    assert (await world.reader.read(result.blob.blob_id)).data == BLOB
+    with pytest.raises(ChainUnreachable):
+        await stored(world, BLOB[:5])
+
+
+async def test_without_any_committee_the_chain_is_named(world: World) -> None:
+    world.chain.reachable = False
+    with pytest.raises(CommitteeUnknownError):
+        await world.reader.read(BlobId(bytes(32)))
+
+
+async def test_a_read_follows_a_committee_that_has_changed(world: World) -> None:
+    result = await stored(world)
+    # All nodes come back with other ports: what we know of them is wrong until the chain is read again.
+    for node in world.nodes:
+        await node.stop()
+        node.port = 0
+        await node.start()
+    assert (await world.reader.read(result.blob.blob_id)).data == BLOB
+
+
+async def test_status_needs_an_honest_majority_of_claims(world: World) -> None:
+    assert await world.reader.status(BlobId(bytes(32))) == Nonexistent()
+    certain = PermanentBlob(Epoch(9), True, EVENT, DeletableCounts(), Epoch(4))
+    world.nodes[0].behaviour.status = certain
+    assert await world.reader.status(BlobId(bytes(32))) == Nonexistent()
+    world.nodes[1].behaviour.status = certain
+    for node in world.nodes[2:]:
+        await node.stop()
+    assert await world.reader.status(BlobId(bytes(32))) == certain
+    assert node_id(1) == world.nodes[0].member.node_id
