@@ -36,6 +36,10 @@ GAS_BUDGET = 500_000_000
 MIN_GAS_BUDGET = 20_000_000
 """MIST below which trying is pointless; between the two, all that the address has is the budget."""
 
+_MARK = 1 << 16
+"""Budgets differ by up to so many MIST from call to call. Two processes with one key that want the same thing at the
+same time would otherwise sign identical bytes, which are one transaction, and both would take it for theirs."""
+
 SUI = move_types.canonical(move_types.SUI_TYPE)
 
 _ROUNDS = 4
@@ -63,8 +67,8 @@ class Executor:
         self._endpoint = endpoint
         self._wal = move_types.canonical(wal_type)
         self._patience = patience
-        jitter = rng or random.Random()  # noqa: S311  (jitter, no secret)
-        self._submission = Submission(endpoint, patience=patience, rng=jitter)
+        self._rng = rng or random.Random()  # noqa: S311  (jitter, no secret)
+        self._submission = Submission(endpoint, patience=patience, rng=self._rng)
         self._purses: dict[SuiAddress, Purse] = {}
         self._shared_since: dict[ObjectId, int] = {}
         self._refs: OrderedDict[ObjectId, ObjectRef] = OrderedDict()
@@ -130,6 +134,7 @@ class Executor:
         if settled is not None:
             self._remember_all(settled)
         previous, pause = b"", _FIRST_PAUSE
+        mark = self._rng.randrange(_MARK)
         refusal: ChainError | None = None
         for _round in range(_ROUNDS):
             program = Program()
@@ -143,7 +148,7 @@ class Executor:
                 sender=key.address,
                 payment=[coin.ref for coin in payment],
                 gas_price=await self._price(),
-                gas_budget=budget_now,
+                gas_budget=budget_now - mark,
             )
             if data == previous:  # perhaps only the index has not seen yet what the refusal is about
                 pause = await self._submission.pause(pause)

@@ -52,6 +52,7 @@ class FakeChain:
     most_in_flight: int = 0
     listing_lags: int = 0
     failure: wire.Failure | None = None
+    functions: list[str] = field(default_factory=list)
     executed_something: asyncio.Event = field(default_factory=asyncio.Event)
 
     def give(self, number: int, owner: SuiAddress, balance: int, token: str = SUI) -> ObjectId:
@@ -148,6 +149,9 @@ class FakeChain:
             checkpoint=None,
         )
         self.results[name] = result
+        if not failing:
+            commands = data.TransactionKind.value.Command
+            self.functions += [command.value.Function for command in commands if command.enum_name == "MoveCall"]
         self.executed_something.set()
         return result
 

@@ -89,6 +89,14 @@ async def test_stale_coins_are_read_again_and_the_transaction_is_rebuilt(chain) 
     assert len(chain.submissions) == 4
 
 
+async def test_two_processes_with_one_key_and_one_wish_pay_twice(chain) -> None:
+    first, second = executor(chain), Executor(chain, wal_type=fake.WAL_TYPE, rng=random.Random(2))
+    await first.run(KEY, touch(1))
+    await second.run(KEY, touch(2))
+    await first.run(KEY, touch(2))  # what `first` knows is the very version that `second` has used
+    assert len(chain.results) == 3
+
+
 async def test_a_refusal_that_rereading_does_not_cure_is_the_answer(chain) -> None:
     chain.plan = ["refuse"] * 9
     with pytest.raises(TransactionRejected, match="no such thing"):
