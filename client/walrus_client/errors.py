@@ -141,18 +141,6 @@ class InsufficientConfirmationsError(StoreError):
         self.outcomes = tuple(outcomes)
 
 
-class BlobTooLargeError(StoreError):
-    """The blob does not fit the network's largest symbol size, or the gateway's own limit."""
-
-    reason: ClassVar[str] = "BLOB_TOO_LARGE"
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(
-            f"the blob is larger than the limit of {limit} bytes; split it, or use a network of more shards"
-        )
-        self.limit = limit
-
-
 class LifetimeTooLongError(StoreError):
     """The blob was asked to live longer than the network sells storage ahead."""
 

@@ -33,6 +33,7 @@ _PREFLIGHT = {
 def build_api(config: GatewayConfig, connector: Connector) -> web.Application:
     """The application behind the API port."""
     app = web.Application(middlewares=[aiohttp_middleware(), _cors(), error_middleware()], client_max_size=1 << 16)
+    app.on_response_prepare.append(_allow_origins)
     BlobRoutes(config, lambda: connector.services).add_to(app.router)
     service = _ServiceRoutes(connector)
     app.router.add_get("/status", service.status)
@@ -111,7 +112,7 @@ def _info(connector: Connector, address: str) -> dict[str, Any]:
 
 
 def _cors() -> Middleware:
-    """Browsers of any origin may use the API, as with the official daemon."""
+    """Answers browsers' preflights: any origin may use the API, as with the official daemon."""
 
     @web.middleware
     async def middleware(
@@ -119,12 +120,14 @@ def _cors() -> Middleware:
     ) -> web.StreamResponse:
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             return web.Response(status=204, headers=_PREFLIGHT)
-        response = await handler(request)
-        if not response.prepared:
-            response.headers.update(_CORS)
-        return response
+        return await handler(request)
 
     return middleware
+
+
+async def _allow_origins(_request: web.Request, response: web.StreamResponse) -> None:
+    """Runs before headers are sent, also those of streamed answers."""
+    response.headers.update(_CORS)
 
 
 def _page(document: dict[str, Any]) -> str:

@@ -1,0 +1,312 @@
+"""The gateway's HTTP face over the network of fakes."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestServer
+from tests.unit.client.conftest import World
+from tests.unit.client.worlds import until
+
+from walrus_client.gateway.app import build_api, build_metrics
+from walrus_client.gateway.config import ChainConfig, GatewayConfig, LimitsConfig
+from walrus_client.gateway.services import Connector, Services
+from walrus_client.reasons import Reason, RequestRefused
+from walrus_codec import blob_id as blob_ids
+from walrus_codec import redstuff
+from walrus_codec.params import CodeParams
+from walrus_codec.types import EncodingType, ObjectId
+from walrus_sui.keys import SuiKey
+from walrus_sui.network_config import NetworkConfig
+
+BLOB = bytes(i % 249 for i in range(40_000))
+ENCODED = redstuff.encode(BLOB, CodeParams(10, EncodingType.ISAL))
+ID = blob_ids.to_text(ENCODED.blob_id)
+NETWORK = NetworkConfig(
+    rpc_url="http://127.0.0.1:1",
+    system_object=ObjectId("0x" + "1" * 64),
+    staking_object=ObjectId("0x" + "2" * 64),
+    wal_type="0x1::wal::WAL",
+    treasury_object=ObjectId("0x" + "3" * 64),
+    encoding="isal",
+    n_shards=10,
+)
+
+
+@dataclass
+class Gateway:
+    """A served gateway and a client session on it."""
+
+    world: World
+    connector: Connector
+    session: aiohttp.ClientSession
+    port: int
+
+
+class _Connector(Connector):
+    """Services over fakes instead of a chain."""
+
+    def connect_to(self, world: World) -> None:
+        chain = cast("Any", world.chain)
+        self._services = Services(NETWORK, chain, world.committees, world.peers, world.reader, world.store)
+
+
+async def serve(world: World, config: GatewayConfig) -> AsyncIterator[Gateway]:
+    connector = _Connector(config, SuiKey.generate(), world.compute)
+    connector.connect_to(world)
+    await world.committees.view()
+    server = TestServer(build_api(config, connector))
+    await server.start_server()
+    async with aiohttp.ClientSession(server.make_url("/"), timeout=aiohttp.ClientTimeout(total=30)) as session:
+        yield Gateway(world, connector, session, server.port or 0)
+    await server.close()
+
+
+def config(**limits: Any) -> GatewayConfig:
+    body = limits.pop("max_body_size", None)
+    return GatewayConfig(
+        key_file="unused", chain=ChainConfig(network_config=""), limits=LimitsConfig(**limits), max_body_size=body
+    )
+
+
+@pytest.fixture
+async def gateway(world: World) -> AsyncIterator[Gateway]:
+    async for made in serve(world, config()):
+        yield made
+
+
+async def envelope(response: aiohttp.ClientResponse, code: int, reason: str) -> dict[str, Any]:
+    document = await response.json()
+    error = document["error"]
+    assert (response.status, error["code"]) == (code, code), document
+    (info,) = error["details"]
+    assert (info["@type"], info["reason"]) == ("ErrorInfo", reason)
+    assert info["domain"] == ("global" if reason == "INTERNAL_ERROR" else "daemon.walrus.space")
+    return cast("dict[str, Any]", error)
+
+
+async def test_a_blob_goes_in_and_comes_back(gateway: Gateway) -> None:
+    async with gateway.session.put("/v1/blobs?epochs=2", data=BLOB) as response:
+        assert response.status == 200
+        created = (await response.json())["newlyCreated"]
+    assert created["blobObject"]["blobId"] == ID
+    assert created["blobObject"]["encodingType"] == "ISAL"
+    async with gateway.session.get(f"/v1/blobs/{ID}") as response:
+        assert response.status == 200
+        assert await response.read() == BLOB
+        assert response.headers["ETag"] == f'"{ID}"'
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Cache-Control"] == "public, max-age=86400, stale-while-revalidate=3600"
+        assert response.headers["Content-Type"] == "application/octet-stream"
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("size", [0, 1, 40_000])
+async def test_bodies_of_every_form_are_taken(gateway: Gateway, size: int, *, chunked: bool) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, size, 7000):
+            yield BLOB[start : start + 7000][: size - start]
+
+    data: Any = pieces() if chunked else BLOB[:size]
+    async with gateway.session.put("/v1/blobs", data=data) as response:
+        assert response.status == 200
+        blob = (await response.json())["newlyCreated"]["blobObject"]
+    assert blob["size"] == size
+    async with gateway.session.get(f"/v1/blobs/{blob['blobId']}") as response:
+        assert await response.read() == BLOB[:size]
+
+
+async def test_head_tells_the_size_without_reading_the_blob(gateway: Gateway) -> None:
+    await gateway.session.put("/v1/blobs", data=BLOB)
+    for node in gateway.world.nodes:
+        node.calls.clear()
+    async with gateway.session.head(f"/v1/blobs/{ID}") as response:
+        assert response.status == 200
+        assert response.headers["Content-Length"] == "40000"
+        assert response.headers["ETag"] == f'"{ID}"'
+    assert not any("GetSlivers" in node.calls for node in gateway.world.nodes)
+
+
+async def test_ranges(gateway: Gateway) -> None:
+    await gateway.session.put("/v1/blobs", data=BLOB)
+    async with gateway.session.get(f"/v1/blobs/{ID}", headers={"Range": "bytes=100-199"}) as response:
+        assert response.status == 206
+        assert response.headers["Content-Range"] == "bytes 100-199/40000"
+        assert await response.read() == BLOB[100:200]
+    async with gateway.session.get(f"/v1/blobs/{ID}", headers={"Range": "bytes=100-"}) as response:
+        error = await envelope(response, 416, "INVALID_BYTE_RANGE")
+        assert error["details"][0]["metadata"] == {"size": "40000"}
+
+
+async def test_who_has_the_blob_is_told_so(gateway: Gateway) -> None:
+    await gateway.session.put("/v1/blobs", data=BLOB)
+    async with gateway.session.get(f"/v1/blobs/{ID}", headers={"If-None-Match": f'"{ID}"'}) as response:
+        assert response.status == 304
+        assert await response.read() == b""
+
+
+async def test_the_content_type_is_mirrored(gateway: Gateway) -> None:
+    await gateway.session.put("/v1/blobs", data=BLOB)
+    async with gateway.session.get(f"/v1/blobs/{ID}", headers={"Content-Type": "text/plain"}) as response:
+        assert response.headers["Content-Type"] == "text/plain"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code", "reason"),
+    [
+        ("PUT", "/v1/blobs?permanant=true", 400, "MALFORMED_REQUEST"),
+        ("PUT", "/v1/blobs?epochs=0", 400, "MALFORMED_REQUEST"),
+        ("PUT", "/v1/blobs?permanent=true&deletable=true", 400, "INVALID_BLOB_PERSISTENCE"),
+        ("GET", "/v1/blobs/short", 400, "MALFORMED_REQUEST"),
+        ("GET", f"/v1/blobs/{ID}?x=1", 400, "MALFORMED_REQUEST"),
+        ("GET", f"/v1/blobs/{ID}?strict_consistency_check=true&skip_consistency_check=true", 400, "MALFORMED_REQUEST"),
+        ("GET", f"/v1/blobs/{ID}", 404, "BLOB_NOT_FOUND"),
+        ("GET", "/v1/nothing", 404, "ROUTE_NOT_FOUND"),
+        ("GET", "/", 404, "ROUTE_NOT_FOUND"),
+        ("POST", "/v1/blobs", 405, "METHOD_NOT_ALLOWED"),
+        ("DELETE", f"/v1/blobs/{ID}", 405, "METHOD_NOT_ALLOWED"),
+        ("GET", "/status?x=1", 400, "MALFORMED_REQUEST"),
+    ],
+)
+async def test_bad_requests_get_the_envelope(gateway: Gateway, method: str, path: str, code: int, reason: str) -> None:
+    async with gateway.session.request(method, path) as response:
+        await envelope(response, code, reason)
+    if code == 405:
+        assert "Allow" in response.headers
+    assert gateway.world.chain.transactions == []
+
+
+@pytest.mark.parametrize("how", ["declared", "chunked"])
+async def test_a_body_above_the_limit_is_refused_with_the_limit(world: World, how: str) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield BLOB
+
+    async for gateway in serve(world, config(max_body_size=50_000)):
+        data: Any = pieces() if how == "chunked" else BLOB * 2
+        async with gateway.session.put("/v1/blobs", data=data) as response:
+            error = await envelope(response, 413, "BODY_TOO_LARGE")
+        assert error["details"][0]["metadata"] == {"limit": "50000"}
+        assert "50000 bytes" in error["message"]
+
+
+async def test_a_declared_length_is_refused_before_the_body_is_sent(gateway: Gateway) -> None:
+    limit = CodeParams(10, EncodingType.ISAL).max_blob_size
+    for expect in ("", "Expect: 100-continue\r\n"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        head = f"PUT /v1/blobs HTTP/1.1\r\nHost: x\r\nContent-Length: {limit + 1}\r\n{expect}\r\n"
+        writer.write(head.encode())
+        async with asyncio.timeout(10):
+            assert b"413" in await reader.readline()
+            headers = await reader.readuntil(b"\r\n\r\n")
+            length = int(headers.lower().partition(b"content-length: ")[2].split()[0])
+            body = await reader.readexactly(length)
+        assert json.loads(body)["error"]["details"][0]["metadata"] == {"limit": str(limit)}
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_client_that_waits_for_the_go_gets_it(gateway: Gateway) -> None:
+    async with gateway.session.put("/v1/blobs", data=BLOB, expect100=True) as response:
+        assert response.status == 200
+
+
+async def test_a_busy_gateway_says_so(world: World) -> None:
+    stall = asyncio.Event()
+    async for gateway in serve(world, config(memory=1 << 20, admission_wait_s=0.1)):
+        world.chain.register_delay = stall
+        first = asyncio.create_task(gateway.session.put("/v1/blobs", data=BLOB * 5))
+        await until(lambda: world.chain.transactions)
+        async with gateway.session.put("/v1/blobs", data=BLOB * 5) as response:
+            await envelope(response, 429, "TOO_MANY_BYTES_IN_FLIGHT")
+            assert response.headers["Retry-After"]
+        stall.set()
+        async with await first as response:
+            assert response.status == 200
+        async with gateway.session.put("/v1/blobs", data=BLOB * 5) as response:
+            assert response.status == 200
+
+
+async def test_a_body_that_stalls_is_given_up(world: World) -> None:
+    async for gateway in serve(world, config(body_stall_s=0.2)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(b"PUT /v1/blobs HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
+        async with asyncio.timeout(10):
+            assert b"408" in await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_too_few_confirmations_are_a_504_and_lose_nothing(gateway: Gateway) -> None:
+    for node in gateway.world.nodes[:2]:
+        node.behaviour.refusals = [RequestRefused(Reason.INVALID_SLIVER, "no")]
+    async with gateway.session.put("/v1/blobs", data=BLOB) as response:
+        await envelope(response, 504, "INSUFFICIENT_CONFIRMATIONS")
+    async with gateway.session.put("/v1/blobs", data=BLOB) as response:
+        assert "reuseRegistration" in (await response.json())["newlyCreated"]["resourceOperation"]
+
+
+async def test_reads_go_on_without_the_chain(gateway: Gateway) -> None:
+    await gateway.session.put("/v1/blobs", data=BLOB)
+    async with gateway.session.get("/status") as response:
+        assert (response.status, await response.text()) == (200, "OK")
+    gateway.world.chain.reachable = False
+    with pytest.raises(Exception, match="away"):
+        await gateway.world.committees.refresh()
+    async with gateway.session.get("/status") as response:
+        await envelope(response, 503, "CHAIN_UNREACHABLE")
+    async with gateway.session.get(f"/v1/blobs/{ID}") as response:
+        assert await response.read() == BLOB
+    async with gateway.session.put("/v1/blobs", data=BLOB[:9]) as response:
+        await envelope(response, 503, "CHAIN_UNREACHABLE")
+    assert gateway.connector.ready, "reads work, so the gateway must stay in service"
+
+
+async def test_before_the_chain_is_reached_every_request_is_told(world: World) -> None:
+    connector = Connector(config(), SuiKey.generate(), world.compute)
+    api = TestServer(build_api(config(), connector))
+    metrics = TestServer(build_metrics(connector, address="0x1"))
+    await api.start_server()
+    await metrics.start_server()
+    async with aiohttp.ClientSession() as session:
+        for path in ("/status", f"/v1/blobs/{ID}"):
+            async with session.get(api.make_url(path)) as response:
+                await envelope(response, 503, "CHAIN_UNREACHABLE")
+        async with session.get(metrics.make_url("/readyz")) as response:
+            assert response.status == 503
+        async with session.get(metrics.make_url("/livez")) as response:
+            assert response.status == 200
+        async with session.get(metrics.make_url("/metrics")) as response:
+            assert response.status == 200
+        async with session.get(metrics.make_url("/v1/info")) as response:
+            assert (await response.json())["ready"] is False
+    await api.close()
+    await metrics.close()
+
+
+async def test_blob_status_has_the_shape_of_the_nodes(gateway: Gateway) -> None:
+    async with gateway.session.get(f"/v1/blobs/{ID}/status") as response:
+        assert await response.json() == {"success": {"code": 200, "data": "nonexistent"}}
+
+
+async def test_the_api_describes_itself(gateway: Gateway) -> None:
+    async with gateway.session.get("/v1/api") as response:
+        assert "/v1/blobs" in (await response.json())["paths"]
+    async with gateway.session.get("/v1/api", headers={"Accept": "text/html"}) as response:
+        page = await response.text()
+    assert "PUT /v1/blobs" in page
+    assert "<script" not in page
+
+
+async def test_browsers_of_other_origins_may_ask(gateway: Gateway) -> None:
+    headers = {"Origin": "http://x", "Access-Control-Request-Method": "PUT"}
+    async with gateway.session.options("/v1/blobs", headers=headers) as response:
+        assert response.status == 204
+        assert "PUT" in response.headers["Access-Control-Allow-Methods"]
+    async with gateway.session.get("/v1/nothing", headers={"Origin": "http://x"}) as response:
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
