@@ -1,0 +1,149 @@
+"""Commands against a real gateway over fakes, and those that need no network."""
+
+import asyncio
+import contextlib
+import json
+import os
+import stat
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from click.testing import Result
+from tests.unit.client.conftest import World
+from tests.unit.client.test_gateway_http import Gateway, config, serve
+from typer.testing import CliRunner
+
+from walrus_client.cli import register
+from walrus_client.cli.output import exit_code
+
+BLOB = bytes(i % 247 for i in range(3_000_000))[:1_500_000]
+VECTORS = [
+    (10, 100, "oACFqDG9e8FyZG3jr4HMkK0ctEBEU2jb2Feg0Sr7EXc"),
+    (100, 12345, "KtLL4-gTxlNJWpOvtrMtgJro0Bc6ev5NtjXj-tF4_tA"),
+]
+
+
+class Cli:
+    """Runs commands against a gateway."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.opened = 0
+        self.app = typer.Typer()
+        register(self.app, self._gateway)
+
+    @contextlib.contextmanager
+    def _gateway(self) -> Iterator[str]:
+        self.opened += 1
+        yield self.url
+
+    def now(self, *arguments: str) -> Result:
+        return CliRunner().invoke(self.app, list(arguments))
+
+    async def run(self, *arguments: str) -> Result:
+        return await asyncio.to_thread(self.now, *arguments)
+
+
+@pytest.fixture
+async def gateway(world: World) -> AsyncIterator[Gateway]:
+    async for made in serve(world, config()):
+        yield made
+
+
+@pytest.fixture
+def cli(gateway: Gateway) -> Cli:
+    return Cli(f"http://127.0.0.1:{gateway.port}")
+
+
+async def test_a_file_goes_in_and_comes_back(cli: Cli, tmp_path: Path) -> None:
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    source.write_bytes(BLOB)
+    stored = await cli.run("blob", "store", str(source), "--epochs", "2", "--permanent", "-o", "json")
+    assert stored.exit_code == 0, stored.output
+    blob = json.loads(stored.stdout)["newlyCreated"]["blobObject"]
+    assert (blob["size"], blob["deletable"], blob["storage"]["endEpoch"]) == (len(BLOB), False, 7)
+    read = await cli.run("blob", "read", blob["blobId"], "--out", str(copy))
+    assert read.exit_code == 0, read.output
+    assert copy.read_bytes() == BLOB
+    assert stat.S_IMODE(copy.stat().st_mode) & 0o400
+    piped = await cli.run("blob", "read", blob["blobId"])
+    assert piped.stdout_bytes == BLOB
+    assert cli.opened == 3
+
+
+async def test_human_output_names_the_blob_and_the_next_command(cli: Cli, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"x" * 10)
+    result = await cli.run("blob", "store", str(source))
+    assert "walrusctl blob read" in result.stdout
+    assert "deletable, ISAL" in result.stdout
+
+
+async def test_yaml_is_offered_too(cli: Cli, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"x")
+    assert "newlyCreated:\n" in (await cli.run("blob", "store", str(source), "-o", "yaml")).stdout
+
+
+async def test_status_of_an_unknown_blob_is_an_answer(cli: Cli) -> None:
+    result = await cli.run("blob", "status", VECTORS[0][2])
+    assert (result.exit_code, result.stdout.strip()) == (0, "nonexistent")
+
+
+async def test_a_missing_blob_has_its_exit_code_and_leaves_no_file(cli: Cli, tmp_path: Path) -> None:
+    result = await cli.run("blob", "read", VECTORS[0][2], "--out", str(tmp_path / "copy"))
+    assert result.exit_code == 3
+    assert "BLOB_NOT_FOUND" in result.stderr
+    assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+async def test_a_blob_that_is_too_large_is_explained(cli: Cli, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(bytes(4_000_000))
+    result = await cli.run("blob", "store", str(source))
+    assert result.exit_code == 2
+    assert "1834952 bytes" in result.stderr
+
+
+def test_an_unreachable_gateway_has_its_exit_code(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"x")
+    result = Cli("http://127.0.0.1:9").now("blob", "store", str(source))
+    assert result.exit_code == 4
+    assert "cannot talk to the gateway" in result.stderr
+    assert Cli("ftp://x").now("blob", "status", "x").exit_code == 4
+
+
+@pytest.mark.parametrize(("n_shards", "length", "expected"), VECTORS)
+def test_blob_ids_are_the_official_ones(tmp_path: Path, n_shards: int, length: int, expected: str) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(bytes((i * 31 + 7 * (i >> 8)) & 255 for i in range(length)))
+    cli = Cli("http://unused")
+    result = cli.now("blob", "id", str(source), "--n-shards", str(n_shards), "--encoding", "rs2")
+    assert (result.exit_code, result.stdout.strip()) == (0, expected)
+    assert cli.opened == 0
+
+
+def test_a_blob_id_needs_possible_parameters(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"x")
+    for n_shards, encoding in (("3", "rs2"), ("254", "isal"), ("10", "raptorq")):
+        arguments = ("blob", "id", str(source), "--n-shards", n_shards, "--encoding", encoding)
+        assert Cli("http://unused").now(*arguments).exit_code == 2
+
+
+def test_exit_codes() -> None:
+    expected = {None: 4, 400: 2, 404: 3, 413: 2, 416: 2, 429: 4, 451: 1, 500: 1, 503: 4, 504: 4}
+    assert {code: exit_code(code) for code in expected} == expected
+
+
+def test_wrong_local_parameters_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    cli = Cli("http://unused")
+    for arguments in (("--shards", "99"), ("--encoding", "x"), ("--nodes", "8", "--shards", "7")):
+        result = cli.now("local", "up", "--dir", str(tmp_path / "net"), *arguments)
+        assert result.exit_code == 2, result.output
+    assert cli.now("local", "status", "--dir", str(tmp_path / "net")).exit_code == 3
+    assert cli.now("local", "down", "--dir", str(tmp_path / "net")).exit_code == 0
+    assert not (tmp_path / "net").exists()

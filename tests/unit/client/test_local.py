@@ -1,0 +1,79 @@
+"""Files and processes of a local network; the network itself is brought up in tests/integration/local."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from tests.unit.client.worlds import until
+
+from walrus_client.errors import LocalNetworkError
+from walrus_client.local import LocalNetwork, LocalState, Parameters, configs, ports, processes
+from walrus_client.local import state as states
+from walrus_client.local.state import Layout, Running
+
+
+def test_the_state_survives_its_file(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    assert states.load(layout) is None
+    written = LocalState(Parameters(nodes=2), ports.choose(2), {"devnet": Running(1, 2)})
+    states.save(layout, written)
+    assert states.load(layout) == written
+    layout.state_file.write_text('{"version": 1}', encoding="utf-8")
+    with pytest.raises(LocalNetworkError, match="damaged"):
+        states.load(layout)
+    layout.state_file.write_text("{}", encoding="utf-8")
+    with pytest.raises(LocalNetworkError, match="version"):
+        states.load(layout)
+
+
+def test_ports_are_all_different() -> None:
+    chosen = ports.choose(5)
+    flat = [chosen.rpc, chosen.tls, chosen.faucet, chosen.api, chosen.metrics]
+    flat += [port for node in chosen.nodes for port in (node.grpc, node.rest, node.http)]
+    assert len(set(flat)) == len(flat) == 20
+
+
+def test_configurations_point_at_each_other(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    state = LocalState(Parameters(nodes=2, n_shards=10, encoding="rs2"), ports.choose(2), {})
+    assert configs.genesis(state, seed="s")["encoding"] == "rs2"
+    node = configs.node(state, layout, 1)
+    assert node["public"]["grpc_port"] == node["listen"]["grpc_port"] == state.ports.nodes[1].grpc
+    assert node["chain"] == configs.gateway(state, layout)["chain"]
+
+
+async def test_a_directory_of_another_network_is_refused(tmp_path: Path) -> None:
+    states.save(Layout(tmp_path), LocalState(Parameters(nodes=2), ports.choose(2), {}))
+    with pytest.raises(LocalNetworkError, match="other parameters"):
+        await LocalNetwork(tmp_path).bring_up(Parameters(nodes=3))
+
+
+async def test_processes_are_found_and_ended_by_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        processes, "command_of", lambda _program: [sys.executable, "-c", "import time; time.sleep(600)"]
+    )
+    running = processes.start("sleeper", [], log=tmp_path / "logs" / "sleeper.log")
+    stranger = Running(running.pid, running.started + 1)
+    assert processes.is_alive(running)
+    assert not processes.is_alive(stranger)
+    assert processes.stop_all({"stranger": stranger}) == []
+    assert processes.is_alive(running), "a process with the same id but another start time is not ours"
+    assert processes.stop_all({"sleeper": running}) == []
+    assert not processes.is_alive(running)
+
+
+async def test_a_process_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+    )
+    monkeypatch.setattr(processes, "command_of", lambda _program: [sys.executable, "-c", program])
+    log = tmp_path / "deaf.log"
+    running = processes.start("deaf", [], log=log)
+    await until(lambda: "up" in log.read_text(encoding="utf-8"))
+    assert processes.stop_all({"deaf": running}, patience_s=0.3) == ["deaf"]
+    assert not processes.is_alive(running)
+    assert processes.last_lines(log) == "up"
+    with pytest.raises(ProcessLookupError):
+        os.kill(running.pid, signal.SIGTERM)
