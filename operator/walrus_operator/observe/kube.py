@@ -128,7 +128,9 @@ class KubeClient:
             if os.environ.get("KUBERNETES_SERVICE_HOST") and not os.environ.get("KUBECONFIG"):
                 kube_config.load_incluster_config(client_configuration=configuration)
             else:
-                await kube_config.load_kube_config(client_configuration=configuration)
+                # Named here, because the library looks at the environment only once, when it is imported.
+                file = os.environ.get("KUBECONFIG") or None
+                await kube_config.load_kube_config(config_file=file, client_configuration=configuration)
         except (ConfigException, OSError, ValueError) as error:
             raise KubeError(
                 f"no way to the Kubernetes API: {error}. Set KUBECONFIG to a kubeconfig file, or run inside a cluster"

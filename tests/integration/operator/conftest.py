@@ -1,0 +1,82 @@
+"""A real API server (any cluster in KUBECONFIG), the current CRDs, and a namespace of the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from walrus_operator.api import generate
+from walrus_operator.observe.kube import KubeClient
+
+ROOT = Path(__file__).parents[3]
+Kubectl = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def environment() -> dict[str, str]:
+    result = dict(os.environ)
+    result.setdefault("KUBECONFIG", str(ROOT / ".kube" / "config"))
+    result["PATH"] = f"{ROOT / '.tools' / 'bin'}:{result['PATH']}"
+    return result
+
+
+def run_kubectl(*arguments: str, text: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        ["kubectl", *arguments], env=environment(), input=text, capture_output=True, text=True, timeout=120, check=False
+    )
+    if check and done.returncode:
+        raise AssertionError(f"kubectl {' '.join(arguments)}\n{done.stdout}{done.stderr}")
+    return done
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cluster() -> None:
+    """Skips without a cluster; installs the CRDs as they are generated now."""
+    kubeconfig = environment()["KUBECONFIG"]
+    os.environ["KUBECONFIG"] = kubeconfig
+    if not Path(kubeconfig.split(os.pathsep)[0]).exists():
+        pytest.skip(f"no cluster: {kubeconfig} does not exist; run `make cluster-up`")
+    if run_kubectl("version", "--request-timeout=10s", check=False).returncode:
+        pytest.skip(f"the cluster of {kubeconfig} does not answer; run `make cluster-up`")
+    run_kubectl(
+        *("apply", "--server-side", "--force-conflicts", "--filename", "-"),
+        text=generate.bare_crds(),
+    )
+    run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+
+
+@pytest.fixture(scope="session")
+def alone(cluster: None) -> None:
+    """No other operator may work on the networks of these tests."""
+    found = run_kubectl("get", "deployments", "-A", "-l", "app.kubernetes.io/name=walrus-operator", "-o", "json").stdout
+    if any(item["spec"].get("replicas") for item in json.loads(found)["items"]):
+        pytest.skip("an operator runs in this cluster and would work on the same networks; run this without one")
+
+
+@pytest.fixture
+def namespace(cluster: None) -> Iterator[str]:
+    name = f"operator-test-{uuid.uuid4().hex[:8]}"
+    run_kubectl("create", "namespace", name)
+    run_kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    yield name
+    run_kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def kubectl(namespace: str) -> Kubectl:
+    def call(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return run_kubectl("--namespace", namespace, *arguments, **options)
+
+    return call
+
+
+@pytest.fixture
+async def kube(cluster: None) -> AsyncIterator[KubeClient]:
+    async with await KubeClient.connect() as client:
+        yield client

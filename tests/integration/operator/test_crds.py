@@ -1,0 +1,170 @@
+"""Wrong objects are refused at `kubectl apply`, each with a sentence that says what to do; right ones are kept whole."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Kubectl = Callable[..., subprocess.CompletedProcess[str]]
+
+NETWORK: dict[str, Any] = {
+    "apiVersion": "walrus-operator.dev/v1alpha1",
+    "kind": "WalrusNetwork",
+    "metadata": {"name": "net", "annotations": {"walrus-operator.dev/reconcile": "paused"}},
+    "spec": {"shards": 100, "epochDuration": "1m", "nodes": {"count": 4}},
+}
+NODE: dict[str, Any] = {
+    "apiVersion": "walrus-operator.dev/v1alpha1",
+    "kind": "WalrusNode",
+    "metadata": {"name": "hand-made"},
+    # No such network: a running operator leaves it alone.
+    "spec": {"networkRef": {"name": "nobody"}},
+}
+REMOVE = object()
+
+
+def changed(manifest: dict[str, Any], *changes: tuple[str, object]) -> dict[str, Any]:
+    result = copy.deepcopy(manifest)
+    for path, value in changes:
+        target = result
+        *parents, last = path.split(".")
+        for parent in parents:
+            target = target.setdefault(parent, {})
+        if value is REMOVE:
+            target.pop(last, None)
+        else:
+            target[last] = value
+    return result
+
+
+def apply(kubectl: Kubectl, manifest: dict[str, Any], **options: Any) -> subprocess.CompletedProcess[str]:
+    return kubectl("apply", "--filename", "-", text=json.dumps(manifest), **options)
+
+
+def refused(kubectl: Kubectl, manifest: dict[str, Any], *, says: str) -> None:
+    done = apply(kubectl, manifest, check=False)
+    assert done.returncode != 0, "it was accepted"
+    assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ([("spec.unheardOf", 1)], 'unknown field "spec.unheardOf"'),
+        ([("spec.nodes.template.stroage", {})], 'unknown field "spec.nodes.template.stroage"'),
+        ([("spec.shards", 99)], "shards must be 1 more than a multiple of 3"),
+        ([("spec.shards", 1)], "at least 4"),
+        ([("spec.shards", 1003)], "less than or equal to 1000"),
+        (
+            [("spec.shards", 256)],
+            "encoding isal works for at most 253 shards: lower spec.shards or choose encoding: rs2",
+        ),
+        ([("spec.encoding", "lt")], 'supported values: "isal", "rs2"'),
+        ([("spec.epochDuration", "29s")], "epochDuration must be at least 30s"),
+        ([("spec.epochDuration", "ten minutes")], "spec.epochDuration"),
+        ([("spec.epochDuration", "")], "spec.epochDuration"),
+        ([("spec.nodes.count", 0)], "nodes.count must be greater than or equal to 1"),
+        ([("spec.nodes.count", 101)], "at most spec.shards"),
+        ([("spec.nodes.template.stake", 0)], "greater than or equal to 1"),
+        ([("spec.nodes.template.storage.size", "much")], "spec.nodes.template.storage.size"),
+        ([("spec.nodes.template.desiredState", "Hibernated")], "unknown field"),
+        ([("spec.nodes.template.votes.commissionRate", 10001)], "less than or equal to 10000"),
+        ([("spec.gateway.service.nodePort", 30000)], "nodePort needs type: NodePort"),
+        ([("spec.chain", {})], "set exactly one of chain.devnet and chain.external"),
+        (
+            [("spec.chain", {"devnet": {}, "external": {"networkConfig": "https://example.com/x"}})],
+            "set exactly one of chain.devnet and chain.external",
+        ),
+        (
+            [("spec.chain", {"external": {"networkConfig": "file:///etc/passwd"}}), ("spec.encoding", "rs2")],
+            "must be an http:// or https:// URL",
+        ),
+        ([("spec.chain", {"external": {"networkConfig": "https://example.com/x"}})], "set encoding: rs2"),
+        ([("metadata.name", "9lives")], "starting with a letter"),
+        ([("metadata.name", "n" * 41)], "at most 40"),
+    ],
+)
+def test_a_wrong_network_is_refused(kubectl: Kubectl, changes: list[tuple[str, object]], says: str) -> None:
+    refused(kubectl, changed(NETWORK, *changes), says=says)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ([("spec.networkRef", REMOVE)], "spec.networkRef: Required value"),
+        ([("spec", REMOVE)], "spec: Required value"),
+        ([("spec.desiredState", "Asleep")], 'supported values: "Active", "Hibernated"'),
+        ([("spec.weight", 10)], 'unknown field "spec.weight"'),
+        ([("metadata.name", "demo-gateway")], "belong to the network's own parts"),
+        ([("metadata.name", "n" * 53)], "at most 52"),
+    ],
+)
+def test_a_wrong_node_is_refused(kubectl: Kubectl, changes: list[tuple[str, object]], says: str) -> None:
+    refused(kubectl, changed(NODE, *changes), says=says)
+
+
+def test_an_epoch_has_nothing_to_set(kubectl: Kubectl) -> None:
+    epoch = {
+        "apiVersion": "walrus-operator.dev/v1alpha1",
+        "kind": "StorageEpoch",
+        "metadata": {"name": "net-1"},
+        "spec": {"advance": "Now"},
+    }
+    refused(kubectl, epoch, says='unknown field "spec.advance"')
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ([("spec.shards", 103)], "shards is fixed at genesis"),
+        ([("spec.encoding", "rs2")], "encoding is fixed at genesis"),
+        ([("spec.epochDuration", "2m")], "epochDuration is fixed at genesis"),
+        ([("spec.maxEpochsAhead", 9)], "maxEpochsAhead is fixed at genesis"),
+        (
+            [("spec.chain", {"devnet": None, "external": {"networkConfig": "https://example.com/x"}})],
+            "the kind of chain is fixed at genesis",
+        ),
+        ([("spec.nodes.template.storage.size", "20Gi")], "the size of a volume cannot change yet"),
+        ([("spec.nodes.template.storage.storageClassName", "fast")], "the storage class of a volume cannot change"),
+    ],
+)
+def test_what_genesis_fixed_cannot_change(kubectl: Kubectl, changes: list[tuple[str, object]], says: str) -> None:
+    apply(kubectl, NETWORK)
+    refused(kubectl, changed(NETWORK, *changes), says=says)
+    # What may change, may.
+    apply(kubectl, changed(NETWORK, ("spec.nodes.count", 7), ("spec.gateway", {"replicas": 2})))
+
+
+def test_the_shortest_network_gets_all_defaults(kubectl: Kubectl) -> None:
+    short = {key: value for key, value in NETWORK.items() if key != "spec"}
+    apply(kubectl, short)
+    spec = json.loads(kubectl("get", "wnet", "net", "-o", "json").stdout)["spec"]
+    assert spec["shards"] == 100
+    assert spec["nodes"]["count"] == 10
+    assert spec["nodes"]["template"]["storage"] == {"size": "10Gi"}
+    assert spec["gateway"]["replicas"] == 1
+    assert set(spec["chain"]) == {"devnet"}
+
+
+def test_a_partly_given_object_gets_the_other_defaults(kubectl: Kubectl) -> None:
+    apply(kubectl, changed(NETWORK, ("spec.nodes.template", {"resources": {"limits": {"cpu": 2, "memory": "2Gi"}}})))
+    template = json.loads(kubectl("get", "wnet", "net", "-o", "json").stdout)["spec"]["nodes"]["template"]
+    assert template["stake"] == 1000
+    assert template["resources"] == {"limits": {"cpu": 2, "memory": "2Gi"}}
+
+
+def test_columns_tell_the_story(kubectl: Kubectl) -> None:
+    apply(kubectl, NETWORK)
+    lines = [
+        kubectl("get", kind).stdout.splitlines()[0].split() if kind == "wnet" else kubectl("explain", kind).stdout
+        for kind in ("wnet", "wn", "se")
+    ]
+    assert lines[0] == ["NAME", "READY", "REASON", "EPOCH", "STATE", "NODES", "SHARDS", "AGE"]
+    assert "WalrusNode" in lines[1]
+    assert "StorageEpoch" in lines[2]
+    assert "net" in kubectl("get", "walrus").stdout

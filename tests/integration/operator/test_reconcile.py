@@ -1,0 +1,344 @@
+"""Passes against a real API server: everything is written once, drift is repaired, nothing else is touched.
+
+The chain and the nodes' answers are played; pods stay pending, because no Kubernetes node has the label that they want.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from tests.unit.operator.support import address
+
+from walrus_codec.types import NodeId, ShardIndex, SuiAddress
+from walrus_operator.api.world import ChainView, EpochPhase, NodeInfo, Observed, PodView, Seat, Settings, UnixSeconds
+from walrus_operator.apply.carry_out import Applier
+from walrus_operator.observe.chain import ChainQuestions
+from walrus_operator.observe.cluster import ClusterObserver
+from walrus_operator.observe.kube import KubeClient, KubeError
+from walrus_operator.observe.world import Observer
+from walrus_operator.runtime.reconciler import Reconciler
+
+Kubectl = Callable[..., subprocess.CompletedProcess[str]]
+SETTINGS = Settings(image="walrus-on-kubernetes:none", operator_namespace="walrus-system", version="0.1.0")
+
+pytestmark = pytest.mark.usefixtures("alone")
+
+
+class PlayedChain:
+    """A chain on which every node that has keys is registered, staked and a member."""
+
+    def __init__(self) -> None:
+        self.epoch = 1
+        self.phase = EpochPhase.DONE
+
+    async def look(self, network: str, questions: ChainQuestions) -> Observed[ChainView]:
+        pools = {sui: NodeId(address(f"pool of {sui}")) for sui in questions.node_addresses}
+        share: dict[NodeId, list[ShardIndex]] = {pool: [] for pool in pools.values()}
+        for shard in range(10 if pools else 0):
+            share[sorted(share)[shard % len(share)]].append(ShardIndex(shard))
+        everybody = [*([questions.treasury] if questions.treasury else []), *questions.gateways]
+        view = ChainView(
+            chain_id="played",
+            checkpoint=1,
+            epoch=self.epoch if pools else 0,
+            phase=self.phase if pools else EpochPhase.WAITING,
+            change_done_at_ms=1_700_000_000_000 if pools else None,
+            epoch_duration_ms=600_000,
+            n_shards=10,
+            max_epochs_ahead=53,
+            committee=tuple(Seat(pool, "", tuple(held)) for pool, held in sorted(share.items())),
+            previous_committee=(),
+            next_committee_chosen=False,
+            storage_price=1,
+            write_price=2,
+            total_capacity=3,
+            system_object="0x5",
+            staking_object="0x6",
+            registered=pools,
+            stakes=dict.fromkeys(pools.values(), 1000 * 10**9),
+            balances={SuiAddress(entry): (10**12, 10**12) for entry in everybody},
+        )
+        return Observed(view, UnixSeconds(1_700_000_001.0))
+
+    def client(self, network: str) -> None:
+        return None
+
+    def faucet_url(self, network: str) -> None:
+        return None
+
+    def money_moved(self, network: str) -> None:
+        pass
+
+    async def forget(self, network: str) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+class PlayedNodes:
+    async def look(self, network: str, pods: Mapping[str, PodView]) -> Mapping[str, Observed[NodeInfo]]:
+        return {}
+
+    async def close(self) -> None:
+        pass
+
+
+class Operator:
+    """One reconciler on the real API."""
+
+    def __init__(self, kube: KubeClient, namespace: str) -> None:
+        self.kube = kube
+        self.key = f"{namespace}/net"
+        self.chain = PlayedChain()
+        observer = Observer(ClusterObserver(kube), self.chain, PlayedNodes(), settings=SETTINGS)  # type: ignore[arg-type]
+        applier = Applier(kube, self.chain, settings=SETTINGS)  # type: ignore[arg-type]
+        self.reconciler = Reconciler(observer, applier, kube, guard=self.guard, identity="test")
+
+    async def guard(self) -> None:
+        pass
+
+    async def one(self) -> int:
+        """One pass; returns its writes."""
+        before = self.kube.writes
+        await self.reconciler.reconcile(self.key)
+        return self.kube.writes - before
+
+    async def settle(self) -> None:
+        for _ in range(10):
+            if not await self.one():
+                return
+        raise AssertionError("passes go on writing")
+
+
+def network(**spec: Any) -> dict[str, Any]:
+    template = {"nodeSelector": {"walrus-test/nowhere": "true"}}
+    return {
+        "apiVersion": "walrus-operator.dev/v1alpha1",
+        "kind": "WalrusNetwork",
+        "metadata": {"name": "net"},
+        "spec": {
+            "shards": 10,
+            "chain": {"devnet": dict(template)},
+            "nodes": {"count": 3, "template": dict(template)},
+            "gateway": dict(template),
+            **spec,
+        },
+    }
+
+
+@pytest.fixture
+def operator(kube: KubeClient, namespace: str) -> Operator:
+    return Operator(kube, namespace)
+
+
+def apply(kubectl: Kubectl, manifest: dict[str, Any]) -> None:
+    kubectl("apply", "--filename", "-", text=json.dumps(manifest))
+
+
+def get(kubectl: Kubectl, kind: str, name: str) -> dict[str, Any]:
+    text = kubectl("get", kind, name, "--ignore-not-found", "-o", "json").stdout
+    return json.loads(text) if text.strip() else {}
+
+
+def says(kubectl: Kubectl, kind: str, name: str, type_: str) -> tuple[str, str]:
+    entries = get(kubectl, kind, name)["status"]["conditions"]
+    found = next(entry for entry in entries if entry["type"] == type_)
+    return found["status"], found["reason"]
+
+
+async def test_everything_is_written_once_and_a_second_pass_writes_nothing(
+    kubectl: Kubectl, operator: Operator
+) -> None:
+    apply(kubectl, network())
+    await operator.settle()
+    assert await operator.one() == 0
+    kinds = "statefulsets,services,configmaps,secrets,networkpolicies,poddisruptionbudgets,wn,se"
+    names = kubectl("get", kinds, "-o", "name").stdout.split()
+    assert {
+        "statefulset.apps/net-devnet",
+        "statefulset.apps/net-0",
+        "statefulset.apps/net-1",
+        "statefulset.apps/net-2",
+        "statefulset.apps/net-gateway",
+        "service/net-0",
+        "service/net-gateway",
+        "secret/net-0-keys",
+        "secret/net-treasury",
+        "secret/net-gateway-keys",
+        "networkpolicy.networking.k8s.io/net-default",
+        "poddisruptionbudget.policy/net-nodes",
+        "walrusnode.walrus-operator.dev/net-2",
+        "storageepoch.walrus-operator.dev/net-1",
+    } <= set(names)
+    # A new process knows nothing and still has nothing to write.
+    again = Operator(operator.kube, operator.key.split("/")[0])
+    assert await again.one() == 0
+
+
+async def test_the_status_is_stored_whole(kubectl: Kubectl, operator: Operator) -> None:
+    """A field that the schema lacks would be pruned and written again for ever; this names it."""
+    apply(kubectl, network())
+    await operator.settle()
+    status = get(kubectl, "wnet", "net")["status"]
+    assert status["chainId"] == "played"
+    assert status["shards"]["display"] == "0/10"
+    assert {entry["type"] for entry in status["conditions"]} == {
+        *("Valid", "Ready", "Available", "CommitteeSynced", "Progressing", "Degraded", "RequiresUpdate", "Paused")
+    }
+    assert all(entry["observedGeneration"] == 1 for entry in status["conditions"])
+    node = get(kubectl, "wn", "net-0")["status"]
+    assert node["publicKeys"]["suiAddress"].startswith("0x")
+    assert node["weight"] in {3, 4}
+    epoch = get(kubectl, "se", "net-1")["status"]
+    assert sum(len(member["shards"]) for member in epoch["committee"]) == 10
+    assert epoch["prices"] == {"storage": 1, "write": 2}
+
+
+async def test_drift_is_repaired_and_foreign_fields_are_left(kubectl: Kubectl, operator: Operator) -> None:
+    apply(kubectl, network())
+    await operator.settle()
+    kubectl("delete", "service", "net-1")
+    kubectl("patch", "networkpolicy", "net-node", "--type=merge", "-p", '{"spec":{"ingress":[]}}')
+    kubectl("label", "service", "net-0", "team=storage")
+    kubectl("annotate", "statefulset", "net-0", "note=mine")
+    assert await operator.one() == 2
+    assert get(kubectl, "service", "net-1")["spec"]["clusterIP"] == "None"
+    assert get(kubectl, "networkpolicy", "net-node")["spec"]["ingress"]
+    assert get(kubectl, "service", "net-0")["metadata"]["labels"]["team"] == "storage"
+    assert get(kubectl, "statefulset", "net-0")["metadata"]["annotations"]["note"] == "mine"
+
+
+async def test_a_field_that_is_no_longer_wanted_goes(kubectl: Kubectl, operator: Operator) -> None:
+    spec = network()
+    spec["spec"]["nodes"]["template"]["annotations"] = {"note": "hello"}
+    apply(kubectl, spec)
+    await operator.settle()
+    path = ("spec", "template", "metadata", "annotations")
+    found: Any = get(kubectl, "statefulset", "net-0")
+    for step in path:
+        found = found[step]
+    assert found["note"] == "hello"
+    del spec["spec"]["nodes"]["template"]["annotations"]
+    apply(kubectl, spec)
+    await operator.settle()
+    assert "annotations" not in get(kubectl, "wn", "net-0")["spec"]
+    found = get(kubectl, "statefulset", "net-0")
+    for step in path:
+        found = found[step]
+    assert "note" not in found
+
+
+async def test_a_lost_key_secret_stays_lost_until_it_is_restored(kubectl: Kubectl, operator: Operator) -> None:
+    apply(kubectl, network())
+    await operator.settle()
+    secret = get(kubectl, "secret", "net-1-keys")
+    kubectl("delete", "secret", "net-1-keys")
+    await operator.settle()
+    assert get(kubectl, "secret", "net-1-keys") == {}
+    assert says(kubectl, "wn", "net-1", "Valid") == ("False", "KeySecretLost")
+    # Restored by hand, without any of our labels.
+    secret["metadata"] = {"name": "net-1-keys"}
+    apply(kubectl, secret)
+    await operator.settle()
+    assert says(kubectl, "wn", "net-1", "Valid") == ("True", "Accepted")
+
+
+async def test_an_object_of_somebody_else_is_not_taken_over(kubectl: Kubectl, operator: Operator) -> None:
+    kubectl("create", "configmap", "net-gateway", "--from-literal=mine=1")
+    apply(kubectl, network())
+    for _ in range(4):
+        await operator.one()
+    assert get(kubectl, "configmap", "net-gateway")["data"] == {"mine": "1"}
+    assert says(kubectl, "wnet", "net", "Valid") == ("False", "NameConflict")
+    kubectl("delete", "configmap", "net-gateway")
+    await operator.settle()
+    assert says(kubectl, "wnet", "net", "Valid") == ("True", "Accepted")
+
+
+async def test_what_the_api_server_refuses_is_a_condition_with_its_words(kubectl: Kubectl, operator: Operator) -> None:
+    spec = network()
+    spec["spec"]["gateway"]["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {}}}
+    apply(kubectl, spec)
+    for _ in range(4):
+        await operator.one()
+    assert says(kubectl, "wnet", "net", "Valid") == ("False", "ObjectRejected")
+    entries = get(kubectl, "wnet", "net")["status"]["conditions"]
+    assert "nodeSelectorTerms" in next(entry for entry in entries if entry["type"] == "Valid")["message"]
+    # The rest of the network is there all the same.
+    assert get(kubectl, "statefulset", "net-2")
+
+
+async def test_a_hibernated_node_keeps_everything_but_its_pod(kubectl: Kubectl, operator: Operator) -> None:
+    apply(kubectl, network())
+    await operator.settle()
+    kubectl("patch", "wn", "net-2", "--type=merge", "-p", '{"spec":{"desiredState":"Hibernated"}}')
+    await operator.settle()
+    assert get(kubectl, "statefulset", "net-2")["spec"]["replicas"] == 0
+    assert get(kubectl, "secret", "net-2-keys")
+    assert get(kubectl, "wn", "net-2")["spec"]["desiredState"] == "Hibernated"
+    budget = get(kubectl, "poddisruptionbudget", "net-nodes")
+    assert budget["spec"]["maxUnavailable"] == 0
+    kubectl("patch", "wn", "net-2", "--type=merge", "-p", '{"spec":{"desiredState":"Active"}}')
+    await operator.settle()
+    assert get(kubectl, "statefulset", "net-2")["spec"]["replicas"] == 1
+
+
+async def test_paused_writes_status_only(kubectl: Kubectl, operator: Operator) -> None:
+    apply(kubectl, network())
+    await operator.settle()
+    kubectl("annotate", "wnet", "net", "walrus-operator.dev/reconcile=paused")
+    kubectl("delete", "service", "net-1")
+    await operator.settle()
+    assert get(kubectl, "service", "net-1") == {}
+    assert says(kubectl, "wnet", "net", "Paused") == ("True", "ReconcilePaused")
+    kubectl("annotate", "wnet", "net", "walrus-operator.dev/reconcile-")
+    await operator.settle()
+    assert get(kubectl, "service", "net-1")
+
+
+async def test_a_new_epoch_is_two_writes_and_transitions_are_events(kubectl: Kubectl, operator: Operator) -> None:
+    apply(kubectl, network())
+    await operator.settle()
+    operator.chain.epoch = 2
+    await operator.settle()
+    assert says(kubectl, "se", "net-1", "Current") == ("False", "PastEpoch")
+    assert says(kubectl, "se", "net-2", "Current") == ("True", "CurrentEpoch")
+    events = json.loads(kubectl("get", "events", "-o", "json").stdout)["items"]
+    assert "EpochStarted" in {event["reason"] for event in events}
+
+
+async def test_a_network_that_goes_takes_everything_with_it(kubectl: Kubectl, operator: Operator) -> None:
+    apply(kubectl, network())
+    await operator.settle()
+    kubectl("delete", "wnet", "net", "--timeout=60s")
+    kinds = "statefulsets,services,configmaps,secrets,networkpolicies,poddisruptionbudgets,wn,se"
+    left = ["not looked at"]
+    async with asyncio.timeout(60):
+        while left:  # Kubernetes collects what the network owned, in its own time
+            left = [name for name in kubectl("get", kinds, "-o", "name").stdout.split() if "/net" in name]
+            await asyncio.sleep(0.5)
+    assert await operator.reconciler.reconcile(operator.key) is None
+
+
+async def test_errors_of_the_api_have_status_and_words(kube: KubeClient, namespace: str) -> None:
+    assert await kube.get("Service", namespace, "nothing") is None
+    with pytest.raises(KubeError, match=r"invalid") as caught:
+        await kube.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"name": "x", "namespace": namespace},
+                "spec": {"ports": [{"port": 70000}]},
+            }
+        )
+    assert caught.value.invalid
+    assert not await kube.delete("Service", namespace, "nothing", uid="x")
+    silent = KubeClient(kube._api, timeout=0.0001)
+    with pytest.raises(KubeError, match="no answer within"):
+        await silent.list("Pod", None)
