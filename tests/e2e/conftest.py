@@ -13,7 +13,7 @@ import requests
 from tests.e2e.support import ROOT, BackgroundReader, Gateway, Kubectl, environment, port_forward, run
 from walrus_sui.client import ChainClient
 
-from walrus_sui.network_config import NetworkConfig
+from walrus_sui import network_config
 
 OPERATOR_NAMESPACE = "walrus-system"
 NAMESPACE = "walrus-e2e"
@@ -104,7 +104,7 @@ async def chain(kubectl: Kubectl) -> AsyncIterator[ChainClient]:
     """A chain client of our own, outside of the cluster: what it says does not come through the gateway."""
     service = f"svc/{NETWORK}-devnet"
     with port_forward(NAMESPACE, service, 9000) as rpc, port_forward(NAMESPACE, service, 9123) as faucet:
-        config = await NetworkConfig.load(f"http://127.0.0.1:{faucet}/v1/network-config")
+        config = await network_config.load(f"http://127.0.0.1:{faucet}/v1/network-config")
         config = dataclasses.replace(config, rpc_url=f"http://localhost:{rpc}", faucet_url=f"http://127.0.0.1:{faucet}")
         async with ChainClient(config) as client:
             yield client
