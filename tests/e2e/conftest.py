@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import requests
 from tests.e2e.support import ROOT, BackgroundReader, Gateway, Kubectl, environment, port_forward, run
-from walrus_sui.client import ChainClient
 
 from walrus_sui import network_config
+from walrus_sui.client import ChainClient
 
 OPERATOR_NAMESPACE = "walrus-system"
 NAMESPACE = "walrus-e2e"

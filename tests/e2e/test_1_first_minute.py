@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from tests.e2e.conftest import NAMESPACE, NETWORK
 from tests.e2e.support import BackgroundReader, Gateway, Kubectl, run
-from walrus_sui.client import ChainClient
 
 from walrus_codec import blob_id as blob_ids
 from walrus_codec import redstuff
 from walrus_codec.params import CodeParams
 from walrus_codec.types import EncodingType, ObjectId
+from walrus_sui.client import ChainClient
 from walrus_sui.keys import SuiKey
 
 MIB = 2**20

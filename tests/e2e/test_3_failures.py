@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from tests.e2e.conftest import NETWORK
 from tests.e2e.support import BackgroundReader, Gateway, Kubectl, until
+
 from walrus_sui.client import ChainClient
 
 MIB = 2**20
