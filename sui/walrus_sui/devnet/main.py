@@ -1,7 +1,6 @@
 """The program ``walrus-devnet``.
 
-Exit codes of ``run``: 0 stopped by SIGTERM or SIGINT, 1 an unexpected error, 2 wrong usage or configuration, 3 the data
-directory cannot be used, 4 a port cannot be listened on, 5 the disk failed while running.
+``run`` tells its exit codes in its help text; they are part of its interface.
 """
 
 import asyncio
@@ -53,7 +52,11 @@ def run(
         int, typer.Option(min=0, max=65535, help="Faucet and configuration; 0: any.")
     ] = _DEFAULTS.faucet_port,
 ) -> None:
-    """Run a devnet until SIGTERM. The ports in use stand in endpoints.json in the data directory."""
+    """Run a devnet until SIGTERM. The ports in use stand in endpoints.json in the data directory.
+
+    Exit codes: 0 stopped in good order, 1 an unexpected error, 2 wrong usage or configuration, 3 the data directory
+    cannot be used, 4 a port cannot be listened on, 5 the disk failed while running.
+    """
     listen = node.Listen(listen_host, rpc_port, tls_port, faucet_port, advertise_host)
     try:
         loaded = load(config)

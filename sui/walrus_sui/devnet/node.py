@@ -192,7 +192,12 @@ def unix_ms() -> int:
 def _tls_hosts(further: Sequence[str], listen: Listen) -> list[str]:
     names = ["localhost", "127.0.0.1", socket.gethostname(), *further]
     if listen.advertise_host:
-        names.append(listen.advertise_host.strip("[]"))
+        host = listen.advertise_host.strip("[]")
+        names.append(host)
+        # A Service of Kubernetes is reached by shorter names too: name, name.namespace, name.namespace.svc.
+        labels = host.split(".")
+        if "svc" in labels:
+            names += [".".join(labels[:count]) for count in range(1, labels.index("svc") + 2)]
     return list(dict.fromkeys(names))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -48,7 +49,7 @@ from walrus_sui.devnet.ledger.records import (
 )
 from walrus_sui.keys import SuiKey
 
-START_SECONDS = 20
+START_SECONDS = 60
 GENESIS = {
     "seed": "integration",
     "n_shards": 10,
@@ -78,7 +79,9 @@ class DevnetProcess:
         command = [sys.executable, "-m", "walrus_sui.devnet.main", "run", f"--config={self.config}"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, f"--data={self.data}", *ports, *arguments], stdout=log, stderr=log
+                [*command, f"--data={self.data}", *ports, *arguments],
+                stdout=log,
+                stderr=log,
             )
         return self.process
 
@@ -99,6 +102,10 @@ class DevnetProcess:
             return self.endpoints["pid"] == self.process.pid and self.http("/readyz")[0] == 200
         except (OSError, json.JSONDecodeError):
             return False
+
+    def limit_files(self, size):
+        """From now on no file may grow beyond `size` bytes: a disk that is full."""
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, size))
 
     def kill(self):
         self.process.kill()

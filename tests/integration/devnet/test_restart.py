@@ -9,6 +9,7 @@ from walrus_proto.sui.rpc.v2 import subscription_service_pb2
 from walrus_sui.keys import SuiKey
 
 ROUNDS = 4
+EXIT_DISK = 5
 
 
 async def snapshot(devnet, client, key):
@@ -67,13 +68,13 @@ class Load:
 
     async def run_until_death(self, seconds):
         async with self.devnet.client() as client:
-            tasks = [asyncio.create_task(self._spend(client, key)) for key in self.keys]
+            tasks = [asyncio.create_task(self.spend(client, key)) for key in self.keys]
             tasks.append(asyncio.create_task(self._follow(client)))
             await asyncio.sleep(seconds)  # the length of the round, not a wait for something
             await asyncio.to_thread(self.devnet.kill)
             await asyncio.gather(*tasks)
 
-    async def _spend(self, client, key):
+    async def spend(self, client, key):
         try:
             (coin, *_) = await client.gas_coins(key.address)
             for amount in itertools.count(1):
@@ -135,3 +136,18 @@ async def test_killed_again_and_again_nothing_that_was_seen_is_lost(make_devnet,
     await load.check()
     assert len(load.announced) > ROUNDS
     assert devnet.stop() == 0
+
+
+async def test_a_full_disk_ends_it_and_loses_nothing_that_was_answered(make_devnet, tools):
+    devnet = make_devnet()
+    load = Load(tools, devnet, count=1)
+    devnet.fund(load.keys[0].address)
+    size = max(file.stat().st_size for file in devnet.data.glob("ledger.sqlite*"))
+    devnet.limit_files(size + 50_000)  # a little may still be written, then every write fails
+    async with devnet.client() as client:
+        await load.spend(client, load.keys[0])
+    assert await asyncio.to_thread(devnet.process.wait, 20) == EXIT_DISK
+    assert "disk" in devnet.log.read_text()
+    assert load.answered
+    devnet.start()
+    await load.check()

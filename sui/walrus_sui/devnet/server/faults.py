@@ -8,9 +8,12 @@ Codes and texts follow sui-rpc-api (module error).
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
+
+MAX_TEXT: Final = 500
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Fault(Exception):  # noqa: N818  (it is the answer to a call, not a failur
     def __init__(self, code: grpc.StatusCode, message: str, violation: Violation | None = None) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = _short(message)
         self.violation = violation
 
     def status(self) -> status_pb2.Status:
@@ -51,9 +54,15 @@ def missing(field: str) -> Fault:
 
 def invalid(field: str, description: str) -> Fault:
     """A field is set to something that cannot be used."""
-    return Fault(grpc.StatusCode.INVALID_ARGUMENT, description, Violation(field, description, "FIELD_INVALID"))
+    text = _short(description)
+    return Fault(grpc.StatusCode.INVALID_ARGUMENT, text, Violation(field, text, "FIELD_INVALID"))
 
 
 def not_found(message: str) -> Fault:
     """What was asked for does not exist."""
     return Fault(grpc.StatusCode.NOT_FOUND, message)
+
+
+def _short(text: str) -> str:
+    """Texts travel in trailers, which are small; what a caller sent may be echoed in them and is not."""
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..."

@@ -36,6 +36,9 @@ from walrus_sui.devnet.server.subscription_service import SubscriptionService
 from walrus_sui.telemetry import grpc_server_interceptors
 
 MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
+MAX_CALLS: Final = 4096
+"""Calls at once, streams included; more are answered with RESOURCE_EXHAUSTED."""
+
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
     # A whole checkpoint with all its objects may be large; what leaves is bounded by what came in.
@@ -80,7 +83,9 @@ class GrpcServer:
 
     def __init__(self, engine: Engine) -> None:
         self._server = grpc.aio.server(
-            interceptors=[*grpc_server_interceptors(), DecodingInterceptor()], options=_OPTIONS
+            interceptors=[*grpc_server_interceptors(), DecodingInterceptor()],
+            options=_OPTIONS,
+            maximum_concurrent_rpcs=MAX_CALLS,
         )
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # made at import time
         self.ports = Ports(0, 0)

@@ -20,7 +20,8 @@ from google.protobuf.message import Message
 from walrus_sui.devnet.server import faults
 
 PACKAGE: Final = "sui.rpc.v2"
-MAX_PATHS: Final = 256
+MAX_PATHS: Final = 128
+MAX_PATH_LENGTH: Final = 256
 _M = TypeVar("_M", bound=Message)
 
 
@@ -87,7 +88,7 @@ def parse(mask: FieldMask | None, answer: Descriptor, *, default: str) -> Mask:
     if len(paths) > MAX_PATHS:
         raise faults.invalid("read_mask", f"read_mask has {len(paths)} paths, at most {MAX_PATHS} are allowed")
     for path in paths:
-        if not _is_valid(path, answer):
+        if len(path) > MAX_PATH_LENGTH or not _is_valid(path, answer):
             raise faults.invalid("read_mask", f"invalid read_mask path: {path}")
     return _tree(paths)
 
@@ -120,7 +121,7 @@ def _is_valid(path: str, answer: Descriptor) -> bool:
     return True
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _tree(paths: tuple[str, ...]) -> Mask:
     if "*" in paths:
         return EVERYTHING

@@ -51,6 +51,7 @@ from walrus_sui.devnet.server.faults import Fault
 _ED25519_SIGNATURE: Final = 97
 _MAX_SIGNATURE: Final = 4096
 _MAX_INDEX: Final = 0xFFFF
+_MAX_DIGEST_TEXT: Final = 44
 _Kinds = transaction_pb2.Input
 
 
@@ -106,6 +107,8 @@ def digest(field: str, text: str) -> Digest:
     Raises:
         Fault: INVALID_ARGUMENT, it is none.
     """
+    if len(text) > _MAX_DIGEST_TEXT:  # decoding base58 takes quadratic time
+        raise faults.invalid(field, f"invalid {field}: {len(text)} characters")
     try:
         return digests.to_text(digests.to_bytes(text))
     except digests.DigestError as error:

@@ -74,9 +74,12 @@ def test_unknown_paths_are_refused_with_the_documented_text(path):
     assert caught.value.violation.field == "read_mask"
 
 
-def test_too_many_paths_are_refused():
+def test_too_many_and_too_long_paths_are_refused():
     with pytest.raises(Fault, match="at most"):
         parse(*["version"] * (masks.MAX_PATHS + 1))
+    with pytest.raises(Fault) as caught:
+        parse("x" * 1_000_000)
+    assert len(caught.value.message) < 1000, "what was sent is not echoed at length"
 
 
 def test_equal_masks_are_the_same_object():
