@@ -138,7 +138,7 @@ class Chain:
         """A transaction to be put together and run."""
         return Program(self, sender)
 
-    def call(self, function: str, *, sender: Account, **arguments: Any) -> Any:
+    def call(self, function: str, /, *, sender: Account, **arguments: Any) -> Any:
         """Runs one function, ``module::name`` or ``package::module::name``.
 
         Args:
@@ -234,10 +234,13 @@ class Chain:
     def coin(self, owner: Account, amount: int, *, coin_type: str | None = None) -> ObjectId:
         """A new coin of exactly this amount, WAL unless said otherwise."""
         coin_type = coin_type or self.network.wal_type
-        whole = self.ledger.owned_objects(owner.address, f"{packages.SUI}::coin::Coin<{coin_type}>")
-        source = max(whole, key=lambda coin: coin.coin_balance or 0)
         program = self.program(owner)
-        part = program.split(source.object_id, [amount])
+        if coin_type == self.network.sui_type:
+            part = program.split_gas(amount)
+        else:
+            whole = self.ledger.owned_objects(owner.address, f"{packages.SUI}::coin::Coin<{coin_type}>")
+            source = max(whole, key=lambda coin: coin.coin_balance or 0)
+            part = program.split(source.object_id, [amount])
         program.transfer([part], owner.address)
         executed = program.run()
         created = [item for item in executed.effects.changed_objects if item.operation is IdOperation.CREATED]
@@ -298,7 +301,7 @@ class Program:
         self._objects: dict[ObjectId, int] = {}
         self._commands: list[Command] = []
 
-    def call(self, function: str, *, types: Sequence[str] = (), **arguments: Any) -> Returned:
+    def call(self, function: str, /, *, types: Sequence[str] = (), **arguments: Any) -> Returned:
         """Adds a call; see `Chain.call` for the arguments."""
         package, module, found = find_function(function)
         type_arguments = tuple(self._chain.type_of(text) for text in types)
