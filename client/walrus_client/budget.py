@@ -57,13 +57,14 @@ class ByteBudget:
     @contextlib.asynccontextmanager
     async def reserve(self, size: int) -> AsyncIterator[None]:
         """Holds `size` bytes while the block runs; waits for them as long as the caller lets it."""
-        await self._acquire(size)
+        await self.acquire(size)
         try:
             yield
         finally:
             self.release(size)
 
-    async def _acquire(self, size: int) -> None:
+    async def acquire(self, size: int) -> None:
+        """Waits for the bytes and takes them; the caller must `release` them."""
         if self.try_reserve(size):
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

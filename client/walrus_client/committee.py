@@ -19,6 +19,9 @@ from walrus_sui.types import StakingView
 
 _log = logging.getLogger(__name__)
 
+PATIENCE_S = 1.0
+"""How long an asker waits for a younger view when there is an older one."""
+
 
 class StakingSource(Protocol):
     """The part of the chain client that is needed here."""
@@ -67,12 +70,13 @@ class CommitteeTracker:
         """
         if self._view is not None and self.age_s <= self._max_age_s:
             return self._view
-        # While the chain is away, one asker per `max_age_s` pays the time-out of a new attempt, the others do not wait.
         if self._view is not None and time.monotonic() - self._tried_at <= self._max_age_s:
-            return self._view
+            return self._view  # the last attempt failed just now
         try:
-            return await self.refresh()
-        except ChainError as error:
+            # A chain that is silent must not hold up readers who have a view; the attempt goes on without them.
+            async with asyncio.timeout(None if self._view is None else PATIENCE_S):
+                return await self.refresh()
+        except (ChainError, TimeoutError) as error:
             if self._view is None:
                 raise CommitteeUnknownError(
                     f"the chain cannot be read and no committee is known yet: {error}"

@@ -60,7 +60,6 @@ class PinnedChannel:
 
     def __init__(self, member: CommitteeMember) -> None:
         self.member = member
-        self._host, self._port = split_address(member.grpc_address)
         self._channel: grpc.aio.Channel | None = None
         self._certificate = b""
         self._building = asyncio.Lock()
@@ -103,17 +102,19 @@ class PinnedChannel:
 
     async def _build(self) -> None:
         self._certificate = await self._fetch()
+        host, port = self._endpoint()
         credentials = grpc.ssl_channel_credentials(root_certificates=self._certificate)
-        options = (*_OPTIONS, ("grpc.ssl_target_name_override", self._host))
-        address = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+        options = (*_OPTIONS, ("grpc.ssl_target_name_override", host))
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         interceptors = grpc_client_interceptors()
         self._channel = grpc.aio.secure_channel(address, credentials, options=options, interceptors=interceptors)
 
     async def _fetch(self) -> bytes:
         """The node's certificate (PEM), its key compared with the registered one."""
         name = self.member.name
+        host, port = self._endpoint()
         try:
-            certificate = await tls.fetch_certificate(self._host, self._port, FETCH_TIMEOUT_S)
+            certificate = await tls.fetch_certificate(host, port, FETCH_TIMEOUT_S)
         except CertificateError as error:
             raise PeerUnreachableError(name, str(error)) from error
         try:
@@ -127,3 +128,9 @@ class PinnedChannel:
                 f"registered on chain is {self.member.network_public_key.hex()}; nothing was sent to it",
             )
         return certificate
+
+    def _endpoint(self) -> tuple[str, int]:
+        try:
+            return split_address(self.member.grpc_address)
+        except ValueError as error:
+            raise PeerUnreachableError(self.member.name, f"it has no usable gRPC address on chain: {error}") from error

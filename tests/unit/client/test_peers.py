@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from tests.unit.client.fakes import FakeNode
@@ -56,6 +57,12 @@ async def slivers(client: NodeClient) -> list[tuple[PairIndex, Sliver] | Missing
 
 async def test_a_node_with_its_registered_key_is_trusted(client: NodeClient) -> None:
     assert (await client.get_info()).name == "node-1"
+
+
+async def test_a_node_without_a_grpc_address_is_unreachable_and_no_crash(node: FakeNode) -> None:
+    client = NodeClient(replace(node.member, grpc_address=""))
+    with pytest.raises(PeerUnreachableError, match="no usable gRPC address"):
+        await client.get_info()
 
 
 async def test_a_node_with_another_key_is_sent_nothing(node: FakeNode, client: NodeClient) -> None:

@@ -6,6 +6,7 @@ import pytest
 from tests.unit.client.conftest import World
 from tests.unit.client.worlds import node_id, until
 
+from walrus_client.committee import CommitteeTracker
 from walrus_client.errors import (
     BlobInvalidError,
     BlobNotFoundError,
@@ -14,7 +15,7 @@ from walrus_client.errors import (
     InsufficientConfirmationsError,
     StorageFullError,
 )
-from walrus_client.read import ConsistencyCheck
+from walrus_client.read import ConsistencyCheck, Reader
 from walrus_client.reasons import Reason, RequestRefused
 from walrus_client.statuses import DeletableCounts, Invalid, Nonexistent, PermanentBlob
 from walrus_client.store import (
@@ -31,6 +32,7 @@ from walrus_codec.params import CodeParams
 from walrus_codec.types import Axis, BlobId, Digest, EncodingType, Epoch, PairIndex, SuiAddress
 from walrus_sui.errors import ChainUnreachable
 from walrus_sui.events import EventId
+from walrus_sui.types import StakingView
 
 BLOB = bytes(i % 253 for i in range(30_000))
 EVENT = EventId(Digest("1" * 32), 0)
@@ -272,6 +274,22 @@ async def test_reads_go_on_without_the_chain_and_stores_say_why_not(world: World
     assert (await world.reader.read(result.blob.blob_id)).data == BLOB
     with pytest.raises(ChainUnreachable):
         await stored(world, BLOB[:5])
+
+
+async def test_a_silent_chain_does_not_hold_up_readers(world: World) -> None:
+    result = await stored(world)
+    never = asyncio.Event()
+
+    async def silent() -> StakingView:
+        await never.wait()
+        raise AssertionError
+
+    world.chain.staking = silent  # type: ignore[method-assign]
+    tracker = CommitteeTracker(world.chain, max_age_s=0.0)
+    tracker._view = world.committees.last
+    reader = Reader(tracker, world.peers, world.compute)
+    async with asyncio.timeout(5):
+        assert (await reader.read(result.blob.blob_id)).data == BLOB
 
 
 async def test_without_any_committee_the_chain_is_named(world: World) -> None:

@@ -1,0 +1,154 @@
+"""The gateway as a process: start before its chain, money, bad configuration, graceful end."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.integration.local.networks import Answer, Network, running, until
+
+from walrus_client import treasury
+from walrus_sui import network_config
+from walrus_sui.client import ChainClient
+from walrus_sui.keys import SuiKey
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with running(tmp_path_factory.mktemp("gateway"), "--shards", "10", "--encoding", "rs2") as made:
+        yield made
+
+
+class Gateway:
+    """A second gateway of the same network, with a key of its own."""
+
+    def __init__(self, folder: Path, network_config_url: str, **limits: Any) -> None:
+        self.key = SuiKey.generate()
+        self.key.save(folder / "key")
+        self.port, self.metrics_port = _free_port(), _free_port()
+        self.file = folder / "gateway.yaml"
+        document = {
+            "listen": {"host": "127.0.0.1", "port": self.port, "metrics_port": self.metrics_port},
+            "key_file": str(folder / "${KEY_NAME}"),
+            "chain": {"network_config": network_config_url},
+            "telemetry": {"log_format": "json", "log_level": "info", "otlp_endpoint": None},
+            "limits": limits,
+        }
+        self.file.write_text(yaml.safe_dump(document), encoding="utf-8")
+        self.log = (folder / "log").open("w+b")
+        command = [sys.executable, "-m", "walrus_client.gateway.main", "run", "--config", str(self.file)]
+        environment = {**os.environ, "KEY_NAME": "key"}
+        self.process = subprocess.Popen(command, stderr=self.log, env=environment)
+
+    def request(self, method: str, path: str, body: bytes | None = None, *, metrics: bool = False) -> Answer:
+        port = self.metrics_port if metrics else self.port
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=body, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return Answer(answer.status, dict(answer.headers), answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, dict(error.headers), error.read())
+        except OSError:
+            return Answer(0, {}, b"")
+
+    def text(self) -> str:
+        self.log.flush()
+        return Path(self.log.name).read_text(encoding="utf-8")
+
+    def end(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(60)
+        self.log.close()
+        return code
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_gateway_without_money_says_whom_to_pay_and_works_once_paid(network: Network, tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, network.network_config())
+    try:
+        until(lambda: gateway.request("GET", "/readyz", metrics=True).code == 200)
+        answer = gateway.request("PUT", "/v1/blobs", b"hello")
+        assert (answer.code, answer.reason) == (503, "INSUFFICIENT_FUNDS")
+        assert gateway.key.address in answer.body.decode()
+        until(lambda: "too little money" in gateway.text())
+
+        async def pay() -> None:
+            config = await network_config.load(network.network_config())
+            async with ChainClient(config) as chain:
+                payer = SuiKey.load(network.folder / "treasury.key")
+                await treasury.ensure_funds(chain, payer, sui=10 * 10**9, wal=100 * 10**9, faucet_url=config.faucet_url)
+                await treasury.fund(chain, payer, gateway.key.address, sui=5 * 10**9, wal=100 * 10**9)
+
+        asyncio.run(pay())
+        until(lambda: gateway.request("PUT", "/v1/blobs", b"hello").code == 200, timeout_s=30)
+        metrics = gateway.request("GET", "/metrics", metrics=True).body.decode()
+        assert "walrus_client_store_duration_seconds_count" in metrics
+        assert "http_server_request_duration_seconds_count" in metrics
+    finally:
+        assert gateway.end() == 0
+
+
+def test_a_gateway_may_start_before_its_chain(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, f"http://127.0.0.1:{_free_port()}/v1/network-config")
+    try:
+        until(lambda: gateway.request("GET", "/livez", metrics=True).code == 200)
+        assert gateway.request("GET", "/readyz", metrics=True).code == 503
+        answer = gateway.request("PUT", "/v1/blobs", b"hello")
+        assert (answer.code, answer.reason) == (503, "CHAIN_UNREACHABLE")
+    finally:
+        assert gateway.end() == 0
+
+
+def test_requests_under_way_end_before_the_gateway_does(network: Network, tmp_path: Path) -> None:
+    blob_id = network.store(os.urandom(1 << 20))["blobObject"]["blobId"]
+    gateway = Gateway(tmp_path, network.network_config())
+    until(lambda: gateway.request("GET", "/readyz", metrics=True).code == 200)
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as connection:
+        connection.sendall(f"GET /v1/blobs/{blob_id} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        first = connection.recv(1000)
+        ender = threading.Thread(target=gateway.end)
+        ender.start()
+        received = len(first)
+        while piece := connection.recv(1 << 16):
+            received += len(piece)
+    ender.join(60)
+    assert first.startswith(b"HTTP/1.1 200")
+    assert received > 1 << 20
+    assert gateway.process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("document", "complaint"),
+    [
+        ({"key_file": "/absent", "chain": {"network_config": "x"}}, "/absent"),
+        ({"key_file": "/absent"}, "chain"),
+        ({"key_file": "/absent", "chain": {"network_config": "x"}, "port": 1}, "port"),
+    ],
+)
+def test_a_bad_configuration_ends_with_a_sentence(tmp_path: Path, document: dict[str, Any], complaint: str) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    command = [sys.executable, "-m", "walrus_client.gateway.main", "run", "--config", str(file)]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert complaint in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()

@@ -1,0 +1,132 @@
+"""Real local networks for tests: `walrusctl local up` and `down` as subprocesses, everything else through public doors."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+UP_TIMEOUT_S = 150
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
+
+    code: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def reason(self) -> str:
+        return str(self.json()["error"]["details"][0]["reason"])
+
+
+@dataclass
+class Network:
+    """A network that was brought up in `folder`."""
+
+    folder: Path
+    options: tuple[str, ...]
+    gateway: str = ""
+
+    def cli(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "walrus_client.cli", *arguments]
+        environment = {**os.environ, "WALRUS_GATEWAY": self.gateway} if self.gateway else os.environ.copy()
+        return subprocess.run(command, capture_output=True, timeout=timeout_s, check=False, env=environment)
+
+    def up(self) -> dict[str, Any]:
+        arguments = ["local", "up", "--dir", str(self.folder), "--detach", "-o", "json", *self.options]
+        done = self.cli(*arguments, "--timeout", str(UP_TIMEOUT_S - 20), timeout_s=UP_TIMEOUT_S)
+        assert done.returncode == 0, done.stderr.decode()
+        summary: dict[str, Any] = json.loads(done.stdout)
+        self.gateway = summary["gateway"]
+        return summary
+
+    def down(self, *, purge: bool = False) -> None:
+        done = self.cli("local", "down", "--dir", str(self.folder), *(["--purge"] if purge else []))
+        assert done.returncode == 0, done.stderr.decode()
+
+    def pid(self, name: str) -> int:
+        state = json.loads((self.folder / "local.json").read_text(encoding="utf-8"))
+        return int(state["processes"][name]["pid"])
+
+    def kill(self, *names: str) -> None:
+        for name in names:
+            os.kill(self.pid(name), signal.SIGKILL)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        timeout: float = 90,
+    ) -> Answer:
+        request = urllib.request.Request(self.gateway + path, data=body, method=method, headers=headers or {})
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                return Answer(answer.status, dict(answer.headers), answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, dict(error.headers), error.read())
+
+    def store(self, data: bytes, query: str = "") -> dict[str, Any]:
+        answer = self.request("PUT", f"/v1/blobs?{query}", data)
+        assert answer.code == 200, answer.body
+        created: dict[str, Any] = answer.json()["newlyCreated"]
+        return created
+
+    def read(self, blob_id: str) -> bytes:
+        answer = self.request("GET", f"/v1/blobs/{blob_id}")
+        assert answer.code == 200, answer.body
+        return answer.body
+
+    def metrics_port(self) -> int:
+        state = json.loads((self.folder / "local.json").read_text(encoding="utf-8"))
+        return int(state["ports"]["metrics"])
+
+    def network_config(self) -> str:
+        state = json.loads((self.folder / "local.json").read_text(encoding="utf-8"))
+        return f"http://127.0.0.1:{state['ports']['faucet']}/v1/network-config"
+
+
+@contextlib.contextmanager
+def running(folder: Path, *options: str) -> Iterator[Network]:
+    """A network for the block; its logs are printed when the block fails."""
+    network = Network(folder, options)
+    try:
+        network.up()
+        yield network
+    except BaseException:
+        for log in sorted((folder / "logs").glob("*.log")):
+            print(f"--- {log.name}\n{log.read_text(encoding='utf-8')[-3000:]}")
+        raise
+    finally:
+        network.down(purge=True)
+
+
+def until(condition: Callable[[], object], *, timeout_s: float = 60) -> None:
+    """Waits until the condition is true."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        time.sleep(0.2)
+
+
+def pattern(length: int) -> bytes:
+    """The content of the official vectors."""
+    return bytes((i * 31 + 7 * (i >> 8)) & 255 for i in range(length))
