@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OPERATOR_NAMESPACE = "walrus-system"
 NAMESPACE = "walrus"
 NETWORK = "demo"
+NODE_PORT = 31415
 READY_SECONDS = 600
 console = Console(highlight=False)
 
@@ -67,7 +68,9 @@ def up(tag: str) -> None:
     with Step("Operator chart"):
         helm("walrus-operator", OPERATOR_NAMESPACE, "--set", f"image.tag={tag}", "--wait", "--timeout", "5m")
     with Step("Testnet chart: 10 nodes, 100 shards"):
-        helm(NETWORK, NAMESPACE, chart="walrus-testnet")
+        # The cluster of `make cluster-up` leads this port to the same one on loopback.
+        port = ("network.gateway.service.type=NodePort", f"network.gateway.service.nodePort={NODE_PORT}")
+        helm(NETWORK, NAMESPACE, "--set", ",".join(port), chart="walrus-testnet")
     with Step("Network ready"):
         wait_until_ready()
     original = sample_file()
@@ -247,6 +250,7 @@ The network goes on running. Next:
   .venv/bin/walrusctl -n {namespace} --network demo network status
   .venv/bin/walrusctl -n {namespace} --network demo blob status {blob_id}
   .venv/bin/walrusctl -n {namespace} --network demo blob store FILE
+  curl http://127.0.0.1:31415/v1/blobs/{blob_id} -o copy      straight from the gateway
   kubectl -n {namespace} patch wn demo-9 --type merge -p '{{"spec":{{"desiredState":"Hibernated"}}}}'
   helm test demo -n {namespace}                              stores and reads a blob from inside
   make demo-down                                         removes all that the demo made
