@@ -1,0 +1,72 @@
+"""The gateway: a StatefulSet, because each replica needs a Sui key of its own (one key used twice would equivocate)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from walrus_operator.api import names
+from walrus_operator.api.world import Manifest, NetworkObject, Settings
+from walrus_operator.build import common
+from walrus_operator.build.nodes import chain_config
+
+COMPONENT = "gateway"
+PORTS = {"api": names.GATEWAY_PORT, "metrics": names.GATEWAY_METRICS_PORT}
+CONFIG = "gateway.yaml"
+KEYS = "/keys"
+
+
+def config(network: NetworkObject, settings: Settings) -> dict[str, Any]:
+    """The gateway's configuration file; the pod's name picks its key."""
+    content: dict[str, Any] = {
+        "listen": {
+            "host": "0.0.0.0",  # noqa: S104  (inside a pod)
+            "port": names.GATEWAY_PORT,
+            "metrics_port": names.GATEWAY_METRICS_PORT,
+        },
+        "key_file": f"{KEYS}/${{POD_NAME}}.key",
+        "chain": chain_config(network, settings),
+        "telemetry": {"log_format": "json", "log_level": "info", "otlp_endpoint": None},
+    }
+    if network.spec is not None and network.spec.gateway.max_body_size is not None:
+        content["max_body_size"] = network.spec.gateway.max_body_size
+    return content
+
+
+def manifests(network: NetworkObject, settings: Settings) -> list[Manifest]:
+    """ConfigMap, Service and StatefulSet of the gateway."""
+    if network.spec is None:
+        return []
+    gateway = network.spec.gateway
+    name = names.gateway(network.name)
+    pods = common.selector(network.name, COMPONENT)
+    file = common.config_map(network, name, COMPONENT, file=CONFIG, content=config(network, settings))
+    face = common.service(network, name, COMPONENT, pods=pods, ports={"api": names.GATEWAY_PORT})
+    face["spec"]["type"] = gateway.service.type
+    if gateway.service.node_port is not None:
+        face["spec"]["ports"][0]["nodePort"] = gateway.service.node_port
+    if gateway.service.annotations:
+        face["metadata"]["annotations"] = dict(gateway.service.annotations)
+    container = {
+        "name": COMPONENT,
+        "image": common.image(settings, network, gateway.image),
+        "command": ["walrus-gateway", "run", "--config", f"/config/{CONFIG}"],
+        "ports": common.container_ports(PORTS),
+        "volumeMounts": [{"name": "keys", "mountPath": KEYS, "readOnly": True}],
+        **common.probes("metrics"),
+    }
+    template = common.pod_template(
+        network,
+        COMPONENT,
+        settings=gateway,
+        container=container,
+        volumes=[common.secret_volume("keys", names.gateway_keys(network.name))],
+        config=file,
+        grace_seconds=60,
+    )
+    return [
+        file,
+        face,
+        common.stateful_set(
+            network, name, COMPONENT, replicas=gateway.replicas, template=template, pods=pods
+        ),
+    ]

@@ -1,0 +1,124 @@
+"""A storage node: configuration, headless Service, and a StatefulSet of one pod with its volume.
+
+The Service publishes addresses of pods that are not ready: a node that recovers must reach its peers and be reached. The
+address that the node registers on chain is the Service's DNS name, which survives the pod.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from walrus_operator.api import names
+from walrus_operator.api.world import NODE_LABEL, Manifest, NetworkObject, NodeWorkload, Settings
+from walrus_operator.build import common
+
+COMPONENT = "node"
+PORTS = {"grpc": names.GRPC_PORT, "http": names.HTTP_PORT}
+DATA = "/var/lib/walrus"
+KEYS = "/keys"
+CONFIG = "node.yaml"
+
+
+def chain_config(network: NetworkObject, settings: Settings) -> dict[str, Any]:
+    """The `chain` part of a configuration file."""
+    if network.spec is not None and network.spec.chain.external is not None:
+        return {"network_config": network.spec.chain.external.network_config}
+    return {"network_config": names.devnet_config_url(network.name, network.namespace, settings.cluster_domain)}
+
+
+def config(network: NetworkObject, node: NodeWorkload, settings: Settings) -> dict[str, Any]:
+    """The node's configuration file."""
+    votes = node.spec.votes
+    return {
+        "name": node.name,
+        "data_dir": DATA,
+        "keys": {
+            "protocol": f"{KEYS}/{names.PROTOCOL_KEY}",
+            "network": f"{KEYS}/{names.NETWORK_KEY}",
+            "sui": f"{KEYS}/{names.SUI_KEY}",
+        },
+        "chain": chain_config(network, settings),
+        "public": {
+            "host": names.host(node.name, network.namespace, settings.cluster_domain),
+            "grpc_port": names.GRPC_PORT,
+            "rest_port": names.REST_PORT,
+        },
+        "listen": {"host": "0.0.0.0", "grpc_port": names.GRPC_PORT, "http_port": names.HTTP_PORT},  # noqa: S104
+        "registration": {
+            "commission_rate": votes.commission_rate,
+            "storage_price": votes.storage_price,
+            "write_price": votes.write_price,
+            "node_capacity": votes.node_capacity,
+        },
+        "telemetry": {"log_format": "json", "log_level": "info", "otlp_endpoint": None},
+        "epoch_driver": {"enabled": True},
+    }
+
+
+def spread(network: NetworkObject, node: NodeWorkload) -> list[dict[str, Any]]:
+    """Spread over failure domains, counted over all node pods of the network."""
+    pods = {"matchLabels": common.selector(network.name, COMPONENT)}
+    if node.spec.topology_spread is None:
+        return [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": pods,
+            }
+        ]
+    return [
+        {
+            "maxSkew": constraint.max_skew,
+            "topologyKey": constraint.topology_key,
+            "whenUnsatisfiable": constraint.when_unsatisfiable,
+            "labelSelector": pods,
+        }
+        for constraint in node.spec.topology_spread
+    ]
+
+
+def manifests(network: NetworkObject, node: NodeWorkload, settings: Settings) -> list[Manifest]:
+    """ConfigMap, Service and StatefulSet of one node."""
+    own = {NODE_LABEL: node.name}
+    pods = {**common.selector(network.name, COMPONENT), **own}
+    file = common.config_map(network, node.name, COMPONENT, file=CONFIG, content=config(network, node, settings))
+    file["metadata"]["labels"].update(own)
+    headless = common.service(network, node.name, COMPONENT, pods=pods, ports=PORTS, extra_labels=own)
+    headless["spec"].update({"clusterIP": "None", "publishNotReadyAddresses": True})
+    container = {
+        "name": COMPONENT,
+        "image": common.image(settings, network, node.spec.image),
+        "command": ["walrus-node", "run", "--config", f"/config/{CONFIG}"],
+        "ports": common.container_ports(PORTS),
+        "volumeMounts": [
+            {"name": "data", "mountPath": DATA},
+            {"name": "keys", "mountPath": KEYS, "readOnly": True},
+        ],
+        **common.probes("http"),
+    }
+    template = common.pod_template(
+        network,
+        COMPONENT,
+        settings=node.spec,
+        container=container,
+        volumes=[common.secret_volume("keys", names.node_keys(node.name))],
+        config=file,
+        extra_labels=own,
+        spread=spread(network, node),
+        grace_seconds=60,
+    )
+    return [
+        file,
+        headless,
+        common.stateful_set(
+            network,
+            node.name,
+            COMPONENT,
+            replicas=node.replicas,
+            template=template,
+            pods=pods,
+            storage=node.spec.storage,
+            extra_labels=own,
+        ),
+    ]

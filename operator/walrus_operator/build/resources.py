@@ -1,0 +1,33 @@
+"""Custom resources that the operator itself writes: WalrusNodes from the template, StorageEpochs.
+
+Of a WalrusNode it owns the fields that the template has, so that a user may still set others (`desiredState`, an image) on
+a single node. Of a StorageEpoch it owns labels and owner reference, never the spec.
+"""
+
+from __future__ import annotations
+
+from walrus_operator.api.base import API_VERSION
+from walrus_operator.api.world import EPOCH_LABEL, EpochRecord, Manifest, NetworkObject
+from walrus_operator.build import common
+
+
+def walrus_node(network: NetworkObject, name: str) -> Manifest:
+    """A WalrusNode with the template's fields."""
+    if network.spec is None:
+        raise ValueError("a WalrusNode from the template needs a readable spec")
+    template = network.spec.nodes.template.model_dump(by_alias=True, exclude_none=True)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "WalrusNode",
+        "metadata": common.metadata(network, name, "node"),
+        "spec": {"networkRef": {"name": network.name}, **template},
+    }
+
+
+def storage_epoch(network: NetworkObject, record: EpochRecord) -> Manifest:
+    """A StorageEpoch without a spec."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "StorageEpoch",
+        "metadata": common.metadata(network, record.name, "epoch", extra_labels={EPOCH_LABEL: str(record.epoch)}),
+    }
