@@ -13,7 +13,7 @@ from typing import IO, Annotated, Any
 import typer
 
 from walrus_client.cli.gateway_api import CHUNK, GatewayApi
-from walrus_client.cli.output import EXIT_USAGE, Output, errors_explained, fail, note, show
+from walrus_client.cli.output import EXIT_CODES, EXIT_USAGE, Output, errors_explained, fail, note, show
 from walrus_client.cli.progress import bar
 
 GatewayResolver = Callable[[], AbstractContextManager[str]]
@@ -31,7 +31,7 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
     Args:
         gateway: Where the gateway is; asked only by commands that need one.
     """
-    app = typer.Typer(no_args_is_help=True, help="Store and read blobs.")
+    app = typer.Typer(no_args_is_help=True, help="Store and read blobs.", epilog=EXIT_CODES)
 
     @app.command()
     def store(

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from walrus_client.cli.output import EXIT_UNAVAILABLE, EXIT_USAGE, Output, errors_explained, fail, note, show
+from walrus_client.cli.output import (
+    EXIT_CODES,
+    EXIT_UNAVAILABLE,
+    EXIT_USAGE,
+    Output,
+    errors_explained,
+    fail,
+    note,
+    show,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,7 +44,9 @@ _OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Form of t
 
 def commands() -> typer.Typer:
     """The `local` group."""
-    app = typer.Typer(no_args_is_help=True, help="A whole network on this machine, without Kubernetes.")
+    app = typer.Typer(
+        no_args_is_help=True, help="A whole network on this machine, without Kubernetes.", epilog=EXIT_CODES
+    )
 
     @app.command()
     def up(

@@ -28,6 +28,12 @@ EXIT_NOT_FOUND = 3
 EXIT_UNAVAILABLE = 4
 
 
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or a request that can never be served, 3 not found, "
+    "4 not available just now."
+)
+
+
 class Output(StrEnum):
     """Form of a result."""
 
