@@ -51,7 +51,8 @@ class _Worker:
     def start(cls) -> _Worker:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
-            command = [sys.executable, "-m", "walrus_client.compute", str(theirs.fileno())]
+            # -P: a file in the current directory must not shadow a module.
+            command = [sys.executable, "-P", "-m", "walrus_client.compute", str(theirs.fileno())]
             process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
         worker = cls(process, ours)
         try:

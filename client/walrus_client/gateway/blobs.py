@@ -81,13 +81,10 @@ class BlobRoutes:
         headers = _headers(request, blob_id)
         if matches(request.headers.get("If-None-Match"), headers["ETag"]):
             return web.Response(status=304, headers=headers)
-        part = parse_range(request.headers.get("Range"), size)
         if request.method == "HEAD":
-            # The length is set by hand: a HEAD has no body to count.
-            length = size if part is None else part.length
-            ranged = {} if part is None else {"Content-Range": part.content_range(size)}
-            status = 200 if part is None else 206
-            return web.Response(status=status, headers={**headers, **ranged, "Content-Length": str(length)})
+            # The length is set by hand: a HEAD has no body to count. Range has a meaning for GET only.
+            return web.Response(headers={**headers, "Content-Length": str(size)})
+        part = parse_range(request.headers.get("Range"), size)
         async with Admission(self._memory, wait_s=self._config.limits.admission_wait_s) as admission:
             await admission.grow(_read_footprint(metadata))
             if part is None:
@@ -132,6 +129,7 @@ def _headers(request: web.Request, blob_id: BlobId) -> dict[str, str]:
     return {
         "ETag": f'"{blob_ids.to_text(blob_id)}"',
         "Cache-Control": CACHE_CONTROL,
+        "Accept-Ranges": "bytes",
         "X-Content-Type-Options": "nosniff",
         "Content-Type": request.headers.get("Content-Type", "application/octet-stream"),
     }

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 import grpc
 import grpc.aio
 
-from walrus_client.errors import PeerIdentityError, PeerUnreachableError
+from walrus_client.errors import PeerError, PeerIdentityError, PeerUnreachableError
 from walrus_sui import tls
 from walrus_sui.errors import CertificateError
 from walrus_sui.telemetry import grpc_client_interceptors
@@ -63,6 +64,8 @@ class PinnedChannel:
         self._channel: grpc.aio.Channel | None = None
         self._certificate = b""
         self._building = asyncio.Lock()
+        self._fetched_at = float("-inf")
+        self._failure: PeerError | None = None
 
     async def get(self) -> grpc.aio.Channel:
         """The channel, verified.
@@ -72,8 +75,10 @@ class PinnedChannel:
             PeerIdentityError: The certificate carries another key.
         """
         if self._channel is None:
+            asked_at = time.monotonic()
             async with self._building:
                 if self._channel is None:
+                    self._share_failure_since(asked_at)
                     await self._build()
         assert self._channel is not None  # noqa: S101 - built just now
         return self._channel
@@ -84,10 +89,12 @@ class PinnedChannel:
         Raises:
             PeerError: As `get`.
         """
+        asked_at = time.monotonic()
         async with self._building:
             if self._channel is not failed:
                 return True  # somebody else was faster
-            if await self._fetch() == self._certificate:
+            self._share_failure_since(asked_at)
+            if self._fetched_at >= asked_at or await self._fetch() == self._certificate:
                 return False
             _log.info("a storage node has a new certificate for its registered key", extra={"node": self.member.name})
             await self._build()
@@ -109,8 +116,25 @@ class PinnedChannel:
         interceptors = grpc_client_interceptors()
         self._channel = grpc.aio.secure_channel(address, credentials, options=options, interceptors=interceptors)
 
+    def _share_failure_since(self, asked_at: float) -> None:
+        """Those who waited for an attempt of somebody else share its outcome: a dead node costs one time-out, not many."""
+        if self._failure is not None and self._fetched_at >= asked_at:
+            raise self._failure
+
     async def _fetch(self) -> bytes:
         """The node's certificate (PEM), its key compared with the registered one."""
+        try:
+            certificate = await self._fetch_and_compare()
+        except PeerError as error:
+            self._failure = error
+            raise
+        else:
+            self._failure = None
+            return certificate
+        finally:
+            self._fetched_at = time.monotonic()
+
+    async def _fetch_and_compare(self) -> bytes:
         name = self.member.name
         host, port = self._endpoint()
         try:

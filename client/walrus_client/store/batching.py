@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from walrus_sui.errors import ChainError, ChainUnreachable
+from walrus_sui.errors import ChainError, ChainUnreachable, MalformedChainData
 
 G = TypeVar("G", bound=Hashable)
 T = TypeVar("T")
@@ -88,16 +88,21 @@ class Batcher(Generic[G, T, R]):
     async def _send_batch(self, batch: Sequence[_Waiting[G, T, R]]) -> None:
         try:
             answers = await self._send(batch[0].group, [entry.item for entry in batch])
+            if len(answers) != len(batch):
+                raise MalformedChainData(f"{len(answers)} answers to a transaction of {len(batch)} requests")
         except ChainError as error:
-            if len(batch) > 1 and not isinstance(error, ChainUnreachable):
+            # After a time-out the transaction may have happened: sending its parts again could do things twice.
+            if len(batch) > 1 and not isinstance(error, ChainUnreachable | MalformedChainData):
                 for entry in batch:
                     await self._send_batch([entry])
                 return
             for entry in batch:
                 self._fail(entry, error)
-        except Exception as error:
+        except BaseException as error:
             for entry in batch:
                 self._fail(entry, error)
+            if not isinstance(error, Exception):
+                raise
         else:
             for entry, answer in zip(batch, answers, strict=True):
                 if not entry.answer.done():
@@ -105,6 +110,6 @@ class Batcher(Generic[G, T, R]):
                 elif self._orphaned is not None:
                     self._orphaned(answer)
 
-    def _fail(self, entry: _Waiting[G, T, R], error: Exception) -> None:
+    def _fail(self, entry: _Waiting[G, T, R], error: BaseException) -> None:
         if not entry.answer.done():
             entry.answer.set_exception(error)

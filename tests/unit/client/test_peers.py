@@ -94,6 +94,25 @@ async def test_an_impostor_at_the_known_address_gets_nothing(node: FakeNode, cli
     assert node.calls == []
 
 
+async def test_a_dead_node_costs_many_askers_one_attempt(node: FakeNode) -> None:
+    await node.stop()
+    attempts = 0
+
+    async def silent(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal attempts
+        attempts += 1
+        await asyncio.sleep(0.2)
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", node.port)
+    client = NodeClient(node.member)
+    results = await asyncio.gather(*(client.get_info() for _ in range(20)), return_exceptions=True)
+    assert all(isinstance(result, PeerUnreachableError) for result in results), results
+    assert attempts == 1
+    server.close()
+    await server.wait_closed()
+
+
 async def test_a_documented_refusal_keeps_reason_and_facts(node: FakeNode, client: NodeClient) -> None:
     node.behaviour.refusals = [RequestRefused(Reason.INVALID_EPOCH, "wrong epoch", {"server_epoch": "7"})]
     with pytest.raises(PeerRefusedError) as caught:
