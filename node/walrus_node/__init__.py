@@ -1,0 +1,1 @@
+"""The storage node: follows the chain, keeps slivers, signs for them, gives them back."""

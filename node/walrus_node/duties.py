@@ -1,0 +1,201 @@
+"""What the node does because of the chain: find it, register, follow it, keep step with its epochs.
+
+Life of a start: the network's configuration is loaded and the registration brought in step, with growing pauses while
+the chain is away (stored blobs are served meanwhile); the store is bound to chain and node; then the loops run until
+the process ends. Events ring the loops that they concern; each of them also looks by itself now and then.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import aclosing
+from typing import Any, NoReturn, cast
+
+from walrus_node.chain import REFRESH_INTERVAL_S, ChainView
+from walrus_node.config import NodeConfig, NodeKeys
+from walrus_node.epochs.collector import Collector
+from walrus_node.epochs.driver import EpochDriver
+from walrus_node.epochs.keeper import EpochKeeper
+from walrus_node.errors import ConfigError, EventConflictError
+from walrus_node.events.processor import EventProcessor, Heard
+from walrus_node.loops import Backoff, Wake, repeat, together, until_done
+from walrus_node.registration import Registrar
+from walrus_node.store.records import Identity
+from walrus_node.store.storage import Storage
+from walrus_sui import faucet, network_config
+from walrus_sui.client import ChainClient
+from walrus_sui.errors import NetworkConfigError
+from walrus_sui.follower import CheckpointEvents, CheckpointFollower, HistoryPrunedError
+from walrus_sui.network_config import NetworkConfig
+
+Loop = Coroutine[Any, Any, NoReturn]
+
+_NEAR_THE_TIP = 8
+_KEEPER_INTERVAL_S = 30.0
+_COLLECTOR_INTERVAL_S = 600.0
+_REGISTRAR_INTERVAL_S = 3600.0
+
+
+class Duties:
+    """The chain side of one node.
+
+    Args:
+        config: the whole configuration.
+        keys: the node's secrets.
+        storage: the open store.
+        processor: applies checkpoints.
+        view: will be told the chain.
+        on_registered: is told who the node is, once known.
+        rng: source of jitter.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: NodeConfig,
+        keys: NodeKeys,
+        storage: Storage,
+        processor: EventProcessor,
+        view: ChainView,
+        on_registered: Callable[[Identity], None],
+        rng: random.Random,
+    ) -> None:
+        self._config = config
+        self._keys = keys
+        self._storage = storage
+        self._processor = processor
+        self._view = view
+        self._on_registered = on_registered
+        self._rng = rng
+        self._follower: CheckpointFollower | None = None
+        self._caught_up = False
+        self._epoch_wakes = [Wake(), Wake(), Wake()]
+        self._start_wakes = [Wake(), Wake()]
+        self._invalid_wake = Wake()
+        processor.listen(self._heard)
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the events have reached the chain's tip since the process began."""
+        if not self._caught_up and (follower := self._follower) is not None:
+            self._caught_up = follower.head >= 0 and follower.position >= follower.head - _NEAR_THE_TIP
+        return self._caught_up
+
+    def follower_age_s(self) -> float:
+        """Seconds since the chain was last heard."""
+        return self._follower.last_frame_age if self._follower is not None else float("inf")
+
+    def _heard(self, heard: Heard) -> None:
+        """Rings the loops that a checkpoint concerns."""
+        for wake in self._epoch_wakes if heard.epoch_events else ():
+            wake.ring()
+        for wake in self._start_wakes if heard.epoch_started else ():
+            wake.ring()
+        if heard.invalid_blobs:
+            self._invalid_wake.ring()
+
+    async def run(self) -> NoReturn:
+        """Runs for ever.
+
+        Raises:
+            WalrusNodeError: something that waiting does not heal.
+        """
+        network = await self._network()
+        async with ChainClient(network, timeout=self._config.chain.call_timeout_s, rng=self._rng) as client:
+            self._view.use(client)
+            registrar = self._registrar(client, network)
+            register = functools.partial(self._register, registrar)
+            identity = await until_done("registration", register, backoff=self._backoff())
+            await together(
+                self._follow(client),
+                *self._epoch_loops(client, identity),
+                self._repeat("registration", register, _REGISTRAR_INTERVAL_S, self._start_wakes[0]),
+                *self._collector_loops(network),
+            )
+
+    async def _network(self) -> NetworkConfig:
+        source = self._config.chain.network_config
+        if source.startswith(("http://", "https://")):
+            return await until_done(
+                "network configuration", lambda: network_config.load(source), backoff=self._backoff()
+            )
+        try:
+            return await network_config.load(source)
+        except NetworkConfigError as error:
+            raise ConfigError(f"chain.network_config: {error}") from error
+
+    def _registrar(self, client: ChainClient, network: NetworkConfig) -> Registrar:
+        url = self._config.chain.faucet_url or network.faucet_url
+        ask = functools.partial(faucet.request_sui, url) if url is not None else None
+        return Registrar(chain=client, config=self._config, keys=self._keys, faucet=ask)
+
+    async def _register(self, registrar: Registrar) -> Identity:
+        identity = await registrar.run_once(await self._storage.identity())
+        await self._storage.set_identity(identity)
+        self._on_registered(identity)
+        return identity
+
+    async def _follow(self, client: ChainClient) -> NoReturn:
+        cursor = self._processor.cursor
+        self._follower = CheckpointFollower(client, start_after=cursor.sequence if cursor is not None else None)
+        try:
+            # It is an asynchronous generator, though typed as the iterator that most callers need.
+            stream = cast("AsyncGenerator[CheckpointEvents]", aiter(self._follower))
+            async with aclosing(stream) as checkpoints:
+                async for checkpoint in checkpoints:
+                    await self._processor.apply(checkpoint.sequence, checkpoint.timestamp_ms, checkpoint.events)
+        except HistoryPrunedError as error:
+            raise EventConflictError(str(error)) from error
+        raise AssertionError("a follower does not end")
+
+    def _epoch_loops(self, client: ChainClient, identity: Identity) -> list[Loop]:
+        key, view = self._keys.sui, self._view
+        keeper = EpochKeeper(storage=self._storage, chain=client, view=view, key=key, identity=identity)
+        loops = [
+            self._repeat("chain view", view.refresh, REFRESH_INTERVAL_S, self._epoch_wakes[0]),
+            self._repeat("epoch keeper", keeper.run_once, _KEEPER_INTERVAL_S, self._epoch_wakes[1]),
+        ]
+        if self._config.epoch_driver.enabled:
+            driver = EpochDriver(
+                chain=client,
+                view=view,
+                key=key,
+                node_id=identity.node_id,
+                chain_now_ms=self._processor.chain_now_ms,
+                rng=self._rng,
+            )
+            backoff = Backoff(first_s=5.0, last_s=300.0, rng=self._rng)
+            loops.append(
+                repeat("epoch driver", driver.run_once, interval_s=0, backoff=backoff, wake=self._epoch_wakes[2])
+            )
+        return loops
+
+    def _collector_loops(self, network: NetworkConfig) -> list[Loop]:
+        def epoch_duration_ms() -> int:
+            staking = self._view.staking
+            return staking.epoch_duration_ms if staking is not None else network.epoch_duration_ms
+
+        collector = Collector(
+            storage=self._storage,
+            network_public_key=self._keys.network.public_key,
+            epoch_duration_ms=epoch_duration_ms,
+        )
+
+        async def expired() -> None:
+            await collector.run_once(self._processor.epoch)
+
+        async def invalid() -> None:
+            await collector.collect(only_invalid=True)
+
+        return [
+            self._repeat("collector", expired, _COLLECTOR_INTERVAL_S, self._start_wakes[1]),
+            self._repeat("collector of invalid blobs", invalid, _COLLECTOR_INTERVAL_S, self._invalid_wake),
+        ]
+
+    def _repeat(self, name: str, run_once: Callable[[], Awaitable[object]], interval_s: float, wake: Wake) -> Loop:
+        return repeat(name, run_once, interval_s=interval_s, backoff=self._backoff(), wake=wake)
+
+    def _backoff(self) -> Backoff:
+        return Backoff(first_s=0.5, last_s=30.0, rng=self._rng)

@@ -1,0 +1,1 @@
+"""What the node does as epochs change, and what it does to make them change."""

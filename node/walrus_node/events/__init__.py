@@ -1,0 +1,1 @@
+"""What the events of the chain mean to a node."""

@@ -1,0 +1,133 @@
+"""Applies checkpoints to the store, exactly once each, and tells who waits for what.
+
+Life of a checkpoint: the follower delivers it in order, the writer thread applies its events to a working set and
+commits effects and cursor together; only then are waiting uploads and the epoch's loops told. A crash before the commit
+leaves the checkpoint to be delivered again; one after it continues with the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from walrus_codec.types import BlobId, Epoch
+from walrus_node.events import rules
+from walrus_node.store.records import Cursor, ValidBlob
+from walrus_node.store.storage import Storage
+from walrus_sui.events import (
+    EpochChangeDone,
+    EpochChangeStart,
+    EpochParametersSelected,
+    Event,
+    EventId,
+    InvalidBlobId,
+)
+
+_log = logging.getLogger(__name__)
+
+_EPOCH_EVENTS = (EpochChangeStart, EpochChangeDone, EpochParametersSelected)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What one checkpoint brought besides records.
+
+    Attributes:
+        epoch_events: whether the chain's epoch or its phase changed.
+        epoch_started: whether a new epoch began.
+        invalid_blobs: whether blob ids were proved invalid.
+    """
+
+    epoch_events: bool = False
+    epoch_started: bool = False
+    invalid_blobs: bool = False
+
+
+class EventProcessor:
+    """The one who applies checkpoints; everybody else asks it how far it is."""
+
+    def __init__(self, storage: Storage, *, cursor: Cursor | None) -> None:
+        """Continues behind `cursor`, the one that the store holds."""
+        self._storage = storage
+        self._cursor = cursor
+        self._listeners: list[Callable[[Heard], None]] = []
+        self._waiting: defaultdict[BlobId, set[asyncio.Future[None]]] = defaultdict(set)
+        self._clock_offset_s: float | None = None
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """The last applied checkpoint."""
+        return self._cursor
+
+    @property
+    def epoch(self) -> Epoch:
+        """The epoch that the events have reached."""
+        return self._cursor.epoch if self._cursor is not None else Epoch(0)
+
+    def chain_now_ms(self) -> int:
+        """The chain's clock: time of the newest checkpoint plus what has passed since; ours before the first one."""
+        if self._clock_offset_s is None:
+            return round(time.time() * 1000)
+        return round((time.monotonic() + self._clock_offset_s) * 1000)
+
+    async def apply(self, sequence: int, timestamp_ms: int, events: Iterable[tuple[EventId, Event]]) -> None:
+        """Applies one checkpoint; one that was applied before is skipped.
+
+        Raises:
+            EventConflictError: its events cannot follow what is stored.
+            StoreError: the database failed, or checkpoints are missing.
+        """
+        if self._cursor is not None and sequence <= self._cursor.sequence:
+            return
+        ordered = tuple(events)
+        working = await self._storage.apply(sequence, timestamp_ms, lambda records: rules.apply_all(records, ordered))
+        self._cursor = Cursor(sequence, timestamp_ms, working.epoch)
+        self._clock_offset_s = timestamp_ms / 1000 - time.monotonic()
+        for blob_id in working.touched & self._waiting.keys():
+            for future in self._waiting.pop(blob_id):
+                if not future.done():
+                    future.set_result(None)
+        heard = Heard(
+            epoch_events=any(isinstance(event, _EPOCH_EVENTS) for _id, event in ordered),
+            epoch_started=any(isinstance(event, EpochChangeStart) for _id, event in ordered),
+            invalid_blobs=any(isinstance(event, InvalidBlobId) for _id, event in ordered),
+        )
+        for listener in self._listeners:
+            listener(heard)
+
+    def listen(self, listener: Callable[[Heard], None]) -> None:
+        """Has `listener` called after each commit; it must neither block nor raise."""
+        self._listeners.append(listener)
+
+    async def wait_registered(self, blob_id: BlobId, *, timeout_s: float) -> bool:
+        """Whether the blob is registered in the node's epoch, after waiting for its event for at most `timeout_s`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while not await self._is_registered(blob_id):
+                    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                    self._waiting[blob_id].add(future)
+                    try:
+                        # Once more: the event may have come between the look and the entry in the list.
+                        if await self._is_registered(blob_id):
+                            return True
+                        await future
+                    finally:
+                        self._leave(blob_id, future)
+                return True
+        return await self._is_registered(blob_id)
+
+    async def _is_registered(self, blob_id: BlobId) -> bool:
+        info = await self._storage.blob_info(blob_id)
+        return isinstance(info, ValidBlob) and info.is_registered(self.epoch)
+
+    def _leave(self, blob_id: BlobId, future: asyncio.Future[None]) -> None:
+        waiting = self._waiting.get(blob_id)
+        if waiting is not None:
+            waiting.discard(future)
+            if not waiting:
+                del self._waiting[blob_id]

@@ -1,0 +1,38 @@
+"""Measurements that are read when somebody asks for them: epoch, shards, slivers, cursor, age of the chain."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from opentelemetry.metrics import CallbackOptions, Observation
+
+from walrus_node.events.processor import EventProcessor
+from walrus_node.store.storage import Storage
+from walrus_sui.telemetry import meter, names
+
+_STATUS = "walrus.shard.status"
+
+
+def observe(storage: Storage, processor: EventProcessor, chain_age_s: Callable[[], float]) -> None:
+    """Registers the gauges of one node with the process's meter."""
+
+    def gauge(name: str, description: str, read: Callable[[], float], *, unit: str = "1") -> None:
+        def callback(_options: CallbackOptions) -> Iterable[Observation]:
+            return [Observation(read())]
+
+        meter().create_observable_gauge(name, [callback], unit=unit, description=description)
+
+    def shards(_options: CallbackOptions) -> Iterable[Observation]:
+        counts = Counter(status.value for status in storage.shards.values())
+        return [Observation(count, {_STATUS: status}) for status, count in counts.items()]
+
+    def cursor() -> int:
+        return processor.cursor.sequence if processor.cursor is not None else 0
+
+    gauge(names.NODE_EPOCH, "Epoch that the events have reached.", lambda: processor.epoch)
+    gauge(names.NODE_SLIVERS_STORED, "Slivers in all shards.", lambda: storage.slivers_stored)
+    gauge(names.NODE_METADATA_STORED, "Blobs whose metadata is stored.", lambda: storage.blobs_stored)
+    gauge(names.NODE_EVENT_CURSOR, "Last applied checkpoint.", cursor)
+    gauge(names.CHAIN_CHECKPOINT_AGE, "Time since the chain was last heard.", chain_age_s, unit="s")
+    meter().create_observable_gauge(names.NODE_SHARDS, [shards], description="Shards stored here, by status.")

@@ -1,0 +1,114 @@
+"""How long-running work is run: a pass at a time, woken or after an interval, with back-off when the chain is away.
+
+A loop is a `run_once` function; tests call it by itself. `repeat` calls it again and again: a `ChainError` is waited
+out with exponential back-off, every other exception ends the loop and with it the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, NoReturn, TypeVar
+
+from walrus_sui.errors import ChainError, NetworkConfigError
+
+_T = TypeVar("_T")
+
+_log = logging.getLogger(__name__)
+
+
+class Wake:
+    """A bell: `ring` ends the wait of one loop; rings while it works are remembered as one."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        """Makes the next or the current `wait` return."""
+        self._event.set()
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Returns True when rung, False when `timeout_s` passed."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._event.wait()
+        except TimeoutError:
+            return False
+        self._event.clear()
+        return True
+
+
+class Backoff:
+    """Growing pauses with jitter: first_s, twice that, ... up to last_s, each shortened by up to a half."""
+
+    def __init__(self, *, first_s: float, last_s: float, rng: random.Random) -> None:
+        self._first_s, self._last_s, self._rng = first_s, last_s, rng
+        self._failures = 0
+
+    def next_s(self) -> float:
+        """The pause after one more failure."""
+        pause = min(self._last_s, self._first_s * 2.0 ** min(self._failures, 16))
+        self._failures += 1
+        return pause * (0.5 + self._rng.random() / 2)
+
+    def reset(self) -> None:
+        """Starts anew after a success."""
+        self._failures = 0
+
+
+async def repeat(
+    name: str,
+    run_once: Callable[[], Awaitable[object]],
+    *,
+    interval_s: float,
+    backoff: Backoff,
+    wake: Wake | None = None,
+) -> NoReturn:
+    """Runs passes for ever.
+
+    Args:
+        name: for logs.
+        run_once: one pass; may return the seconds until the next one as a float.
+        interval_s: pause after a pass that succeeded and asked for no other, unless woken.
+        backoff: pauses after `ChainError`.
+        wake: ends a pause early.
+    """
+    bell = wake or Wake()
+    while True:
+        try:
+            wanted = await run_once()
+        except ChainError as error:
+            pause = backoff.next_s()
+            _log.warning("a loop waits for the chain", extra=_facts(name, error, pause))
+        else:
+            backoff.reset()
+            pause = wanted if isinstance(wanted, float) else interval_s
+        await bell.wait(pause)
+
+
+async def until_done(name: str, attempt: Callable[[], Awaitable[_T]], *, backoff: Backoff) -> _T:
+    """Tries again as long as the chain refuses; returns the first result."""
+    while True:
+        try:
+            return await attempt()
+        except (ChainError, NetworkConfigError) as error:
+            pause = backoff.next_s()
+            _log.warning("the start waits for the chain", extra=_facts(name, error, pause))
+            await asyncio.sleep(pause)
+
+
+async def together(*loops: Coroutine[Any, Any, NoReturn]) -> NoReturn:
+    """Runs loops until one fails; the others are cancelled and the first failure is raised by itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for loop in loops:
+                group.create_task(loop)
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    raise AssertionError("loops do not end")
+
+
+def _facts(name: str, error: Exception, pause: float) -> dict[str, object]:
+    return {"loop": name, "error": str(error), "pause_s": round(pause, 1)}

@@ -1,0 +1,85 @@
+"""The program `walrus-node`.
+
+Exit codes of `run`: 0 stopped by SIGTERM or SIGINT, 1 an unexpected error, 2 wrong usage, configuration or keys, 3 the
+store cannot be opened or written, 4 the data directory belongs to another network or node, 5 the chain's events cannot
+follow those that are stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from walrus_node import config as configs
+from walrus_node.config import NodeConfig, NodeKeys
+from walrus_node.errors import ConfigError, WalrusNodeError
+from walrus_sui.telemetry import names, setup
+
+_UNEXPECTED: Final = 1
+
+_log = logging.getLogger(__name__)
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="A Walrus storage node."
+)
+
+
+@app.callback()
+def _program() -> None:
+    """A Walrus storage node."""
+
+
+@app.command()
+def run(*, config: Annotated[Path, typer.Option(help="Configuration file (YAML).")]) -> None:
+    """Run a storage node until SIGTERM."""
+    try:
+        loaded = configs.load(config)
+        keys = configs.load_keys(loaded.keys)
+    except ConfigError as error:
+        typer.echo(f"walrus-node: {error}", err=True)
+        raise typer.Exit(error.exit_code) from None
+    telemetry = setup(
+        names.SERVICE_NODE,
+        log_format=loaded.telemetry.log_format,
+        log_level=loaded.telemetry.log_level,
+        otlp_endpoint=loaded.telemetry.otlp_endpoint,
+        attributes={names.ATTR_NODE_NAME: loaded.name},
+    )
+    try:
+        code = asyncio.run(_serve(loaded, keys))
+    finally:
+        telemetry.shutdown()
+    raise typer.Exit(code)
+
+
+async def _serve(config: NodeConfig, keys: NodeKeys) -> int:
+    from walrus_node.node import Node  # noqa: PLC0415 - heavy imports come after the configuration is known to be right
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        node = await Node.open(config, keys)
+        await node.run(stop)
+    except WalrusNodeError as error:
+        _log.error("the node ends: %s", error, extra={"exit_code": error.exit_code})
+        return error.exit_code
+    except Exception:
+        _log.exception("the node ends because of an unexpected error")
+        return _UNEXPECTED
+    return 0
+
+
+def main() -> None:
+    """Entry point."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""One storage node, wired: store, servers, and the duties towards the chain.
+
+Life of a process: open the store, listen (stored blobs are served from here on), find the chain and run its loops; on
+a signal say "not ready", take no new calls, let running ones end within the grace period, stop the loops, flush, close.
+A loop that fails ends the process with the exit code of its error, so that its supervisor starts it anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import random
+from contextlib import AsyncExitStack
+from typing import NoReturn, Self
+
+from walrus_client.compute import Compute
+from walrus_node import gauges
+from walrus_node.chain import ChainView
+from walrus_node.config import NodeConfig, NodeKeys
+from walrus_node.duties import Duties
+from walrus_node.events.processor import EventProcessor
+from walrus_node.rpc import certificate
+from walrus_node.rpc.http import HttpServer
+from walrus_node.rpc.info import InfoSource
+from walrus_node.rpc.server import GrpcServer
+from walrus_node.rpc.service import NodeService
+from walrus_node.rpc.servicer import StorageNodeServicer, StreamLimits
+from walrus_node.store.records import Identity
+from walrus_node.store.storage import Storage
+
+_log = logging.getLogger(__name__)
+
+_WATCH_INTERVAL_S = 0.5
+_DATABASE = "db"
+_CERTIFICATE = "tls/certificate.pem"
+
+
+class Node:
+    """Make it with `open`, then `run` it once."""
+
+    def __init__(self, config: NodeConfig, keys: NodeKeys, storage: Storage, processor: EventProcessor) -> None:
+        """Wires the parts; nothing runs yet. Use `open`."""
+        limits = config.limits
+        self._config = config
+        self._storage = storage
+        self._view = ChainView()
+        self._compute = Compute(workers=limits.compute_workers, memory_limit=limits.compute_memory)
+        self._duties = Duties(
+            config=config,
+            keys=keys,
+            storage=storage,
+            processor=processor,
+            view=self._view,
+            on_registered=self._registered,
+            rng=random.Random(),  # noqa: S311 - jitter, no secret
+        )
+        self._service = NodeService(
+            storage=storage,
+            processor=processor,
+            view=self._view,
+            compute=self._compute,
+            key=keys.protocol,
+            read_memory=limits.read_memory,
+            registration_wait_s=limits.registration_wait_s,
+        )
+        self._info = InfoSource(
+            name=config.name,
+            storage=storage,
+            processor=processor,
+            view=self._view,
+            follower_age_s=self._duties.follower_age_s,
+        )
+        server_identity = certificate.obtain(
+            config.data_dir / _CERTIFICATE, keys.network, config.public.host, now=dt.datetime.now(dt.UTC)
+        )
+        stream_limits = StreamLimits(limits.upload_memory, limits.idle_stream_s)
+        self._grpc = GrpcServer(StorageNodeServicer(self._service, self._info, stream_limits), server_identity)
+        self._http = HttpServer(self._info, self.not_ready)
+        self._stopping = False
+        self.grpc_port = 0
+        self.http_port = 0
+        gauges.observe(storage, processor, self._duties.follower_age_s)
+
+    @classmethod
+    async def open(cls, config: NodeConfig, keys: NodeKeys) -> Self:
+        """Opens the store and wires everything.
+
+        Raises:
+            StoreError: the store cannot be opened, or the certificate cannot be written.
+        """
+        storage = await Storage.open(config.data_dir / _DATABASE)
+        try:
+            processor = EventProcessor(storage, cursor=await storage.cursor())
+            node = cls(config, keys, storage, processor)
+            identity = await storage.identity()
+        except BaseException:
+            await storage.close()
+            raise
+        if identity is not None:
+            node._registered(identity)
+        return node
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serves until `stop` is set; then ends in order.
+
+        Raises:
+            WalrusNodeError: a port is taken, or a loop failed for good.
+        """
+        listen = self._config.listen
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._storage.close)
+            stack.push_async_callback(self._compute.close)
+            stack.push_async_callback(self._http.stop)
+            self.http_port = await self._http.start(listen.host, listen.http_port)
+            stack.push_async_callback(self._grpc.stop, self._config.limits.grace_period_s)
+            self.grpc_port = await self._grpc.start(listen.host, listen.grpc_port)
+            _log.info("listening", extra={"grpc_port": self.grpc_port, "http_port": self.http_port})
+            await self._until(stop)
+            self._stopping = True
+            _log.info("stopping")
+
+    def not_ready(self) -> list[str]:
+        """Why the node is not ready: its store must be open, it must be registered and have reached the chain's tip."""
+        reasons = {
+            "the node is stopping": self._stopping,
+            "the node is not registered yet": self._info.identity is None,
+            "the events have not reached the chain's tip yet": not self._duties.caught_up,
+        }
+        return [reason for reason, holds in reasons.items() if holds]
+
+    async def _until(self, stop: asyncio.Event) -> None:
+        """Runs the loops until `stop`, or until one of them fails."""
+        duties = asyncio.create_task(self._duties.run(), name="duties")
+        watch = asyncio.create_task(self._watch(), name="watch")
+        stopper = asyncio.create_task(stop.wait(), name="stop")
+        tasks = {duties, watch, stopper}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopper}:
+                task.result()
+        finally:
+            self._stopping = True
+            await self._grpc.set_serving(serving=False)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _watch(self) -> NoReturn:
+        """Keeps the gRPC health service in step with /readyz."""
+        while True:
+            await self._grpc.set_serving(serving=not self.not_ready())
+            await asyncio.sleep(_WATCH_INTERVAL_S)
+
+    def _registered(self, identity: Identity) -> None:
+        self._service.identity = identity
+        self._info.identity = identity

@@ -1,0 +1,1 @@
+"""The faces of the node: gRPC for clients and peers, HTTP for probes and metrics."""

@@ -1,0 +1,97 @@
+"""Gives undecodable messages a named reason: gRPC itself would answer INTERNAL without any detail.
+
+An interceptor exchanges each method's decoder for one that returns `Undecodable` instead of failing, and refuses the
+call with MALFORMED_REQUEST when a handler would meet one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+
+from walrus_client import grpc_errors
+from walrus_client.reasons import Reason, RequestRefused
+
+_REFUSAL: Final = RequestRefused(Reason.MALFORMED_REQUEST, "a message of the request is not of the documented type")
+
+
+class Undecodable:
+    """Stands for a message that could not be decoded."""
+
+
+class StrictDecoding(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs only
+    """Add it to a server before the ones that measure."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Wraps the method's decoder and its behaviour."""
+        handler: Any = await continuation(handler_call_details)
+        if handler is None or handler.request_deserializer is None:
+            return handler
+        makers = {
+            (False, False): (grpc.unary_unary_rpc_method_handler, handler.unary_unary, _unary),
+            (False, True): (grpc.unary_stream_rpc_method_handler, handler.unary_stream, _unary_stream),
+            (True, False): (grpc.stream_unary_rpc_method_handler, handler.stream_unary, _stream_unary),
+            (True, True): (grpc.stream_stream_rpc_method_handler, handler.stream_stream, _stream_stream),
+        }
+        make, behavior, wrap = makers[handler.request_streaming, handler.response_streaming]
+        wrapped: Any = wrap(behavior)
+        return make(wrapped, _lenient(handler.request_deserializer), handler.response_serializer)
+
+
+def _lenient(decode: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def attempt(data: bytes) -> Any:
+        try:
+            return decode(data)
+        except DecodeError:
+            return Undecodable()
+
+    return attempt
+
+
+def _unary(behavior: Any) -> Any:
+    async def handle(request: Any, context: Any) -> Any:
+        if isinstance(request, Undecodable):
+            await grpc_errors.abort(context, _REFUSAL)
+        return await behavior(request, context)
+
+    return handle
+
+
+def _unary_stream(behavior: Any) -> Any:
+    async def handle(request: Any, context: Any) -> AsyncIterator[Any]:
+        if isinstance(request, Undecodable):
+            await grpc_errors.abort(context, _REFUSAL)
+        async for answer in behavior(request, context):
+            yield answer
+
+    return handle
+
+
+def _stream_unary(behavior: Any) -> Any:
+    async def handle(requests: Any, context: Any) -> Any:
+        return await behavior(_checked(requests), context)
+
+    return handle
+
+
+def _stream_stream(behavior: Any) -> Any:
+    async def handle(requests: Any, context: Any) -> AsyncIterator[Any]:
+        async for answer in behavior(_checked(requests), context):
+            yield answer
+
+    return handle
+
+
+async def _checked(requests: Any) -> AsyncIterator[Any]:
+    async for request in requests:
+        if isinstance(request, Undecodable):
+            raise _REFUSAL
+        yield request

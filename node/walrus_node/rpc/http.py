@@ -1,0 +1,55 @@
+"""The HTTP face for probes and metrics: /livez, /readyz, /metrics, and /v1/info with the JSON of GetInfo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from walrus_node.errors import WalrusNodeError
+from walrus_node.rpc.info import InfoSource
+from walrus_sui.telemetry import aiohttp_middleware, metrics_handler
+
+Readiness = Callable[[], list[str]]
+"""Why the node is not ready, one phrase each; empty when it is."""
+
+
+class HttpServer:
+    """One listening server. `start` once, `stop` once."""
+
+    def __init__(self, info: InfoSource, readiness: Readiness) -> None:
+        self._info = info
+        self._readiness = readiness
+        app = web.Application(middlewares=[aiohttp_middleware()])
+        app.router.add_get("/livez", self._livez)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", metrics_handler)
+        app.router.add_get("/v1/info", self._show_info)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens; returns the port. Raises `WalrusNodeError` when the port is taken."""
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            raise WalrusNodeError(f"cannot listen on {host}:{port}: {error}") from error
+        bound: int = self._runner.addresses[0][1]
+        return bound
+
+    async def stop(self) -> None:
+        """Closes."""
+        await self._runner.cleanup()
+
+    async def _livez(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        # Answering at all is the proof: the event loop runs.
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        missing = self._readiness()
+        if missing:
+            return web.Response(status=503, text="".join(f"not ready: {reason}\n" for reason in missing))
+        return web.Response(text="ok\n")
+
+    async def _show_info(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        return web.json_response((await self._info.read()).to_json())

@@ -1,0 +1,76 @@
+"""The public gRPC server: TLS with the network key, health, reflection, limits, a stop that lets streams end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from walrus_node.errors import WalrusNodeError
+from walrus_node.rpc.certificate import ServerIdentity
+from walrus_node.rpc.decoding import StrictDecoding
+from walrus_node.rpc.servicer import StorageNodeServicer
+from walrus_proto.node.v1 import node_pb2, node_pb2_grpc
+from walrus_sui.telemetry import grpc_server_interceptors
+
+SERVICE_NAME = node_pb2.DESCRIPTOR.services_by_name["StorageNode"].full_name
+
+MAX_MESSAGE = 4 << 20
+"""Bytes of one message; sliver data come in chunks of at most 1 MiB."""
+
+_OPTIONS: tuple[tuple[str, Any], ...] = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.max_concurrent_streams", 256),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Clients ping every 20 s, also between calls.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.so_reuseport", 0),
+)
+
+
+class GrpcServer:
+    """One listening server. `start` once, `stop` once."""
+
+    def __init__(self, servicer: StorageNodeServicer, identity: ServerIdentity) -> None:
+        self._server = grpc.aio.server(interceptors=[StrictDecoding(), *grpc_server_interceptors()], options=_OPTIONS)
+        self._identity = identity
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
+        node_pb2_grpc.add_StorageNodeServicer_to_server(servicer, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        services = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(services, self._server)
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens; returns the port.
+
+        Raises:
+            WalrusNodeError: the port is taken, or the key is refused.
+        """
+        credentials = grpc.ssl_server_credentials([(self._identity.private_key, self._identity.certificate)])
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            bound = self._server.add_secure_port(address, credentials)
+        except RuntimeError as error:
+            raise WalrusNodeError(f"cannot listen on {address}: {error}") from error
+        if bound == 0:
+            raise WalrusNodeError(f"cannot listen on {address}: is the port taken?")
+        await self.set_serving(serving=False)
+        await self._server.start()
+        return bound
+
+    async def set_serving(self, *, serving: bool) -> None:
+        """Tells the health service."""
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        for service in ("", SERVICE_NAME):
+            await self._health.set(service, status)
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes no new calls, lets running ones end within `grace_s`, then cuts them."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)

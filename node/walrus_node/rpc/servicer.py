@@ -1,0 +1,310 @@
+"""The gRPC face: translates `walrus.node.v1` to the handlers and their refusals to statuses with ErrorInfo.
+
+StoreBlob in order: header, then heads and data of slivers, then the answer. A refusal that concerns the whole request
+(epoch, metadata, registration, order or size of the parts) ends the call with an error; a refusal of single slivers is
+listed in the answer, beside the confirmation if all that is needed was there nevertheless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc.aio
+
+from walrus_client import grpc_errors
+from walrus_client.budget import ByteBudget
+from walrus_client.peers import wire
+from walrus_client.reasons import Reason, RequestRefused
+from walrus_codec.types import Axis, BlobId, Epoch, ObjectId, PairIndex
+from walrus_node.rpc.admission import admitted
+from walrus_node.rpc.assembly import SliverAssembler
+from walrus_node.rpc.info import InfoSource
+from walrus_node.rpc.model import MissingSliver, SignedMessage, SliverRefusal
+from walrus_node.rpc.service import NodeService
+from walrus_node.rpc.uploads import Upload
+from walrus_proto.node.v1 import node_pb2 as pb
+from walrus_proto.node.v1 import node_pb2_grpc
+from walrus_sui.messages import Deletable, Permanent, Persistence
+from walrus_sui.telemetry import meter, names
+
+_log = logging.getLogger(__name__)
+
+MAX_REFUSALS = 4096
+"""Refused slivers of one stream after which the sender is told to stop."""
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(frozen=True)
+class StreamLimits:
+    """Bounds of one process's streams: bytes that uploads hold together, seconds without a message."""
+
+    upload_memory: int
+    idle_s: float
+
+
+class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
+    """Implements `walrus.node.v1.StorageNode`."""
+
+    def __init__(self, service: NodeService, info: InfoSource, limits: StreamLimits) -> None:
+        self._service = service
+        self._info = info
+        self._idle_s = limits.idle_s
+        self._uploading = ByteBudget(limits.upload_memory)
+        self._refusals = meter().create_counter(names.NODE_REFUSALS, description="Requests refused, by reason.")
+
+    async def StoreBlob(
+        self, request_iterator: AsyncIterator[pb.StoreBlobRequest], context: _Context
+    ) -> pb.StoreBlobResponse:
+        """One blob's metadata and slivers in, confirmation out."""
+        async with self._refusing(context):
+            return await self._store_blob(request_iterator)
+
+    async def StoreMetadata(self, request: pb.StoreMetadataRequest, context: _Context) -> pb.StoreMetadataResponse:
+        """Metadata alone."""
+        async with self._refusing(context):
+            known = await self._service.store_metadata(
+                _blob_id(request.blob_id), request.metadata, Epoch(request.epoch)
+            )
+            return pb.StoreMetadataResponse(already_stored=known)
+
+    async def StoreSliver(
+        self, request_iterator: AsyncIterator[pb.StoreSliverRequest], context: _Context
+    ) -> pb.StoreSliverResponse:
+        """One sliver; every refusal ends the call."""
+        async with self._refusing(context):
+            return await self._store_sliver(request_iterator)
+
+    async def GetConfirmation(
+        self, request: pb.GetConfirmationRequest, context: _Context
+    ) -> pb.GetConfirmationResponse:
+        """Confirmation of what is stored already."""
+        async with self._refusing(context):
+            confirmation = await self._service.confirm(
+                _blob_id(request.blob_id),
+                _persistence(request.persistence),
+                Epoch(request.epoch),
+                wait_s=request.wait_millis / 1000,
+            )
+            return pb.GetConfirmationResponse(confirmation=_signed(confirmation))
+
+    async def GetMetadata(self, request: pb.GetMetadataRequest, context: _Context) -> pb.GetMetadataResponse:
+        """Metadata of a registered blob."""
+        async with self._refusing(context):
+            return pb.GetMetadataResponse(metadata=await self._service.metadata(_blob_id(request.blob_id)))
+
+    async def GetSlivers(
+        self, request: pb.GetSliversRequest, context: _Context
+    ) -> AsyncGenerator[pb.GetSliversResponse]:
+        """Slivers of one axis, each as a head and chunks."""
+        async with self._refusing(context):
+            pairs = [PairIndex(pair) for pair in request.pair_indices]
+            slivers = self._service.slivers(_blob_id(request.blob_id), _axis(request.axis), pairs)
+            async with contextlib.aclosing(slivers):
+                async for item in slivers:
+                    if isinstance(item, MissingSliver):
+                        missing = pb.MissingSliver(pair_index=item.pair, reason=item.reason.value)
+                        yield pb.GetSliversResponse(missing=missing)
+                        continue
+                    for part in wire.sliver_stream([item]):
+                        if isinstance(part, pb.SliverHead):
+                            yield pb.GetSliversResponse(sliver=part)
+                        else:
+                            yield pb.GetSliversResponse(data=part)
+
+    async def GetBlobStatus(self, request: pb.GetBlobStatusRequest, context: _Context) -> pb.GetBlobStatusResponse:
+        """What the events say about a blob."""
+        async with self._refusing(context):
+            return wire.status_to_pb(await self._service.status(_blob_id(request.blob_id)))
+
+    async def GetInfo(self, request: pb.GetInfoRequest, context: _Context) -> pb.GetInfoResponse:  # noqa: ARG002
+        """What the node tells about itself."""
+        async with self._refusing(context):
+            found = await self._info.read()
+            return pb.GetInfoResponse(
+                node_id=bytes.fromhex(found.node_id[2:]),
+                name=found.name,
+                epoch=found.epoch,
+                status=found.status,
+                shards=[pb.ShardInfo(shard=entry.shard, status=entry.status) for entry in found.shards],
+                version=found.version,
+                event_cursor=found.event_cursor,
+                n_shards=found.n_shards,
+                chain_id=found.chain_id,
+                chain_reachable=found.chain_reachable,
+                checkpoint_age_ms=found.checkpoint_age_ms,
+                uptime_seconds=found.uptime_seconds,
+                blobs_stored=found.blobs_stored,
+                slivers_stored=found.slivers_stored,
+            )
+
+    async def _store_blob(self, requests: AsyncIterator[pb.StoreBlobRequest]) -> pb.StoreBlobResponse:
+        stream = _Stream(requests, self._idle_s)
+        header = (await stream.first("header")).header
+        blob_id, epoch = _blob_id(header.blob_id), Epoch(header.epoch)
+        persistence = _persistence(header.persistence)
+        # The client sends right after registering: wait for the event, the stream's flow control holds the sender back.
+        await self._service.store_metadata(blob_id, header.metadata, epoch, wait_s=float("inf"))
+        upload = await self._service.open_upload(blob_id, epoch)
+        async with admitted(self._uploading, upload.memory, wait_s=self._idle_s):
+            await self._receive(stream, upload)
+        answer = pb.StoreBlobResponse(stored=upload.stored, slivers=[_refused(entry) for entry in upload.refusals])
+        try:
+            answer.confirmation.CopyFrom(_signed(await self._service.confirm(blob_id, persistence, epoch)))
+        except RequestRefused as refusal:
+            self._count(refusal)
+            answer.refusal.CopyFrom(pb.Refusal(reason=refusal.reason.value, message=refusal.message))
+        return answer
+
+    async def _receive(self, stream: _Stream, upload: Upload) -> None:
+        """Takes heads and data until the sender ends the stream."""
+        assembler = SliverAssembler()
+        try:
+            async for part in stream:
+                match part.WhichOneof("part"):
+                    case "sliver":
+                        head = _head(part.sliver)
+                        assembler.begin(head, wanted=await self._is_admitted(upload, head))
+                    case "data":
+                        if (complete := assembler.add(part.data)) is not None:
+                            await upload.add(*complete)
+                    case _:
+                        raise _malformed("after the header come slivers and their data only")
+            assembler.finish()
+            await upload.finish()
+        except BaseException:
+            await upload.abandon()
+            raise
+
+    async def _is_admitted(self, upload: Upload, head: wire.SliverHead) -> bool:
+        try:
+            return await upload.admit(head)
+        except RequestRefused as refusal:
+            # More bytes than any sliver of this blob has are not even skipped.
+            if refusal.reason is Reason.SLIVER_TOO_LARGE or len(upload.refusals) >= MAX_REFUSALS:
+                raise
+            upload.refusals.append(SliverRefusal(head.axis, head.pair, refusal.reason, refusal.message))
+            return False
+
+    async def _store_sliver(self, requests: AsyncIterator[pb.StoreSliverRequest]) -> pb.StoreSliverResponse:
+        stream = _Stream(requests, self._idle_s)
+        header = (await stream.first("header")).header
+        upload = await self._service.open_upload(_blob_id(header.blob_id), Epoch(header.epoch))
+        head = _head((await stream.first("sliver")).sliver)
+        if not await upload.admit(head):
+            return pb.StoreSliverResponse(already_stored=True)
+        async with admitted(self._uploading, head.size, wait_s=self._idle_s):
+            assembler = SliverAssembler()
+            assembler.begin(head, wanted=True)
+            complete = None
+            async for part in stream:
+                if part.WhichOneof("part") != "data":
+                    raise _malformed("after the sliver's head come its data only")
+                complete = assembler.add(part.data) or complete
+            assembler.finish()
+            if complete is not None:
+                await upload.add(*complete)
+            await upload.finish()
+        if upload.refusals:
+            raise RequestRefused(upload.refusals[0].reason, upload.refusals[0].message)
+        return pb.StoreSliverResponse(already_stored=upload.stored == 0)
+
+    @contextlib.asynccontextmanager
+    async def _refusing(self, context: _Context) -> AsyncIterator[None]:
+        """Turns refusals into statuses, and what nobody expected into INTERNAL_ERROR with a log line."""
+        try:
+            yield
+        except RequestRefused as refusal:
+            self._count(refusal)
+            await grpc_errors.abort(context, refusal)
+        except Exception:
+            _log.exception("a request failed")
+            fault = RequestRefused(Reason.INTERNAL_ERROR, "this node could not do it; its log says why")
+            self._count(fault)
+            await grpc_errors.abort(context, fault)
+
+    def _count(self, refusal: RequestRefused) -> None:
+        self._refusals.add(1, {names.ATTR_REASON: refusal.reason.value})
+
+
+class _Stream:
+    """A request stream with a limit on the time without a message."""
+
+    def __init__(self, requests: AsyncIterator[Any], idle_s: float) -> None:
+        self._requests = aiter(requests)
+        self._idle_s = idle_s
+
+    def __aiter__(self) -> _Stream:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            async with asyncio.timeout(self._idle_s):
+                return await anext(self._requests)
+        except TimeoutError:
+            raise RequestRefused(
+                Reason.UNAVAILABLE, f"nothing came for {self._idle_s:.0f} s, so the upload was ended; send it again"
+            ) from None
+
+    async def first(self, kind: str) -> Any:
+        """The next message, which must be of this kind."""
+        try:
+            part = await anext(self)
+        except StopAsyncIteration:
+            raise _malformed(f"the stream ended before its {kind}") from None
+        if part.WhichOneof("part") != kind:
+            raise _malformed(f"the stream must go on with its {kind}")
+        return part
+
+
+def _blob_id(raw: bytes) -> BlobId:
+    if len(raw) != 32:
+        raise _malformed(f"a blob id has 32 bytes, not {len(raw)}")
+    return BlobId(raw)
+
+
+def _axis(value: int) -> Axis:
+    try:
+        return wire.axis_from_pb(value)
+    except wire.MalformedAnswer as error:
+        raise _malformed(str(error)) from None
+
+
+def _head(head: pb.SliverHead) -> wire.SliverHead:
+    if head.size == 0:
+        raise _malformed("a sliver has at least one byte")
+    try:
+        return wire.head_from_pb(head)
+    except wire.MalformedAnswer as error:
+        raise _malformed(str(error)) from None
+
+
+def _persistence(persistence: pb.Persistence) -> Persistence:
+    match persistence.WhichOneof("kind"):
+        case "permanent":
+            return Permanent()
+        case "deletable":
+            if len(persistence.deletable.object_id) != 32:
+                raise _malformed("an object id has 32 bytes")
+            return Deletable(ObjectId("0x" + persistence.deletable.object_id.hex()))
+        case _:
+            raise _malformed("the persistence is permanent or deletable")
+
+
+def _signed(signed: SignedMessage) -> pb.SignedMessage:
+    return pb.SignedMessage(message=signed.message, signature=signed.signature)
+
+
+def _refused(entry: SliverRefusal) -> pb.SliverRefusal:
+    return pb.SliverRefusal(
+        axis=wire.axis_to_pb(entry.axis), pair_index=entry.pair, reason=entry.reason.value, message=entry.message
+    )
+
+
+def _malformed(message: str) -> RequestRefused:
+    return RequestRefused(Reason.MALFORMED_REQUEST, message)

@@ -1,0 +1,92 @@
+"""The tables about blobs: what the chain says about them, their metadata, and the queue of those nobody pays for.
+
+Blocking functions over a `KeyValueStore`; `storage.Storage` calls them from its threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from walrus_codec.types import BlobId, Epoch, ObjectId
+from walrus_node.store import layout
+from walrus_node.store.kv import Batch, KeyValueStore
+from walrus_node.store.records import (
+    BlobInfo,
+    Cursor,
+    ObjectInfo,
+    ValidBlob,
+    blob_info_from_bytes,
+    unversioned,
+    versioned,
+)
+from walrus_node.store.working import WorkingSet
+
+
+class BlobTable:
+    """Records by blob id and object id, and the event cursor that they are written with."""
+
+    def __init__(self, kv: KeyValueStore) -> None:
+        self._kv = kv
+
+    def cursor(self) -> Cursor | None:
+        """The last applied checkpoint, None before the first."""
+        value = self._kv.get(layout.EVENTS, layout.CURSOR_KEY)
+        return None if value is None else Cursor.from_bytes(value)
+
+    def info(self, blob_id: BlobId) -> BlobInfo | None:
+        """What the events say about a blob id."""
+        value = self._kv.get(layout.BLOB_INFO, blob_id)
+        return None if value is None else blob_info_from_bytes(value)
+
+    def object(self, object_id: ObjectId) -> ObjectInfo | None:
+        """What the events say about one Blob object."""
+        value = self._kv.get(layout.OBJECT_INFO, layout.object_key(object_id))
+        return None if value is None else ObjectInfo.from_bytes(value)
+
+    def expired(self, epoch: Epoch) -> Iterator[ObjectId]:
+        """Objects whose end epoch is `epoch` or before."""
+        for key, _ in self._kv.scan(layout.EXPIRY, end=layout.expired_end(epoch)):
+            yield layout.object_of_key(key[4:])
+
+    def metadata(self, blob_id: BlobId) -> bytes | None:
+        """BCS BlobMetadata, None when it is not stored."""
+        value = self._kv.get(layout.METADATA, blob_id)
+        return None if value is None else bytes(unversioned(value, "metadata"))
+
+    def count_metadata(self) -> int:
+        """Number of blobs whose metadata is stored; reads the whole table."""
+        return sum(1 for _ in self._kv.scan(layout.METADATA))
+
+    def put_metadata(self, blob_id: BlobId, metadata: bytes) -> None:
+        """Stores BCS BlobMetadata."""
+        batch = Batch()
+        batch.put(layout.METADATA, blob_id, versioned(metadata))
+        self._kv.write(batch)
+
+    def certified(self, epoch: Epoch) -> Iterator[BlobId]:
+        """Blobs that are certified in `epoch`, in order of their ids."""
+        for key, value in self._kv.scan(layout.BLOB_INFO):
+            info = blob_info_from_bytes(value)
+            if isinstance(info, ValidBlob) and info.is_certified(epoch):
+                yield BlobId(key)
+
+    def garbage(self) -> list[BlobId]:
+        """Blobs that the collector has to look at, in order of their ids."""
+        return [BlobId(key) for key, _ in self._kv.scan(layout.GARBAGE)]
+
+    def working_set(self) -> WorkingSet:
+        """An empty working set over the stored records."""
+        cursor = self.cursor()
+        return WorkingSet(
+            epoch=cursor.epoch if cursor else Epoch(0),
+            read_blob=self.info,
+            read_object=self.object,
+            read_expired=self.expired,
+        )
+
+    def commit(self, working: WorkingSet, cursor: Cursor) -> None:
+        """Writes the effects of one checkpoint and the cursor behind it, both or neither."""
+        batch = Batch()
+        working.write_to(batch)
+        batch.put(layout.EVENTS, layout.CURSOR_KEY, cursor.to_bytes())
+        self._kv.write(batch)

@@ -1,0 +1,94 @@
+"""Where everything lies on disk: families, keys, and the version of the whole.
+
+    family          key                          value (first byte: version of the record)
+    node            "schema"                     u32, version of this page
+                    "identity", "state"          Identity, NodeState
+    events          "cursor"                     Cursor: last applied checkpoint, its epoch and time
+    metadata        blob id                      BCS BlobMetadata
+    blob_info       blob id                      BlobInfo: what all events say about the blob id
+    object_info     object id                    ObjectInfo: what all events say about one Blob object
+    expiry          end epoch u32, object id     empty; objects by the epoch in which they end
+    garbage         blob id                      u32, epoch in which the last registration went
+    s<i>-primary    blob id                      BCS SliverData
+    s<i>-secondary  blob id                      BCS SliverData
+    s<i>-state      00                           ShardStatus
+                    01, axis 0|1, blob id        u32 bytes of the sliver; the index of the two families above
+
+Integers in keys are big endian, so that keys sort by them. Blob ids are their 32 bytes, object ids likewise. A sliver
+and its index entry are written in one batch, so neither is ever there alone.
+"""
+
+from __future__ import annotations
+
+import re
+
+from walrus_codec.types import Axis, BlobId, Epoch, ObjectId, ShardIndex
+from walrus_node.store.kv import Family
+
+SCHEMA_VERSION = 1
+
+NODE = Family("node")
+EVENTS = Family("events")
+METADATA = Family("metadata")
+BLOB_INFO = Family("blob_info")
+OBJECT_INFO = Family("object_info")
+EXPIRY = Family("expiry")
+GARBAGE = Family("garbage")
+FIXED_FAMILIES = (NODE, EVENTS, METADATA, BLOB_INFO, OBJECT_INFO, EXPIRY, GARBAGE)
+
+SCHEMA_KEY = b"schema"
+IDENTITY_KEY = b"identity"
+STATE_KEY = b"state"
+CURSOR_KEY = b"cursor"
+
+SHARD_STATUS_KEY = b"\x00"
+_INDEX_PREFIX = b"\x01"
+_AXIS_BYTE = {Axis.PRIMARY: b"\x00", Axis.SECONDARY: b"\x01"}
+_STATE_NAME = re.compile(r"s(\d+)-state")
+
+
+def sliver_family(shard: ShardIndex, axis: Axis) -> Family:
+    """The family of a shard's slivers of one axis."""
+    return Family(f"s{shard}-{axis.value}")
+
+
+def state_family(shard: ShardIndex) -> Family:
+    """The family of a shard's status and index."""
+    return Family(f"s{shard}-state")
+
+
+def shard_of_state_family(family: Family) -> ShardIndex | None:
+    """The shard whose state family this is, or None for another family."""
+    match = _STATE_NAME.fullmatch(family)
+    return ShardIndex(int(match[1])) if match else None
+
+
+def index_key(axis: Axis, blob_id: BlobId) -> bytes:
+    """Key of a sliver in the shard's index."""
+    return _INDEX_PREFIX + _AXIS_BYTE[axis] + blob_id
+
+
+def index_range(axis: Axis) -> tuple[bytes, bytes]:
+    """Start and end (exclusive) of the index of one axis."""
+    prefix = _INDEX_PREFIX + _AXIS_BYTE[axis]
+    return prefix, prefix[:-1] + bytes([prefix[-1] + 1])
+
+
+def object_key(object_id: ObjectId) -> bytes:
+    """Key of an object: its 32 bytes."""
+    return bytes.fromhex(object_id[2:])
+
+
+def object_of_key(key: bytes) -> ObjectId:
+    """The object with this key."""
+    return ObjectId("0x" + key.hex())
+
+
+def expiry_key(end_epoch: Epoch, object_id: ObjectId) -> bytes:
+    """Key of an object among those that end in `end_epoch`."""
+    return end_epoch.to_bytes(4, "big") + object_key(object_id)
+
+
+def expired_end(epoch: Epoch) -> bytes:
+    """End (exclusive) of the keys of all objects whose end epoch is `epoch` or before; end epochs are exclusive."""
+    return (epoch + 1).to_bytes(4, "big")

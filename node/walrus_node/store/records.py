@@ -1,0 +1,318 @@
+"""What the node remembers about blobs, shards and itself: frozen values and their versioned bytes.
+
+Every value starts with one byte, the version of its form, then BCS. Readers know all versions ever written, writers
+write the newest. The fields of blob and object records are those of the official node (walrus-service,
+`storage/blob_info.rs`), so that its status answers can be given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeVar
+
+from walrus_codec import bcs
+from walrus_codec.errors import BcsError
+from walrus_codec.types import BlobId, Digest, Epoch, NodeId, ObjectId
+from walrus_node.errors import StoreError
+from walrus_sui.events import EventId
+
+_V1 = b"\x01"
+_T = TypeVar("_T")
+
+
+class NodeStatus(Enum):
+    """What the node as a whole is doing; names as the official node shows them."""
+
+    STANDBY = "Standby"
+    ACTIVE = "Active"
+    RECOVER_METADATA = "RecoverMetadata"
+    RECOVERY_CATCH_UP = "RecoveryCatchUp"
+    RECOVERY_IN_PROGRESS = "RecoveryInProgress"
+    RECOVERY_CATCH_UP_WITH_INCOMPLETE_HISTORY = "RecoveryCatchUpWithIncompleteHistory"
+
+
+class ShardStatus(Enum):
+    """What this node's copy of a shard is good for; a shard that is not stored has status None."""
+
+    NONE = "None"
+    ACTIVE = "Active"
+    ACTIVE_SYNC = "ActiveSync"
+    ACTIVE_RECOVER = "ActiveRecover"
+    LOCKED_TO_MOVE = "LockedToMove"
+
+    @property
+    def writable(self) -> bool:
+        """True while the node takes new slivers for the shard."""
+        return self in {ShardStatus.ACTIVE, ShardStatus.ACTIVE_SYNC, ShardStatus.ACTIVE_RECOVER}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whose data this is; a store never changes hands."""
+
+    chain_id: str
+    node_id: NodeId
+    cap_id: ObjectId
+
+    def to_bytes(self) -> bytes:
+        """The stored form."""
+        return _V1 + bcs.string(self.chain_id) + _id(self.node_id) + _id(self.cap_id)
+
+    @classmethod
+    def from_bytes(cls, value: bytes) -> Identity:
+        """Reads the stored form; raises `StoreError`."""
+        return _decoded(value, "identity", lambda r: cls(r.string(), NodeId(_read_id(r)), ObjectId(_read_id(r))))
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """What the node as a whole is doing, and the last epoch whose change it has dealt with."""
+
+    status: NodeStatus
+    epoch: Epoch
+
+    def to_bytes(self) -> bytes:
+        """The stored form."""
+        return _V1 + bcs.string(self.status.value) + bcs.u32(self.epoch)
+
+    @classmethod
+    def from_bytes(cls, value: bytes) -> NodeState:
+        """Reads the stored form; raises `StoreError`."""
+        return _decoded(value, "node state", lambda r: cls(NodeStatus(_name(r.string(), NodeStatus)), Epoch(r.u32())))
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """The last checkpoint whose events are applied.
+
+    Attributes:
+        sequence: its sequence number.
+        timestamp_ms: its time by the chain's clock.
+        epoch: Walrus epoch after its events: the node's current epoch.
+    """
+
+    sequence: int
+    timestamp_ms: int
+    epoch: Epoch
+
+    def to_bytes(self) -> bytes:
+        """The stored form."""
+        return _V1 + bcs.u64(self.sequence) + bcs.u64(self.timestamp_ms) + bcs.u32(self.epoch)
+
+    @classmethod
+    def from_bytes(cls, value: bytes) -> Cursor:
+        """Reads the stored form; raises `StoreError`."""
+        return _decoded(value, "cursor", lambda r: cls(r.u64(), r.u64(), Epoch(r.u32())))
+
+
+@dataclass(frozen=True)
+class PermanentInfo:
+    """Permanent objects of one blob id: how many, the latest end among them, and the event that set that end."""
+
+    count: int
+    end_epoch: Epoch
+    event: EventId
+
+
+@dataclass(frozen=True)
+class ValidBlob:
+    """All that the events say about a blob id that is not invalid.
+
+    Attributes:
+        deletable_total: deletable objects that are neither deleted nor expired.
+        deletable_certified: how many of them are certified.
+        permanent_total: the permanent ones, None when there are none.
+        permanent_certified: those of them that are certified.
+        initial_certified_epoch: smallest certification epoch since the blob id last had no certified object.
+        deletable_end: latest end epoch seen of a deletable object; a bound, it never shrinks by deletion.
+        deletable_certified_end: likewise of a certified one.
+    """
+
+    deletable_total: int = 0
+    deletable_certified: int = 0
+    permanent_total: PermanentInfo | None = None
+    permanent_certified: PermanentInfo | None = None
+    initial_certified_epoch: Epoch | None = None
+    deletable_end: Epoch | None = None
+    deletable_certified_end: Epoch | None = None
+
+    @property
+    def objects(self) -> int:
+        """Live objects of this blob id."""
+        return self.deletable_total + (self.permanent_total.count if self.permanent_total else 0)
+
+    def is_registered(self, epoch: Epoch) -> bool:
+        """True when some object keeps the blob alive in `epoch`."""
+        permanent = self.permanent_total is not None and self.permanent_total.end_epoch > epoch
+        return permanent or (self.deletable_total > 0 and (self.deletable_end or 0) > epoch)
+
+    def is_certified(self, epoch: Epoch) -> bool:
+        """True when some certified object keeps the blob alive in `epoch`."""
+        permanent = self.permanent_certified is not None and self.permanent_certified.end_epoch > epoch
+        return permanent or (self.deletable_certified > 0 and (self.deletable_certified_end or 0) > epoch)
+
+
+@dataclass(frozen=True)
+class InvalidBlob:
+    """The blob id was proved badly encoded: dead for ever."""
+
+    epoch: Epoch
+    event: EventId
+
+
+BlobInfo = ValidBlob | InvalidBlob
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """All that the events say about one Blob object; kept until its end epoch, also when it was deleted before."""
+
+    blob_id: BlobId
+    registered_epoch: Epoch
+    certified_epoch: Epoch | None
+    end_epoch: Epoch
+    deletable: bool
+    event: EventId
+    deleted: bool = False
+
+    def to_bytes(self) -> bytes:
+        """The stored form."""
+        return b"".join(
+            (
+                _V1,
+                self.blob_id,
+                bcs.u32(self.registered_epoch),
+                bcs.option(bcs.u32, self.certified_epoch),
+                bcs.u32(self.end_epoch),
+                bcs.boolean(self.deletable),
+                _event(self.event),
+                bcs.boolean(self.deleted),
+            )
+        )
+
+    @classmethod
+    def from_bytes(cls, value: bytes) -> ObjectInfo:
+        """Reads the stored form; raises `StoreError`."""
+        return _decoded(value, "object record", cls._read)
+
+    @classmethod
+    def _read(cls, reader: bcs.Reader) -> ObjectInfo:
+        return cls(
+            BlobId(reader.fixed(32)),
+            Epoch(reader.u32()),
+            _read_epoch(reader),
+            Epoch(reader.u32()),
+            reader.boolean(),
+            _read_event(reader),
+            reader.boolean(),
+        )
+
+
+def blob_info_to_bytes(info: BlobInfo) -> bytes:
+    """The stored form of a blob's record."""
+    if isinstance(info, InvalidBlob):
+        return _V1 + b"\x01" + bcs.u32(info.epoch) + _event(info.event)
+    return b"".join(
+        (
+            _V1,
+            b"\x00",
+            bcs.u32(info.deletable_total),
+            bcs.u32(info.deletable_certified),
+            bcs.option(_permanent, info.permanent_total),
+            bcs.option(_permanent, info.permanent_certified),
+            bcs.option(bcs.u32, info.initial_certified_epoch),
+            bcs.option(bcs.u32, info.deletable_end),
+            bcs.option(bcs.u32, info.deletable_certified_end),
+        )
+    )
+
+
+def blob_info_from_bytes(value: bytes) -> BlobInfo:
+    """Reads the stored form; raises `StoreError`."""
+    return _decoded(value, "blob record", _read_blob_info)
+
+
+def shard_status_to_bytes(status: ShardStatus) -> bytes:
+    """The stored form of a status: its name."""
+    return _V1 + bcs.string(status.value)
+
+
+def shard_status_from_bytes(value: bytes) -> ShardStatus:
+    """Reads the stored form; raises `StoreError`."""
+    return _decoded(value, "shard status", lambda r: ShardStatus(_name(r.string(), ShardStatus)))
+
+
+def versioned(body: bytes) -> bytes:
+    """Puts the version before a body that has its own form (metadata, numbers)."""
+    return _V1 + body
+
+
+def unversioned(value: bytes, what: str) -> memoryview:
+    """The body behind the version, without a copy; raises `StoreError`."""
+    if value[:1] != _V1:
+        raise StoreError(f"a stored {what} has unknown version {value[:1].hex()}: it was written by a newer release")
+    return memoryview(value)[1:]
+
+
+def _name(name: str, statuses: type[Enum]) -> str:
+    if name not in {status.value for status in statuses}:
+        raise StoreError(f"a stored status is {name!r}: it was written by a newer release")
+    return name
+
+
+def _decoded(value: bytes, what: str, read: Callable[[bcs.Reader], _T]) -> _T:
+    reader = bcs.Reader(unversioned(value, what))
+    try:
+        record = read(reader)
+        reader.finish()
+    except BcsError as error:
+        raise StoreError(f"a stored {what} is damaged: {error}") from error
+    return record
+
+
+def _read_blob_info(reader: bcs.Reader) -> BlobInfo:
+    kind = reader.u8()
+    if kind == 1:
+        return InvalidBlob(Epoch(reader.u32()), _read_event(reader))
+    if kind != 0:
+        raise StoreError(f"a stored blob record has unknown kind {kind}: it was written by a newer release")
+    return ValidBlob(
+        reader.u32(),
+        reader.u32(),
+        reader.option(_read_permanent),
+        reader.option(_read_permanent),
+        _read_epoch(reader),
+        _read_epoch(reader),
+        _read_epoch(reader),
+    )
+
+
+def _id(text: str) -> bytes:
+    return bytes.fromhex(text[2:])
+
+
+def _read_id(reader: bcs.Reader) -> str:
+    return "0x" + reader.fixed(32).hex()
+
+
+def _event(event: EventId) -> bytes:
+    return bcs.string(event.tx_digest) + bcs.u64(event.seq)
+
+
+def _read_event(reader: bcs.Reader) -> EventId:
+    return EventId(Digest(reader.string()), reader.u64())
+
+
+def _permanent(info: PermanentInfo) -> bytes:
+    return bcs.u32(info.count) + bcs.u32(info.end_epoch) + _event(info.event)
+
+
+def _read_permanent(reader: bcs.Reader) -> PermanentInfo:
+    return PermanentInfo(reader.u32(), Epoch(reader.u32()), _read_event(reader))
+
+
+def _read_epoch(reader: bcs.Reader) -> Epoch | None:
+    value = reader.option(bcs.Reader.u32)
+    return None if value is None else Epoch(value)

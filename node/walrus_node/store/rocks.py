@@ -1,0 +1,196 @@
+"""The database on disk: RocksDB through rocksdict, one column family per family.
+
+Measured, and the reason for the form of this module: rocksdict holds the interpreter lock during `get`, `put` and
+`write` (a synced write of 20 MB stops every thread for 50 ms), but not during `flush_wal` and `flush`. So writes are
+never synced one by one: they go to the operating system's cache at memory speed, and `sync` waits for the disk with
+the lock released. For the same reason a write that RocksDB wants to slow down must fail at once (`no_slowdown`) and be
+tried again after a sleep of ours: a stall inside would stop the event loop, the probes included.
+
+Slivers (bulky families) live in RocksDB's blob files: written once to the log and once to their place, never copied by
+compaction of keys. An iterator over such a family reads the values too, which is why `shards` keeps an index.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import rocksdict
+
+from walrus_node.errors import StoreError
+from walrus_node.store.kv import Batch, Family
+
+_BULKY_SUFFIXES = ("-primary", "-secondary")
+_WRITE_BUFFERS = 32 << 20
+"""Bytes of unflushed writes over all families; the largest buffer is flushed when they exceed it."""
+_WRITE_BUFFER = 8 << 20
+_BLOCK_CACHE = 16 << 20
+_LOG_LIMIT = 64 << 20
+"""Bytes of write-ahead log; beyond it the family that holds the oldest entry is flushed."""
+_BLOB_FILE = 64 << 20
+_MIN_BLOB = 4096
+_STALL_LIMIT_S = 60.0
+_STALL_PAUSE_S = 0.005
+
+
+class RocksStore:
+    """A `KeyValueStore` in a directory."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens the database, or makes it when the directory is empty or absent.
+
+        Raises:
+            StoreError: another process has it open, or it cannot be read.
+        """
+        self._cache = rocksdict.Cache(_BLOCK_CACHE)
+        self._buffers = rocksdict.WriteBufferManager(_WRITE_BUFFERS, False)
+        self._write_options = rocksdict.WriteOptions()
+        self._write_options.no_slowdown = True
+        self._closed = False
+        with _store_errors(f"cannot open the database in {path}"):
+            path.mkdir(parents=True, exist_ok=True)
+            existing = rocksdict.Rdict.list_cf(str(path)) if (path / "CURRENT").exists() else []
+            families = {name: self._options(bulky=name.endswith(_BULKY_SUFFIXES)) for name in existing}
+            families.pop("default", None)
+            self._db = rocksdict.Rdict(str(path), self._options(bulky=False), column_families=families)
+            self._handles = {Family(name): self._db.get_column_family_handle(name) for name in families}
+            self._tables = {Family(name): self._db.get_column_family(name) for name in families}
+
+    def families(self) -> frozenset[Family]:
+        """All families that exist."""
+        return frozenset(self._handles)
+
+    def create_family(self, family: Family, *, bulky: bool) -> None:
+        """Makes an empty family, durably (RocksDB syncs its manifest)."""
+        if bulky != family.endswith(_BULKY_SUFFIXES):
+            raise StoreError(f"the name of family {family!r} tells another kind of values")
+        if family in self._handles:
+            return
+        with self._open(f"cannot create family {family}"):
+            self._tables[family] = self._db.create_column_family(family, self._options(bulky=bulky))
+            self._handles[family] = self._db.get_column_family_handle(family)
+
+    def drop_family(self, family: Family) -> None:
+        """Removes a family with all its keys."""
+        if family not in self._handles:
+            return
+        with self._open(f"cannot drop family {family}"):
+            del self._handles[family]
+            self._tables.pop(family).close()
+            self._db.drop_column_family(family)
+
+    def get(self, family: Family, key: bytes) -> bytes | None:
+        """Reads one value."""
+        with self._open(f"cannot read from {family}"):
+            value: bytes | None = self._table(family).get(key)
+            return value
+
+    def scan(self, family: Family, *, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Yields keys and values with start <= key < end in key order, of the state at the first step."""
+        with self._open(f"cannot scan {family}"):
+            cursor = self._table(family).iter()
+            cursor.seek(start)
+        while True:
+            with self._open(f"cannot scan {family}"):
+                if not cursor.valid():
+                    cursor.status()
+                    return
+                key: bytes = cursor.key()
+                if end is not None and key >= end:
+                    return
+                value: bytes = cursor.value()
+                cursor.next()
+            yield key, value
+
+    def write(self, batch: Batch) -> None:
+        """Applies a batch atomically; waits when RocksDB asks to slow down.
+
+        Raises:
+            StoreError: the disk is full or broken, or could not keep up for a minute.
+        """
+        writes = rocksdict.WriteBatch(raw_mode=True)
+        with self._open("cannot write"):
+            for family, key, value in batch.operations:
+                handle = self._handle(family)
+                if value is None:
+                    writes.delete(key, handle)
+                else:
+                    writes.put(key, value, handle)
+        deadline = time.monotonic() + _STALL_LIMIT_S
+        while True:
+            try:
+                self._db.write(writes, self._write_options)
+                return
+            except Exception as error:
+                # rocksdict knows one class for all failures; the text is RocksDB's own and stable.
+                if not str(error).startswith("Result incomplete") or time.monotonic() > deadline:
+                    raise StoreError(f"cannot write: {error}") from error
+                time.sleep(_STALL_PAUSE_S)
+
+    def sync(self) -> None:
+        """Returns when all earlier writes are durable; other threads run meanwhile."""
+        with self._open("cannot sync"):
+            self._db.flush_wal(True)
+
+    def close(self) -> None:
+        """Flushes and closes; may be called twice."""
+        if self._closed:
+            return
+        with _store_errors("cannot close the database"):
+            self._db.flush_wal(True)
+            self._closed = True
+            for table in self._tables.values():
+                table.close()
+            self._db.close()
+
+    def _options(self, *, bulky: bool) -> rocksdict.Options:
+        options = rocksdict.Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.create_missing_column_families(True)
+        options.set_write_buffer_manager(self._buffers)
+        options.set_write_buffer_size(_WRITE_BUFFER)
+        options.set_max_total_wal_size(_LOG_LIMIT)
+        options.set_max_background_jobs(2)
+        options.set_max_open_files(256)
+        options.set_keep_log_file_num(3)
+        options.set_max_log_file_size(1 << 20)
+        table = rocksdict.BlockBasedOptions()
+        table.set_block_cache(self._cache)
+        table.set_cache_index_and_filter_blocks(True)
+        table.set_bloom_filter(10, False)
+        options.set_block_based_table_factory(table)
+        if bulky:
+            options.set_enable_blob_files(True)
+            options.set_min_blob_size(_MIN_BLOB)
+            options.set_blob_file_size(_BLOB_FILE)
+            options.set_enable_blob_gc(True)
+        return options
+
+    def _table(self, family: Family) -> rocksdict.Rdict:
+        try:
+            return self._tables[family]
+        except KeyError:
+            raise StoreError(f"there is no column family {family!r}") from None
+
+    def _handle(self, family: Family) -> rocksdict.ColumnFamily:
+        try:
+            return self._handles[family]
+        except KeyError:
+            raise StoreError(f"there is no column family {family!r}") from None
+
+    def _open(self, what: str) -> contextlib.AbstractContextManager[None]:
+        if self._closed:
+            raise StoreError("the store is closed")
+        return _store_errors(what)
+
+
+@contextlib.contextmanager
+def _store_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except StoreError:
+        raise
+    except Exception as error:  # rocksdict raises bare exceptions, the file system OSError
+        raise StoreError(f"{what}: {error}") from error
