@@ -8,8 +8,9 @@ process still holds the Lease.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,8 @@ from walrus_operator.observe.chain import ChainObserver
 from walrus_operator.observe.kube import KubeClient, KubeError
 
 log = logging.getLogger(__name__)
+
+PARALLEL_WRITES = 8
 
 Guard = Callable[[], Awaitable[None]]
 """Raises when this process may no longer act."""
@@ -70,17 +73,26 @@ class Applier:
         """
         outcome = Outcome(events=list(plan.events))
         network = snapshot.network
-        for action in plan.actions:
-            if isinstance(action, CreateKeys):
-                await guard()
-                await self._attempt(
-                    outcome, f"keys in Secret {action.secret}", keys.carry_out(self._kube, network, action)
-                )
+        new_keys = [action for action in plan.actions if isinstance(action, CreateKeys)]
+        if new_keys:
+            await guard()
+            await _together(
+                self._attempt(outcome, f"keys in Secret {action.secret}", keys.carry_out(self._kube, network, action))
+                for action in new_keys
+            )
         if plan.workload is not None:
-            for manifest in drift.missing(objects.manifests(plan.workload, self._settings), snapshot.live_objects):
-                await self._apply(outcome, network, manifest, snapshot)
-        for update in plan.statuses:
-            await self._status(outcome, network, update)
+            known = snapshot.live_objects
+            lacking = drift.missing(objects.manifests(plan.workload, self._settings), known)
+            # Pods come last: what they mount and what guards them is there before them.
+            for workloads in (False, True):
+                await _together(
+                    self._apply(outcome, network, manifest, known)
+                    for manifest in lacking
+                    if (manifest["kind"] == "StatefulSet") is workloads
+                )
+        await _together(self._status(outcome, network, update) for update in plan.statuses)
+        # Calls end in any order; what is reported must not depend on it.
+        outcome.refusals.sort()
         await self._money(outcome, snapshot, plan, guard)
         for action in plan.actions:
             if isinstance(action, DeleteObject):
@@ -93,9 +105,11 @@ class Applier:
                 )
         return outcome
 
-    async def _apply(self, outcome: Outcome, network: NetworkObject, manifest: Manifest, snapshot: Snapshot) -> None:
+    async def _apply(
+        self, outcome: Outcome, network: NetworkObject, manifest: Manifest, known: Mapping[ObjectKey, Manifest]
+    ) -> None:
         key = drift.key_of(manifest)
-        if key not in snapshot.live_objects:
+        if key not in known:
             # Server-side apply would quietly take over an object of the same name that is not ours.
             taken = await self._kube.get(key.kind, network.namespace, key.name)
             if taken is not None and not _ours(taken, network):
@@ -155,6 +169,26 @@ class Applier:
             outcome.done.append(sentence)
             outcome.acted = True
             log.info(sentence)
+
+
+async def _together(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Awaits independent calls, a few at a time; the first error that is no refusal ends them all.
+
+    Raises:
+        KubeError: that error.
+    """
+    limit = asyncio.Semaphore(PARALLEL_WRITES)
+
+    async def one(call: Coroutine[Any, Any, None]) -> None:
+        async with limit:
+            await call
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for call in calls:
+                group.create_task(one(call))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
 
 
 def _ours(live: Manifest, network: NetworkObject) -> bool:

@@ -64,13 +64,9 @@ def manifests(network: NetworkObject, settings: Settings) -> list[Manifest]:
         "volumeMounts": [{"name": "data", "mountPath": DATA}],
         **common.probes("faucet"),
     }
-    template = common.pod_template(
-        network, COMPONENT, settings=devnet, container=container, volumes=[], config=config
-    )
+    template = common.pod_template(network, COMPONENT, settings=devnet, container=container, volumes=[], config=config)
     return [
         config,
         common.service(network, name, COMPONENT, pods=pods, ports=PORTS),
-        common.stateful_set(
-            network, name, COMPONENT, replicas=1, template=template, pods=pods, storage=devnet.storage
-        ),
+        common.stateful_set(network, name, COMPONENT, replicas=1, template=template, pods=pods, storage=devnet.storage),
     ]

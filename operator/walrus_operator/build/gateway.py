@@ -66,7 +66,5 @@ def manifests(network: NetworkObject, settings: Settings) -> list[Manifest]:
     return [
         file,
         face,
-        common.stateful_set(
-            network, name, COMPONENT, replicas=gateway.replicas, template=template, pods=pods
-        ),
+        common.stateful_set(network, name, COMPONENT, replicas=gateway.replicas, template=template, pods=pods),
     ]

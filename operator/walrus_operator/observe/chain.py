@@ -16,12 +16,15 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from opentelemetry.metrics import CallbackOptions, Observation
+
 from walrus_codec.types import NodeId, SuiAddress
 from walrus_operator.api.world import ChainView, EpochPhase, Observed, Seat, UnixSeconds
 from walrus_sui import network_config
 from walrus_sui.client import ChainClient
 from walrus_sui.errors import WalrusSuiError
 from walrus_sui.network_config import NetworkConfig
+from walrus_sui.telemetry import meter, names
 from walrus_sui.types import Committee
 from walrus_sui.types import EpochPhase as ChainPhase
 
@@ -67,6 +70,14 @@ class ChainObserver:
 
     def __init__(self) -> None:
         self._memory: dict[str, _Memory] = {}
+        meter().create_observable_gauge(
+            names.OPERATOR_CHAIN_AGE, callbacks=[self._ages], unit="s", description="Age of the newest chain view."
+        )
+
+    def _ages(self, _options: CallbackOptions) -> Iterable[Observation]:
+        for network, memory in self._memory.items():
+            if memory.last.seen_at is not None:
+                yield Observation(time.time() - memory.last.seen_at, {names.ATTR_NETWORK: network})
 
     async def look(self, network: str, questions: ChainQuestions) -> Observed[ChainView]:
         """The newest view, or the last good one with the reason why there is no newer.

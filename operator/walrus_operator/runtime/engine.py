@@ -11,6 +11,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import kopf
 
@@ -27,9 +28,11 @@ class Engine:
     Args:
         mark: Called in the caller's loop with the key of a network to look at.
         namespaces: Where to watch; empty for the whole cluster.
+        identity: This process's name; kopf would look up a user name, which a container's user does not have.
     """
 
-    def __init__(self, mark: Callable[[str], None], *, namespaces: Sequence[str]) -> None:
+    def __init__(self, mark: Callable[[str], None], *, namespaces: Sequence[str], identity: str) -> None:
+        self._identity: Any = identity
         self._mark = mark
         self._namespaces = namespaces
         self._stop = threading.Event()
@@ -70,6 +73,7 @@ class Engine:
                     settings=watching.settings(),
                     clusterwide=not self._namespaces,
                     namespaces=list(self._namespaces),
+                    identity=self._identity,
                     stop_flag=self._stop,
                     ready_flag=self._ready,
                 )

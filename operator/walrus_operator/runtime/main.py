@@ -122,7 +122,7 @@ class Operator:
         applier = Applier(kube, chain, settings=settings)
         reconciler = Reconciler(observer, applier, kube, guard=lease.guard, identity=self._config.identity)
         worker = self._worker = Worker(reconciler.reconcile)
-        engine = self._engine = Engine(worker.mark, namespaces=self._config.namespaces)
+        engine = self._engine = Engine(worker.mark, namespaces=self._config.namespaces, identity=self._config.identity)
         halt = asyncio.Event()
         engine.start()
         tasks = [
@@ -188,6 +188,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         log_level=settings.log_level,
         otlp_endpoint=settings.otlp_endpoint,
     )
+    # kopf tells of every event that it delivered, with all of its settings.
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     try:
         code = asyncio.run(_run(settings))
     except KubeError as error:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from walrus_operator.api import generate
+from walrus_operator.api.schema import ALL
 from walrus_operator.observe.kube import KubeClient
 
 ROOT = Path(__file__).parents[3]
@@ -36,19 +37,27 @@ def run_kubectl(*arguments: str, text: str | None = None, check: bool = True) ->
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cluster() -> None:
-    """Skips without a cluster; installs the CRDs as they are generated now."""
+def cluster() -> Iterator[None]:
+    """Skips without a cluster; installs the CRDs as they are generated now, and removes those that were not there.
+
+    Helm would refuse to install its chart over definitions that it does not own.
+    """
     kubeconfig = environment()["KUBECONFIG"]
     os.environ["KUBECONFIG"] = kubeconfig
     if not Path(kubeconfig.split(os.pathsep)[0]).exists():
         pytest.skip(f"no cluster: {kubeconfig} does not exist; run `make cluster-up`")
     if run_kubectl("version", "--request-timeout=10s", check=False).returncode:
         pytest.skip(f"the cluster of {kubeconfig} does not answer; run `make cluster-up`")
+    crds = [crd.name for crd in ALL]
+    were_there = run_kubectl("get", "crd", *crds, "--ignore-not-found", "-o", "name").stdout.strip()
     run_kubectl(
         *("apply", "--server-side", "--force-conflicts", "--filename", "-"),
         text=generate.bare_crds(),
     )
-    run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    run_kubectl("wait", "--for=condition=Established", "crd", *crds, "--timeout=60s")
+    yield
+    if not were_there:
+        run_kubectl("delete", "crd", *crds, "--timeout=100s")
 
 
 @pytest.fixture(scope="session")
