@@ -121,6 +121,27 @@ class Chain:
         )
         self.network = self.ledger.well_known
 
+    def fork(self) -> "Chain":
+        """A chain that goes on from here on its own; transactions of the open checkpoint are sealed first."""
+        if self.ledger.pending():
+            self.advance()
+        genesis = self.ledger.checkpoint(0)
+        if genesis is None:
+            raise RuntimeError("a chain always keeps its checkpoint 0")
+        other = Chain.__new__(Chain)
+        other._accounts = self._accounts  # noqa: SLF001 - the other is of this class
+        other.now_ms = self.now_ms
+        other.ledger = Ledger.restore(
+            self.ledger.config,
+            objects=self.ledger.objects(),
+            genesis=genesis,
+            head=self.ledger.head,
+            history_limit=None,
+            strict=True,
+        )
+        other.network = other.ledger.well_known
+        return other
+
     def account(self, name: str) -> Account:
         """An account by name."""
         return self._accounts[name]
