@@ -103,6 +103,7 @@ importer=$!
 ctr() { chroot "$root" ctr "$@"; }
 for _ in $(seq 100); do
     if ctr version > "$work/ctr.log" 2>&1; then break; fi
+    kill -0 "$importer" 2> /dev/null || { tail "$work/containerd.log" && exit 1; }
     sleep 0.2
 done
 tar -C "$images" -c . | ctr --namespace=k8s.io images import --no-unpack --digests - > "$work/ctr.log" 2>&1 ||
