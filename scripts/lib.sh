@@ -97,7 +97,10 @@ need_docker() {
         id -nG "$(id -un)" | grep -qw docker && ! id -nG | grep -qw docker; then
         WALRUS_IN_GROUP=1 exec sg docker -c "$(printf '%q ' "$0" "$@")"
     fi
-    die "Docker does not answer: $(grep -m1 -i -E 'cannot|denied|error' "$logs/docker-info" || tail -n1 "$logs/docker-info")" \
+    if grep -qi 'permission denied' "$logs/docker-info"; then
+        die "Docker runs, but $(id -un) may not use it" "sudo usermod -aG docker $(id -un), then run this again"
+    fi
+    die "Docker does not answer: $(grep -m1 -i -E 'cannot|error' "$logs/docker-info" || tail -n1 "$logs/docker-info")" \
         "run 'make cluster-up', which installs and starts it"
 }
 
