@@ -33,7 +33,7 @@ from walrus_sui.telemetry import meter, names
 
 _log = logging.getLogger(__name__)
 _STOP_TIMEOUT: Final = 10.0
-HISTORY_LIMIT: Final = 400
+HISTORY_LIMIT: Final = 40
 """Checkpoints whose transactions and object versions stay in memory; older ones are read from disk."""
 
 
@@ -133,6 +133,7 @@ class Engine:
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), max(due - loop.time(), 0))
+            if self._stopping.is_set():
                 return
             await self.close_checkpoint()
             # A late checkpoint does not make the next ones hurry.
@@ -163,6 +164,8 @@ class Engine:
         self._writer.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._writer
+        self._failure = self._failure or "the devnet has stopped"
+        self._progress.set()  # whoever still waits for the disk waits in vain
         await asyncio.to_thread(self._threads.shutdown)
         self._store.close()
 

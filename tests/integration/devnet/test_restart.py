@@ -139,11 +139,11 @@ async def test_killed_again_and_again_nothing_that_was_seen_is_lost(make_devnet,
 
 
 async def test_a_full_disk_ends_it_and_loses_nothing_that_was_answered(make_devnet, tools):
-    devnet = make_devnet()
+    devnet = make_devnet(checkpoint_interval_ms=2000)  # so that what is written are mostly answers
     load = Load(tools, devnet, count=1)
     devnet.fund(load.keys[0].address)
     size = max(file.stat().st_size for file in devnet.data.glob("ledger.sqlite*"))
-    devnet.limit_files(size + 50_000)  # a little may still be written, then every write fails
+    devnet.limit_files(size + 200_000)  # a little may still be written, then every write fails
     async with devnet.client() as client:
         await load.spend(client, load.keys[0])
     assert await asyncio.to_thread(devnet.process.wait, 20) == EXIT_DISK

@@ -1,6 +1,7 @@
 """Executing and simulating over gRPC: what takes effect, what is charged, what is refused how."""
 
 import asyncio
+import random
 
 import grpc
 import pytest
@@ -294,3 +295,38 @@ async def test_money_moves_between_sui_and_wal(client, key, tools, devnet):
     assert executed.effects.status.success, executed.effects.status
     changes = {change.coin_type: int(change.amount) for change in executed.balance_changes}
     assert changes[network["wal_type"]] == 5_000_000_000
+
+
+def mutations(data, count):
+    """Damaged copies of some bytes, always the same ones."""
+    chance = random.Random(7)
+    for _ in range(count):
+        damaged = bytearray(data)
+        for _ in range(chance.choice((1, 1, 2, 4))):
+            at = chance.randrange(len(damaged))
+            match chance.randrange(4):
+                case 0:
+                    damaged[at] = chance.randrange(256)
+                case 1:
+                    damaged[at] ^= 1 << chance.randrange(8)
+                case 2:
+                    damaged[at:at] = chance.randbytes(chance.randrange(1, 5))
+                case _:
+                    del damaged[at : at + chance.randrange(1, 6)]
+        yield bytes(damaged)
+
+
+async def test_damaged_transactions_always_get_a_status(devnet, client, key, tools):
+    """Signed as they are, so that they come as far as they can."""
+    (coin,) = await client.gas_coins(key.address)
+    codes = set()
+    for raw in mutations((await deprecated_call(client, devnet.network, tools, key, coin)).to_bcs(), 150):
+        request = transaction_execution_service_pb2.ExecuteTransactionRequest()
+        request.transaction.bcs.value = raw
+        request.signatures.add().bcs.value = key.sign_transaction(raw)
+        trial = transaction_execution_service_pb2.SimulateTransactionRequest(transaction=request.transaction, checks=1)
+        calls = (client.execution.ExecuteTransaction(request), client.execution.SimulateTransaction(trial))
+        for outcome in await asyncio.gather(*calls, return_exceptions=True):
+            codes.add(outcome.code().name if isinstance(outcome, grpc.aio.AioRpcError) else "OK")
+    assert codes <= {"OK", "INVALID_ARGUMENT", "NOT_FOUND"}
+    assert "unexpected error" not in devnet.log.read_text()
