@@ -109,8 +109,8 @@ class Transport:
 
     async def close(self) -> None:
         """Close the connection; calls in flight fail."""
-        self._client._channel.close()  # noqa: SLF001  (pysui offers no way to bring one's own channel)
-        await asyncio.sleep(0)  # lets the closed transport run its callbacks before the loop may end
+        _drop(self._client._channel)  # noqa: SLF001  (pysui offers no way to bring one's own channel)
+        await asyncio.sleep(0)  # lets the socket close before the loop may end
 
     async def service_info(self) -> wire.ServiceInfo:
         """Ask the endpoint who it is and how far it is."""
@@ -252,7 +252,7 @@ class Transport:
         return ChainUnreachable(f"{self._url} cannot be reached ({what}): {str(error) or type(error).__name__}")
 
     def _connect(self) -> None:
-        self._client._channel.close()  # noqa: SLF001
+        _drop(self._client._channel)  # noqa: SLF001
         self._client._channel = grpclib.client.Channel(host=self._host, port=self._port, ssl=self._tls)  # noqa: SLF001
 
     def _reconnect_if_silent_since(self, moment: float) -> None:
@@ -260,6 +260,15 @@ class Transport:
         if self._last_answer <= moment:
             self._connect()
             self._last_answer = self._loop.time()  # calls that wait on the old connection must not drop the new one
+
+
+def _drop(channel: grpclib.client.Channel) -> None:
+    """Close a channel and its socket at once: a polite end of TLS, or a flush to a dead peer, could take minutes."""
+    connection = getattr(channel._protocol, "connection", None)  # noqa: SLF001
+    transport = getattr(connection, "_transport", None)
+    channel.close()
+    if transport is not None:
+        transport.abort()
 
 
 def _configuration_in_memory(host: str, port: int) -> PysuiConfiguration:

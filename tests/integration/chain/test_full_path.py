@@ -15,6 +15,8 @@ from walrus_sui.follower import CheckpointFollower
 from walrus_sui.keys import SuiKey
 from walrus_sui.types import EpochPhase, NodeMetadata, Payment, VotingParams
 
+pytestmark = pytest.mark.timeout(300)
+
 
 async def collect(chain: ChainClient, count: int | None, *, until: type | None = None, start_after: int | None = None):
     """Events from the beginning until there are enough or one of a kind came."""

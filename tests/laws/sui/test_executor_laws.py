@@ -55,7 +55,7 @@ async def story(plan, calls, patience, cancelled):
     return chain, outcomes
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     plan=st.lists(STEPS, max_size=14),
     calls=st.integers(1, 5),
@@ -75,7 +75,7 @@ def test_every_wish_is_executed_at_most_once_and_its_caller_knows(plan, calls, p
     assert spent == len(chain.results) * fake.GAS
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(plan=st.lists(st.sampled_from(["ok", "lost", "down"]), max_size=20), calls=st.integers(1, 6))
 def test_mere_silence_on_the_way_loses_no_wish(plan, calls):
     _chain, outcomes = asyncio.run(story(plan, calls, 60.0, set()))
