@@ -13,7 +13,6 @@ from walrus_sui.errors import ChainError, ChainUnreachable, TransactionUnknown
 from walrus_sui.follower import CheckpointFollower
 from walrus_sui.keys import SuiKey
 
-
 pytestmark = pytest.mark.timeout(300)  # a machine that does much else starts a devnet in ten seconds
 
 
