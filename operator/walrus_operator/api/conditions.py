@@ -447,6 +447,7 @@ def _node_rows() -> Iterable[Row]:
         "The pod is not ready.",
         "The message names the container's state; see the pod's log.",
     )
+    yield Row(kind, t.READY, "False", r.CATCHING_UP, "The node is a member and does not serve its shards yet.", "Wait.")
     yield Row(
         kind,
         t.READY,

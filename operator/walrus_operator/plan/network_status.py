@@ -186,6 +186,8 @@ def _ready(
             )
     if chain is None or chain.phase is EpochPhase.WAITING:
         return _say(ready, "False", Reason.WAITING_FOR_COMMITTEE, "the first committee is not chosen yet")
+    if chain.epoch == 1 and chain.phase is EpochPhase.SYNC:
+        return _say(ready, "False", Reason.WAITING_FOR_COMMITTEE, "the first committee takes over its shards")
     if not_ready:
         return _say(ready, "False", Reason.NODES_NOT_READY, f"not ready: {listed(not_ready)}")
     if gateways_ready < gateways_wanted:

@@ -18,6 +18,7 @@ from walrus_operator.api.world import (
     NodeWorkload,
     ObjectKey,
     Observed,
+    Seat,
     Snapshot,
     StatusUpdate,
 )
@@ -29,6 +30,8 @@ INFO_MAX_AGE = 20.0
 """Seconds for which an answer of a node stands in for one that did not come."""
 
 _ACTIVE = "Active"
+_NOT_SERVING = frozenset({"Standby", "RecoverMetadata"})
+"""Statuses in which a member has not taken over its shards; a recovering node serves what it has."""
 
 
 def usable(info: Observed[NodeInfo] | None, *, now: float) -> NodeInfo | None:
@@ -127,14 +130,14 @@ def _view(context: _Context) -> NodeView:
         _valid(context),
         _ready(context),
         _registered(context.node_id, chain),
-        _in_committee(context.node_id, chain),
-        _synced(context.node_id, chain, info),
+        _in_committee(context),
+        _synced(context),
     )
     before = node.status
     weight = before.weight
     if chain is not None:
-        seats = (seat.weight for seat in chain.committee if seat.node_id == context.node_id)
-        weight = next(seats, 0) if chain.epoch > 0 else None
+        seat = _seat(context)
+        weight = (seat.weight if seat else 0) if chain.epoch > 0 else None
     host = names.host(node.name, snapshot.network.namespace, snapshot.cluster_domain)
     status = NodeStatus(
         observed_generation=node.generation,
@@ -213,7 +216,22 @@ def _ready(context: _Context) -> Condition:
         return _say(
             ConditionType.READY, "Unknown", Reason.NODE_UNREACHABLE, f"pod {name} is ready but does not answer: {why}"
         )
+    seat = _seat(context)
+    if seat is not None and info.status in _NOT_SERVING:
+        return _say(
+            ConditionType.READY,
+            "False",
+            Reason.CATCHING_UP,
+            f"the node reports {info.status}: it takes over its shards",
+        )
     return _say(ConditionType.READY, "True", Reason.SERVING, "the node serves")
+
+
+def _seat(context: _Context) -> Seat | None:
+    """The node's seat in the current committee."""
+    if context.chain is None:
+        return None
+    return next((seat for seat in context.chain.committee if seat.node_id == context.node_id), None)
 
 
 def _registered(node_id: NodeId | None, chain: ChainView | None) -> Condition:
@@ -224,12 +242,13 @@ def _registered(node_id: NodeId | None, chain: ChainView | None) -> Condition:
     return _say(ConditionType.REGISTERED, "False", Reason.NOT_REGISTERED, "the node has not registered on chain yet")
 
 
-def _in_committee(node_id: NodeId | None, chain: ChainView | None) -> Condition:
+def _in_committee(context: _Context) -> Condition:
+    chain = context.chain
     if chain is None:
         return _say(ConditionType.IN_COMMITTEE, "Unknown", Reason.CHAIN_UNREACHABLE, "the chain has not answered yet")
     if chain.phase is EpochPhase.WAITING:
         return _say(ConditionType.IN_COMMITTEE, "False", Reason.NO_COMMITTEE, "the first committee is not chosen yet")
-    seat = next((seat for seat in chain.committee if seat.node_id == node_id), None)
+    seat = _seat(context)
     if seat is None:
         return _say(
             ConditionType.IN_COMMITTEE, "False", Reason.NOT_MEMBER, "the node's stake earned it no shard in this epoch"
@@ -237,20 +256,13 @@ def _in_committee(node_id: NodeId | None, chain: ChainView | None) -> Condition:
     return _say(ConditionType.IN_COMMITTEE, "True", Reason.MEMBER, f"{seat.weight} of {chain.n_shards} shards")
 
 
-def _synced(node_id: NodeId | None, chain: ChainView | None, info: NodeInfo | None) -> Condition:
+def _synced(context: _Context) -> Condition:
+    chain, info, seat = context.chain, context.info, _seat(context)
     if info is None:
         return _say(ConditionType.SYNCED, "Unknown", Reason.NODE_UNREACHABLE, "the node does not answer")
-    if chain is None:
-        seat = None
-    else:
-        seat = next((seat for seat in chain.committee if seat.node_id == node_id), None)
-        if info.epoch < chain.epoch:
-            return _say(
-                ConditionType.SYNCED,
-                "False",
-                Reason.CATCHING_UP,
-                f"the node is in epoch {info.epoch}, the chain in {chain.epoch}",
-            )
+    if chain is not None and info.epoch < chain.epoch:
+        behind = f"the node is in epoch {info.epoch}, the chain in {chain.epoch}"
+        return _say(ConditionType.SYNCED, "False", Reason.CATCHING_UP, behind)
     if seat is None:
         return _say(ConditionType.SYNCED, "True", Reason.NO_SHARDS, "the node holds no shards")
     if info.status != _ACTIVE:

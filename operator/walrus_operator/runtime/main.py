@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -125,8 +126,11 @@ class Operator:
         engine = self._engine = Engine(worker.mark, namespaces=self._config.namespaces, identity=self._config.identity)
         halt = asyncio.Event()
         engine.start()
+        keeper = asyncio.create_task(lease.keep(), name="lease keeper")
+        # The first chain client imports pysui: seconds in which this loop could not renew the Lease.
+        await asyncio.to_thread(importlib.import_module, "walrus_sui.client.transport")
         tasks = [
-            asyncio.create_task(lease.keep(), name="lease keeper"),
+            keeper,
             asyncio.create_task(worker.run(halt), name="queue"),
             asyncio.create_task(self._resync(kube, worker), name="resync"),
         ]

@@ -80,6 +80,7 @@ class World:
     stakes: dict[NodeId, int] = field(default_factory=dict)
     balances: dict[SuiAddress, tuple[int, int]] = field(default_factory=dict)
     silent_nodes: set[str] = field(default_factory=set)
+    statuses: dict[str, str] = field(default_factory=dict)
     epoch: int = 0
     phase: EpochPhase = EpochPhase.WAITING
     committee: tuple[Seat, ...] = ()
@@ -184,7 +185,7 @@ class World:
                 NodeInfo(
                     node_id=None,
                     epoch=self.epoch,
-                    status="Active" if shards else "Standby",
+                    status=self.statuses.get(node, "Active" if shards else "Standby"),
                     shards=shards,
                     version="0.1.0",
                     slivers_stored=0,

@@ -71,6 +71,30 @@ def test_a_silent_node_counts_for_a_moment_longer_and_then_not(world: World) -> 
     assert world.says("Ready", "demo-2") == ("Unknown", "NodeUnreachable")
 
 
+def test_a_member_that_has_not_taken_over_its_shards_does_not_serve(world: World) -> None:
+    world.statuses["demo-2"] = "RecoverMetadata"
+    world.settle()
+    assert world.says("Ready", "demo-2") == ("False", "CatchingUp")
+    assert world.says("Ready") == ("False", "NodesNotReady")
+    assert world.network["status"]["shards"]["display"] == "90/100"
+    world.statuses["demo-2"] = "RecoveryInProgress"
+    world.settle()
+    assert world.says("Ready", "demo-2") == ("True", "Serving")
+    assert world.says("Synced", "demo-2") == ("False", "CatchingUp")
+
+
+def test_the_first_committee_must_have_its_shards_before_the_network_is_ready() -> None:
+    world = World()
+    world.settle()
+    world.choose_committee()
+    world.phase = EpochPhase.SYNC
+    world.settle()
+    assert world.says("Ready") == ("False", "WaitingForCommittee")
+    world.phase = EpochPhase.DONE
+    world.settle()
+    assert world.says("Ready") == ("True", "Serving")
+
+
 def test_adding_after_the_first_committee_is_refused_by_a_condition(world: World) -> None:
     world.edit(nodes={"count": 12})
     world.settle()
