@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from walrus_client.cli.gateway_api import CHUNK, GatewayApi
 from walrus_client.cli.output import EXIT_CODES, EXIT_USAGE, Output, errors_explained, fail, note, show
@@ -23,6 +25,19 @@ FROST_PER_WAL = 1_000_000_000
 
 _OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")]
 _BlobIdArgument = Annotated[str, typer.Argument(metavar="BLOB_ID", help="43 characters of URL-safe base64.")]
+
+
+_DASHED_ID = re.compile(r"-[A-Za-z0-9_-]{42}")
+
+
+class _BlobIdCommand(TyperCommand):
+    """A command that takes a blob id, one in sixty-four of which begins with a dash and looks like an option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        dashed = [argument for argument in args if _DASHED_ID.fullmatch(argument)]
+        if dashed:
+            args = [*(argument for argument in args if argument not in dashed), "--", *dashed]
+        return super().parse_args(ctx, args)
 
 
 def commands(gateway: GatewayResolver) -> typer.Typer:
@@ -61,7 +76,7 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
                 answer = GatewayApi(url).store(body, size, parameters)
         show(answer, _store_text(answer, str(file)), output)
 
-    @app.command()
+    @app.command(cls=_BlobIdCommand)
     def read(
         blob_id: _BlobIdArgument,
         *,
@@ -80,7 +95,7 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
                 size = _read_to_file(api, blob_id, out, progress.advance, progress.total)
         note(f"{size} bytes written to {out}")
 
-    @app.command()
+    @app.command(cls=_BlobIdCommand)
     def status(blob_id: _BlobIdArgument, *, output: _OutputOption = Output.TEXT) -> None:
         """Tell what the storage nodes know of a blob; a blob that does not exist is no error."""
         with errors_explained(), gateway() as url:

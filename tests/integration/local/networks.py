@@ -119,6 +119,14 @@ def running(folder: Path, *options: str) -> Iterator[Network]:
         network.down(purge=True)
 
 
+def runs(pid: int) -> bool:
+    """True while the process runs; one that has ended and waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def until(condition: Callable[[], object], *, timeout_s: float = 60) -> None:
     """Waits until the condition is true."""
     deadline = time.monotonic() + timeout_s

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.local.networks import Network, pattern, running, until
+from tests.integration.local.networks import Network, pattern, running, runs, until
 
 from walrus_codec import blob_id as blob_ids
 from walrus_codec import redstuff
@@ -44,7 +44,7 @@ def blob_on_chain(network: Network, object_id: str) -> BlobObject:
     return asyncio.run(read())
 
 
-@pytest.mark.parametrize(("content", "expected"), OFFICIAL)
+@pytest.mark.parametrize(("content", "expected"), OFFICIAL, ids=["100 bytes", "12345 bytes", "walrus-core"])
 def test_blob_ids_are_the_official_ones(network: Network, tmp_path: Path, content: bytes, expected: str) -> None:
     source, copy = tmp_path / "source", tmp_path / "copy"
     source.write_bytes(content)
@@ -149,6 +149,6 @@ def test_it_goes_down_and_comes_up_with_its_data(network: Network) -> None:
     blob_id = network.store(content)["blobObject"]["blobId"]
     pids = [network.pid(name) for name in ("devnet", "gateway", "local-0")]
     network.down()
-    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert not any(runs(pid) for pid in pids)
     network.up()
     assert network.read(blob_id) == content

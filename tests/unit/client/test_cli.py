@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 import typer
-from click.testing import Result
 from tests.unit.client.conftest import World
 from tests.unit.client.test_gateway_http import Gateway, config, serve
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from walrus_client.cli import register
 from walrus_client.cli.output import exit_code
@@ -90,6 +89,14 @@ async def test_yaml_is_offered_too(cli: Cli, tmp_path: Path) -> None:
 async def test_status_of_an_unknown_blob_is_an_answer(cli: Cli) -> None:
     result = await cli.run("blob", "status", VECTORS[0][2])
     assert (result.exit_code, result.stdout.strip()) == (0, "nonexistent")
+
+
+async def test_a_blob_id_may_begin_with_a_dash(cli: Cli, tmp_path: Path) -> None:
+    for dashed in ("-o" + "A" * 40 + "E", "--" + "A" * 40 + "E"):
+        result = await cli.run("blob", "status", dashed, "-o", "json")
+        assert (result.exit_code, result.stdout.strip()) == (0, '"nonexistent"'), result.output
+        result = await cli.run("blob", "read", "--out", str(tmp_path / "copy"), dashed)
+        assert result.exit_code == 3, result.output
 
 
 async def test_a_missing_blob_has_its_exit_code_and_leaves_no_file(cli: Cli, tmp_path: Path) -> None:
