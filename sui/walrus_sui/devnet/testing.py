@@ -22,15 +22,15 @@ from walrus_sui import bls, messages
 from walrus_sui.devnet.genesis import GenesisConfig, Prefunded
 from walrus_sui.devnet.ledger import gas, signatures
 from walrus_sui.devnet.ledger.checkpoints import Executed
-from walrus_sui.devnet.ledger.effects import Failure, FailureKind, IdOperation
+from walrus_sui.devnet.ledger.effects import IdOperation
+from walrus_sui.devnet.ledger.failures import Failure, FailureKind
 from walrus_sui.devnet.ledger.ledger import Ledger
 from walrus_sui.devnet.ledger.objects import AddressOwner, ImmutableOwner, Object, SharedOwner
-from walrus_sui.devnet.ledger.transactions import (
+from walrus_sui.devnet.ledger.programs import (
     GAS_COIN,
     Argument,
     CallInput,
     Command,
-    GasData,
     Input,
     MakeMoveVec,
     MoveCall,
@@ -40,9 +40,9 @@ from walrus_sui.devnet.ledger.transactions import (
     Pure,
     SharedObject,
     SplitCoins,
-    TransactionData,
     TransferObjects,
 )
+from walrus_sui.devnet.ledger.transactions import GasData, TransactionData
 from walrus_sui.devnet.ledger.views import TypedValue
 from walrus_sui.devnet.move import registry
 from walrus_sui.devnet.move.core import packages, tags

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from walrus_codec.types import Digest, ObjectId, SuiAddress
 from walrus_sui.devnet.ledger import digests, gas
-from walrus_sui.devnet.ledger.effects import Event, Failure, FailureKind, GasUsed, IdOperation, MoveLocation
+from walrus_sui.devnet.ledger.effects import Event, GasUsed, IdOperation
+from walrus_sui.devnet.ledger.failures import Failure, FailureKind, MoveLocation
 from walrus_sui.devnet.ledger.inputs import LoadedInputs
 from walrus_sui.devnet.ledger.interpreter import Interpreter
 from walrus_sui.devnet.ledger.objects import (
@@ -22,10 +23,11 @@ from walrus_sui.devnet.ledger.objects import (
     Owner,
     SharedOwner,
 )
+from walrus_sui.devnet.ledger.programs import MoveCall, Pure, SharedObject
 from walrus_sui.devnet.ledger.settlement import Draft, Outcome, Settlement, Writes
 from walrus_sui.devnet.ledger.slots import CommandFailed, Slot
 from walrus_sui.devnet.ledger.state import State
-from walrus_sui.devnet.ledger.transactions import MoveCall, Pure, SharedObject, TransactionData
+from walrus_sui.devnet.ledger.transactions import TransactionData
 from walrus_sui.devnet.ledger.views import CommandOutput
 from walrus_sui.devnet.move import registry
 from walrus_sui.devnet.move.core import tags

@@ -22,15 +22,7 @@ from walrus_sui.devnet.ledger.objects import (
     ObjectRef,
     SharedOwner,
 )
-from walrus_sui.devnet.ledger.state import State
-from walrus_sui.devnet.ledger.transactions import (
-    MAX_ARGUMENTS,
-    MAX_COMMANDS,
-    MAX_GAS_OBJECTS,
-    MAX_INPUTS,
-    MAX_PURE_SIZE,
-    MAX_TRANSACTION_SIZE,
-    EpochExpiration,
+from walrus_sui.devnet.ledger.programs import (
     MakeMoveVec,
     MergeCoins,
     MoveCall,
@@ -40,9 +32,20 @@ from walrus_sui.devnet.ledger.transactions import (
     ReceivingObject,
     SharedObject,
     SplitCoins,
-    TransactionData,
     TransferObjects,
     Upgrade,
+)
+from walrus_sui.devnet.ledger.state import State
+from walrus_sui.devnet.ledger.transactions import (
+    MAX_ARGUMENTS,
+    MAX_COMMANDS,
+    MAX_GAS_OBJECTS,
+    MAX_INPUTS,
+    MAX_PURE_SIZE,
+    MAX_TRANSACTION_SIZE,
+    MAX_TYPE_ARGUMENTS,
+    EpochExpiration,
+    TransactionData,
     ValidDuring,
 )
 
@@ -90,8 +93,10 @@ def check_form(transaction: TransactionData, size: int) -> None:
             raise Rejected("Feature is not supported: this devnet has no receiving of objects")
     for command in transaction.commands:
         match command:
-            case MoveCall(arguments=arguments):
+            case MoveCall(type_arguments=types, arguments=arguments):
                 _check_count(len(arguments))
+                if len(types) > MAX_TYPE_ARGUMENTS:
+                    raise Rejected(f"Size limit exceeded: {len(types)} type arguments, max is {MAX_TYPE_ARGUMENTS}")
             case TransferObjects(objects=items) | SplitCoins(amounts=items) | MergeCoins(sources=items):
                 if not items:
                     raise Rejected(f"Command {type(command).__name__} must have at least one argument")

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from walrus_codec.types import ObjectId, SuiAddress
-from walrus_sui.devnet.ledger.effects import ArgumentErrorKind, FailureKind, TypeArgumentErrorKind
+from walrus_sui.devnet.ledger.failures import ArgumentErrorKind, FailureKind, TypeArgumentErrorKind
 from walrus_sui.devnet.ledger.objects import COIN_PREFIX
-from walrus_sui.devnet.ledger.slots import CommandFailed, Slot, bad_argument
-from walrus_sui.devnet.ledger.transactions import (
+from walrus_sui.devnet.ledger.programs import (
     Argument,
     Command,
     GasCoin,
@@ -27,6 +26,7 @@ from walrus_sui.devnet.ledger.transactions import (
     SplitCoins,
     TransferObjects,
 )
+from walrus_sui.devnet.ledger.slots import CommandFailed, Slot, bad_argument
 from walrus_sui.devnet.ledger.views import CommandOutput, TypedValue
 from walrus_sui.devnet.move import registry
 from walrus_sui.devnet.move.core import tags

@@ -19,19 +19,17 @@ from walrus_sui.devnet.ledger.execution import Execution
 from walrus_sui.devnet.ledger.history import History
 from walrus_sui.devnet.ledger.inputs import LoadedInputs
 from walrus_sui.devnet.ledger.objects import CLOCK_ID, GAS_COIN_TYPE, Object
-from walrus_sui.devnet.ledger.state import State
-from walrus_sui.devnet.ledger.transactions import (
+from walrus_sui.devnet.ledger.programs import (
     GAS_COIN,
-    GasData,
     Input,
     NestedResult,
     ProgrammableTransaction,
     Pure,
     SplitCoins,
-    TransactionData,
     TransferObjects,
-    transaction_digest,
 )
+from walrus_sui.devnet.ledger.state import State
+from walrus_sui.devnet.ledger.transactions import GasData, TransactionData, transaction_digest
 from walrus_sui.devnet.ledger.views import CoinInfo, DynamicField, EpochInfo, FunctionSignature, Simulated
 from walrus_sui.devnet.move.core.tags import TypeTagError
 from walrus_sui.devnet.move.core.types import JSON

@@ -4,20 +4,15 @@ Each is defined, with its BCS, in the module of its concept: objects, transactio
 """
 
 from walrus_sui.devnet.ledger.checkpoints import Checkpoint, Delta, Executed
-from walrus_sui.devnet.ledger.effects import (
+from walrus_sui.devnet.ledger.effects import Effects, Event, GasUsed, IdOperation, ObjectChange, ObjectState
+from walrus_sui.devnet.ledger.errors import GenesisError, LedgerError, Rejected, RejectionKind, RestoreError
+from walrus_sui.devnet.ledger.failures import (
     ArgumentErrorKind,
-    Effects,
-    Event,
     Failure,
     FailureKind,
-    GasUsed,
-    IdOperation,
     MoveLocation,
-    ObjectChange,
-    ObjectState,
     TypeArgumentErrorKind,
 )
-from walrus_sui.devnet.ledger.errors import GenesisError, LedgerError, Rejected, RejectionKind, RestoreError
 from walrus_sui.devnet.ledger.objects import (
     CLOCK_ID,
     GAS_COIN_TYPE,
@@ -34,17 +29,12 @@ from walrus_sui.devnet.ledger.objects import (
     SharedOwner,
     TypeOrigin,
 )
-from walrus_sui.devnet.ledger.transactions import (
+from walrus_sui.devnet.ledger.programs import (
     GAS_COIN,
     Argument,
     CallInput,
     Command,
-    ConsensusCommitPrologue,
-    EpochExpiration,
-    Expiration,
     GasCoin,
-    GasData,
-    GenesisTransaction,
     Input,
     MakeMoveVec,
     MergeCoins,
@@ -58,9 +48,16 @@ from walrus_sui.devnet.ledger.transactions import (
     Result,
     SharedObject,
     SplitCoins,
-    TransactionData,
     TransferObjects,
     Upgrade,
+)
+from walrus_sui.devnet.ledger.transactions import (
+    ConsensusCommitPrologue,
+    EpochExpiration,
+    Expiration,
+    GasData,
+    GenesisTransaction,
+    TransactionData,
     ValidDuring,
     signing_digest,
     transaction_digest,

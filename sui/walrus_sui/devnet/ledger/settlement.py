@@ -12,17 +12,18 @@ from walrus_sui.devnet.ledger import digests, gas
 from walrus_sui.devnet.ledger.effects import (
     Effects,
     Event,
-    Failure,
     GasUsed,
     IdOperation,
     ObjectChange,
     ObjectState,
     events_digest,
 )
+from walrus_sui.devnet.ledger.failures import Failure
 from walrus_sui.devnet.ledger.inputs import LoadedInputs
 from walrus_sui.devnet.ledger.objects import ImmutableOwner, Object, Owner, SharedOwner
+from walrus_sui.devnet.ledger.programs import SharedObject
 from walrus_sui.devnet.ledger.state import State
-from walrus_sui.devnet.ledger.transactions import SharedObject, TransactionData
+from walrus_sui.devnet.ledger.transactions import TransactionData
 from walrus_sui.devnet.ledger.views import CommandOutput
 
 

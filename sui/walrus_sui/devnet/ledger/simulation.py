@@ -12,10 +12,11 @@ from walrus_sui.devnet.ledger.errors import Rejected
 from walrus_sui.devnet.ledger.execution import Execution
 from walrus_sui.devnet.ledger.inputs import LoadedInputs
 from walrus_sui.devnet.ledger.objects import GAS_COIN_TYPE, AddressOwner, Object
+from walrus_sui.devnet.ledger.programs import Pure
 from walrus_sui.devnet.ledger.queries import owned_objects
 from walrus_sui.devnet.ledger.settlement import Outcome
 from walrus_sui.devnet.ledger.state import State
-from walrus_sui.devnet.ledger.transactions import MAX_GAS_OBJECTS, Pure, TransactionData
+from walrus_sui.devnet.ledger.transactions import MAX_GAS_OBJECTS, TransactionData
 from walrus_sui.devnet.ledger.views import Simulated
 from walrus_sui.devnet.move.core.runtime import ChainRules
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from walrus_codec.bcs import BcsError
 from walrus_codec.types import ObjectId
-from walrus_sui.devnet.ledger.effects import ArgumentErrorKind, FailureKind, TypeArgumentErrorKind
+from walrus_sui.devnet.ledger.failures import ArgumentErrorKind, FailureKind, TypeArgumentErrorKind
 from walrus_sui.devnet.ledger.objects import Object
 from walrus_sui.devnet.move.core.types import MoveType
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from walrus_codec.types import ObjectId
 from walrus_sui.devnet.ledger.checkpoints import Executed
-from walrus_sui.devnet.ledger.transactions import Argument
+from walrus_sui.devnet.ledger.programs import Argument
 
 
 @dataclass(frozen=True, slots=True)

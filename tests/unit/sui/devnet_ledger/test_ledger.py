@@ -9,21 +9,13 @@ from walrus_codec.types import EncodingType, ObjectId, SuiAddress
 from walrus_sui.devnet.genesis import GenesisConfig
 from walrus_sui.devnet.ledger import gas, queries, signatures
 from walrus_sui.devnet.ledger.checkpoints import Checkpoint, Executed
-from walrus_sui.devnet.ledger.effects import Effects, FailureKind, IdOperation
+from walrus_sui.devnet.ledger.effects import Effects, IdOperation
 from walrus_sui.devnet.ledger.errors import LedgerError, Rejected, RestoreError
+from walrus_sui.devnet.ledger.failures import FailureKind
 from walrus_sui.devnet.ledger.ledger import Ledger
 from walrus_sui.devnet.ledger.objects import CLOCK_ID, Object, Package
-from walrus_sui.devnet.ledger.transactions import (
-    GAS_COIN,
-    ConsensusCommitPrologue,
-    GasData,
-    Input,
-    ProgrammableTransaction,
-    Pure,
-    SharedObject,
-    SplitCoins,
-    TransactionData,
-)
+from walrus_sui.devnet.ledger.programs import GAS_COIN, Input, ProgrammableTransaction, Pure, SharedObject, SplitCoins
+from walrus_sui.devnet.ledger.transactions import ConsensusCommitPrologue, GasData, TransactionData
 from walrus_sui.devnet.move.core.aborts import MoveAbort
 from walrus_sui.devnet.testing import BUDGET, START_MS, Chain, TransactionFailed
 

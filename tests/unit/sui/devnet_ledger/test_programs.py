@@ -8,13 +8,13 @@ import pytest
 from walrus_codec import bcs
 from walrus_codec.types import ObjectId
 from walrus_sui.devnet.ledger import gas
-from walrus_sui.devnet.ledger.effects import ArgumentErrorKind, Failure, FailureKind, IdOperation, TypeArgumentErrorKind
+from walrus_sui.devnet.ledger.effects import IdOperation
+from walrus_sui.devnet.ledger.failures import ArgumentErrorKind, Failure, FailureKind, TypeArgumentErrorKind
 from walrus_sui.devnet.ledger.objects import AddressOwner, SharedOwner
-from walrus_sui.devnet.ledger.transactions import (
+from walrus_sui.devnet.ledger.programs import (
     GAS_COIN,
     CallInput,
     Command,
-    GasData,
     Input,
     MakeMoveVec,
     MergeCoins,
@@ -27,9 +27,9 @@ from walrus_sui.devnet.ledger.transactions import (
     Result,
     SharedObject,
     SplitCoins,
-    TransactionData,
     TransferObjects,
 )
+from walrus_sui.devnet.ledger.transactions import GasData, TransactionData
 from walrus_sui.devnet.testing import BUDGET, Account, Chain, TransactionFailed
 
 SUI = ObjectId("0x" + "0" * 63 + "2")

@@ -11,11 +11,8 @@ from walrus_codec.types import Digest, ObjectId
 from walrus_sui.devnet.ledger import gas, signatures
 from walrus_sui.devnet.ledger.errors import Rejected, RejectionKind
 from walrus_sui.devnet.ledger.objects import Object, ObjectRef
-from walrus_sui.devnet.ledger.transactions import (
+from walrus_sui.devnet.ledger.programs import (
     GAS_COIN,
-    ConsensusCommitPrologue,
-    EpochExpiration,
-    GasData,
     Input,
     MergeCoins,
     OwnedObject,
@@ -24,8 +21,13 @@ from walrus_sui.devnet.ledger.transactions import (
     ReceivingObject,
     SharedObject,
     SplitCoins,
-    TransactionData,
     TransferObjects,
+)
+from walrus_sui.devnet.ledger.transactions import (
+    ConsensusCommitPrologue,
+    EpochExpiration,
+    GasData,
+    TransactionData,
     ValidDuring,
     system_transaction,
 )

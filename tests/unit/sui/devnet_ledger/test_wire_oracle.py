@@ -6,19 +6,16 @@ import pytest
 
 from walrus_codec import bcs
 from walrus_codec.types import ObjectId
-from walrus_sui.devnet.ledger.effects import (
+from walrus_sui.devnet.ledger.effects import Effects, GasUsed
+from walrus_sui.devnet.ledger.failures import (
     ArgumentErrorKind,
-    Effects,
     Failure,
     FailureKind,
-    GasUsed,
     MoveLocation,
     TypeArgumentErrorKind,
 )
-from walrus_sui.devnet.ledger.transactions import (
+from walrus_sui.devnet.ledger.programs import (
     GAS_COIN,
-    EpochExpiration,
-    GasData,
     Input,
     MakeMoveVec,
     MergeCoins,
@@ -32,11 +29,10 @@ from walrus_sui.devnet.ledger.transactions import (
     Result,
     SharedObject,
     SplitCoins,
-    TransactionData,
     TransferObjects,
     Upgrade,
-    ValidDuring,
 )
+from walrus_sui.devnet.ledger.transactions import EpochExpiration, GasData, TransactionData, ValidDuring
 from walrus_sui.devnet.move.core.aborts import MoveAbort
 from walrus_sui.devnet.testing import Chain
 
