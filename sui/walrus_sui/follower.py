@@ -19,7 +19,7 @@ from typing import Protocol
 from walrus_codec.types import ObjectId
 from walrus_sui import events
 from walrus_sui.client import wire
-from walrus_sui.errors import ChainError, ChainTimeout, ObjectNotFound, RequestRefused
+from walrus_sui.errors import ChainError, ChainTimeout, ChainUnreachable, ObjectNotFound, RequestRefused
 from walrus_sui.events import Event, EventId
 from walrus_sui.types import CheckpointInfo
 
@@ -146,6 +146,11 @@ class CheckpointFollower:
         behind = _NEAR + 1
         while behind > _NEAR:
             behind = await self._tip() + 1 - self._next
+            if behind < 0:
+                raise ChainUnreachable(
+                    f"the endpoint is at checkpoint {self._next - 1 + behind}, behind our {self._next - 1}: "
+                    "it lags, or serves another chain"
+                )
             async with aclosing(self._range(self._next, self._head + 1)) as checkpoints:
                 async for checkpoint in checkpoints:
                     yield checkpoint

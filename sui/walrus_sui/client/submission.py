@@ -74,7 +74,7 @@ class Submission:
                 purse.in_doubt = None
                 raise TransactionRejected(str(error)) from error
             except ChainUnreachable as error:
-                maybe_sent = maybe_sent or not isinstance(error.__cause__, ConnectionRefusedError)
+                maybe_sent = maybe_sent or not _never_left(error)
                 if time.monotonic() > deadline:
                     if maybe_sent:
                         raise TransactionUnknown(signed.digest, str(error)) from error
@@ -114,3 +114,10 @@ class Submission:
         """Wait about `pause` seconds, with jitter; returns how long to wait the next time."""
         await asyncio.sleep(pause * self._rng.uniform(0.5, 1.0))
         return min(2 * pause, _LONGEST_PAUSE)
+
+
+def _never_left(error: ChainUnreachable) -> bool:
+    """Tell whether a failure is certainly one of connecting: then the bytes were not sent."""
+    cause = error.__cause__
+    broken_later = isinstance(cause, ConnectionResetError | BrokenPipeError | ConnectionAbortedError)
+    return isinstance(cause, OSError) and not broken_later

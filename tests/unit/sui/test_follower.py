@@ -161,6 +161,18 @@ async def test_an_endpoint_that_is_down_is_waited_for_and_the_reason_is_told() -
     await iterator.aclose()
 
 
+async def test_an_endpoint_that_is_behind_is_waited_for_and_told() -> None:
+    source = Source(20)
+    follower = follow(source, start_after=24)
+    iterator = aiter(follower)
+    first = asyncio.create_task(anext(iterator))
+    await asyncio.sleep(0.05)
+    assert "at checkpoint 19, behind our 24" in str(follower.last_error)
+    await source.grow(10)
+    assert (await asyncio.wait_for(first, 10)).sequence == 25
+    await iterator.aclose()
+
+
 async def test_head_position_and_age_tell_how_far_it_is() -> None:
     now = 100.0
     source = Source(50)
