@@ -1,24 +1,19 @@
 """Genesis: from a configuration to the first objects of a chain.
 
-`GenesisConfig.from_mapping` reads what an operator wrote; `build` publishes the packages, mints SUI and WAL, and sets up
-the Walrus contract by running the same native code that transactions run later. All ids follow from the seed: a chain
+`build` publishes the packages, mints SUI and WAL, and sets up the Walrus contract by running the same native code that
+transactions run later. All ids follow from the seed: a chain
 that is made again from the same configuration has the same addresses (its chain id differs, because the time does).
 
 Source: contract module init (``initialize_walrus``).
 """
 
-import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from walrus_codec.errors import CodecError
-from walrus_codec.params import CodeParams
-from walrus_codec.types import EncodingType, ObjectId, SuiAddress
+from walrus_codec.types import ObjectId, SuiAddress
+from walrus_sui.devnet.genesis_config import TOTAL_SUI, GenesisConfig, Prefunded
 from walrus_sui.devnet.ledger import digests, gas
-from walrus_sui.devnet.ledger.errors import GenesisError
 from walrus_sui.devnet.ledger.objects import (
     CLOCK_ID,
     IMMUTABLE,
@@ -34,7 +29,7 @@ from walrus_sui.devnet.ledger.objects import (
 )
 from walrus_sui.devnet.ledger.signatures import address_of
 from walrus_sui.devnet.move import registry
-from walrus_sui.devnet.move.core import packages, tags
+from walrus_sui.devnet.move.core import packages
 from walrus_sui.devnet.move.core.packages import Packages
 from walrus_sui.devnet.move.core.runtime import ChainRules, Destination, Runtime
 from walrus_sui.devnet.move.core.types import MoveType, type_of
@@ -43,171 +38,13 @@ from walrus_sui.devnet.move.framework.objects import Clock
 from walrus_sui.devnet.move.wal import wal
 from walrus_sui.devnet.move.wal_exchange import wal_exchange
 from walrus_sui.devnet.move.walrus import staking, system
-from walrus_sui.devnet.move.walrus.system_state_inner import MAX_MAX_EPOCHS_AHEAD
+
+__all__ = ["Genesis", "GenesisConfig", "Prefunded", "WellKnown", "build", "faucet_key", "published_packages"]
 
 MIST_PER_SUI = 10**9
-TOTAL_SUI = 10_000_000_000
-TOTAL_WAL = wal.TOTAL_SUPPLY // wal.FROST_PER_WAL
 COIN_SUI = COIN.concrete("Coin", type_of(SuiCoin))
 
-_DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?\Z")
 _PUBLISHED = (packages.WAL, packages.WAL_EXCHANGE, packages.WALRUS)
-
-
-@dataclass(frozen=True, slots=True)
-class Prefunded:
-    """An account that has money from the start: whole SUI and whole WAL."""
-
-    address: SuiAddress
-    sui: int
-    wal: int
-
-
-@dataclass(frozen=True, slots=True)
-class GenesisConfig:
-    """What makes a chain.
-
-    Attributes:
-        seed: any text; all ids and the faucet's key follow from it.
-        n_shards: shards of the Walrus network.
-        encoding_types: encodings that the contract accepts; the first one is the network's default.
-        epoch_duration_ms: length of a Walrus epoch, counted from the end of its change.
-        epoch_zero_duration_ms: time before the first committee may be selected.
-        max_epochs_ahead: how many epochs ahead storage can be bought.
-        checkpoint_interval_ms: time between checkpoints.
-        exchange_wal, exchange_sui: the exchange gives `exchange_wal` FROST for `exchange_sui` MIST.
-        exchange_funding: whole WAL in the exchange.
-        prefunded: accounts with money.
-    """
-
-    seed: str = "walrus-devnet"
-    n_shards: int = 100
-    encoding_types: tuple[EncodingType, ...] = (EncodingType.ISAL,)
-    epoch_duration_ms: int = 600_000
-    epoch_zero_duration_ms: int = 10_000
-    max_epochs_ahead: int = 53
-    checkpoint_interval_ms: int = 250
-    exchange_wal: int = 1
-    exchange_sui: int = 1
-    exchange_funding: int = 1_000_000_000
-    prefunded: tuple[Prefunded, ...] = ()
-
-    def __post_init__(self) -> None:
-        _check(bool(self.seed), "seed", "must not be empty")
-        _check(bool(self.encoding_types), "encoding", "needs at least one of isal, rs2")
-        for encoding in self.encoding_types:
-            try:
-                CodeParams(self.n_shards, encoding)
-            except CodecError as error:
-                raise GenesisError(f"n_shards: {error}") from None
-        _check(self.n_shards % 3 == 1, "n_shards", "must be 1 more than a multiple of 3, so that all quorums agree")
-        _check(self.epoch_duration_ms > 0, "epoch_duration", "must be positive")
-        _check(self.epoch_zero_duration_ms >= 0, "epoch_zero_duration", "must not be negative")
-        _check(
-            1 <= self.max_epochs_ahead <= MAX_MAX_EPOCHS_AHEAD, "max_epochs_ahead", f"must be 1..{MAX_MAX_EPOCHS_AHEAD}"
-        )
-        _check(self.checkpoint_interval_ms > 0, "checkpoint_interval_ms", "must be positive")
-        _check(min(self.exchange_wal, self.exchange_sui) > 0, "exchange_rate", "both sides must be positive")
-        _check(self.exchange_funding >= 0, "exchange_funding", "must not be negative")
-        _check(all(min(item.sui, item.wal) >= 0 for item in self.prefunded), "prefunded", "must not be negative")
-        wal_needed = self.exchange_funding + sum(item.wal for item in self.prefunded)
-        _check(wal_needed <= TOTAL_WAL, "exchange_funding, prefunded", f"take {wal_needed} WAL, there are {TOTAL_WAL}")
-        sui_needed = sum(item.sui for item in self.prefunded)
-        _check(sui_needed < TOTAL_SUI, "prefunded", f"takes {sui_needed} SUI, there are {TOTAL_SUI}")
-
-    @classmethod
-    def from_mapping(cls, data: Mapping[str, Any]) -> "GenesisConfig":
-        """Reads a configuration file's content.
-
-        Keys: ``seed``, ``n_shards``, ``encoding`` (``isal`` or ``rs2``, or a list of them), ``epoch_duration`` and
-        ``epoch_zero_duration`` (like ``1h30m`` or ``10s``), ``max_epochs_ahead``, ``checkpoint_interval_ms``,
-        ``exchange_rate`` (``{wal, sui}``), ``exchange_funding`` (whole WAL), ``prefunded`` (list of
-        ``{address, sui, wal}``, whole coins). What is left
-        out has its default.
-
-        Raises:
-            GenesisError: an unknown key, a wrong type or a value out of range; the message names the key.
-        """
-        known: dict[str, Callable[[Any], dict[str, Any]]] = {
-            "seed": lambda value: {"seed": _text("seed", value)},
-            "n_shards": lambda value: {"n_shards": _integer("n_shards", value)},
-            "encoding": lambda value: {"encoding_types": _encodings(value)},
-            "epoch_duration": lambda value: {"epoch_duration_ms": _duration("epoch_duration", value)},
-            "epoch_zero_duration": lambda value: {"epoch_zero_duration_ms": _duration("epoch_zero_duration", value)},
-            "max_epochs_ahead": lambda value: {"max_epochs_ahead": _integer("max_epochs_ahead", value)},
-            "checkpoint_interval_ms": lambda value: {
-                "checkpoint_interval_ms": _integer("checkpoint_interval_ms", value)
-            },
-            "exchange_rate": _exchange_rate,
-            "exchange_funding": lambda value: {"exchange_funding": _integer("exchange_funding", value)},
-            "prefunded": lambda value: {"prefunded": _prefunded(value)},
-        }
-        unknown = sorted(set(data) - set(known))
-        _check(not unknown, ", ".join(unknown), f"unknown; known keys are {', '.join(known)}")
-        arguments: dict[str, Any] = {}
-        for key, value in data.items():
-            arguments |= known[key](value)
-        return cls(**arguments)
-
-
-def _check(holds: bool, field: str, complaint: str) -> None:  # noqa: FBT001 - reads as an assertion
-    if not holds:
-        raise GenesisError(f"{field}: {complaint}")
-
-
-def _text(field: str, value: Any) -> str:
-    _check(isinstance(value, str | int) and not isinstance(value, bool), field, "must be text")
-    return str(value)
-
-
-def _integer(field: str, value: Any) -> int:
-    _check(isinstance(value, int) and not isinstance(value, bool), field, f"must be a whole number, not {value!r}")
-    return int(value)
-
-
-def _duration(field: str, value: Any) -> int:
-    match = _DURATION.match(value) if isinstance(value, str) and value else None
-    if match is None:
-        raise GenesisError(f"{field}: must be a duration like 1h30m or 10s, not {value!r}")
-    hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return ((hours * 60 + minutes) * 60 + seconds) * 1000
-
-
-def _encodings(value: Any) -> tuple[EncodingType, ...]:
-    names = value if isinstance(value, list) else [value]
-    try:
-        return tuple(dict.fromkeys(EncodingType.parse(str(name)) for name in names))
-    except CodecError as error:
-        raise GenesisError(f"encoding: {error}") from None
-
-
-def _mapping(field: str, value: Any, keys: set[str]) -> Mapping[str, Any]:
-    _check(isinstance(value, Mapping) and set(value) <= keys, field, f"must have the keys {', '.join(sorted(keys))}")
-    found: Mapping[str, Any] = value
-    return found
-
-
-def _exchange_rate(value: Any) -> dict[str, int]:
-    rate = _mapping("exchange_rate", value, {"wal", "sui"})
-    return {
-        "exchange_wal": _integer("exchange_rate.wal", rate.get("wal", 1)),
-        "exchange_sui": _integer("exchange_rate.sui", rate.get("sui", 1)),
-    }
-
-
-def _prefunded(value: Any) -> tuple[Prefunded, ...]:
-    _check(isinstance(value, list), "prefunded", "must be a list")
-    found: list[Prefunded] = []
-    for index, entry in enumerate(value):
-        field = f"prefunded[{index}]"
-        account = _mapping(field, entry, {"address", "sui", "wal"})
-        try:
-            address = SuiAddress(tags.normalize_address(str(account.get("address", ""))))
-        except tags.TypeTagError as error:
-            raise GenesisError(f"{field}.address: {error}") from None
-        sui, wal_ = _integer(f"{field}.sui", account.get("sui", 0)), _integer(f"{field}.wal", account.get("wal", 0))
-        found.append(Prefunded(address, sui, wal_))
-    return tuple(found)
 
 
 @dataclass(frozen=True)
