@@ -115,7 +115,7 @@ class LimitsConfig(_Section):
     upload_memory: Annotated[int, Field(ge=1 << 20)] = 64 << 20
     read_memory: Annotated[int, Field(ge=1 << 20)] = 64 << 20
     compute_memory: Annotated[int, Field(ge=1 << 20)] = 256 << 20
-    compute_workers: Annotated[int, Field(ge=1)] | None = None
+    compute_threads: Annotated[int, Field(ge=1)] | None = None
     idle_stream_s: Annotated[float, Field(gt=0)] = 30.0
     registration_wait_s: Annotated[float, Field(ge=0)] = 5.0
     grace_period_s: Annotated[float, Field(ge=0)] = 20.0

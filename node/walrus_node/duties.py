@@ -7,7 +7,9 @@ the process ends. Events ring the loops that they concern; each of them also loo
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import importlib
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
@@ -103,6 +105,8 @@ class Duties:
             WalrusNodeError: something that waiting does not heal.
         """
         network = await self._network()
+        # The transport's libraries take seconds to import: meanwhile the event loop serves.
+        await asyncio.to_thread(importlib.import_module, "walrus_sui.client.transport")
         async with ChainClient(network, timeout=self._config.chain.call_timeout_s, rng=self._rng) as client:
             self._view.use(client)
             registrar = self._registrar(client, network)

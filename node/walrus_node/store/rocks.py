@@ -110,16 +110,10 @@ class RocksStore:
         Raises:
             StoreError: the disk is full or broken, or could not keep up for a minute.
         """
-        writes = rocksdict.WriteBatch(raw_mode=True)
-        with self._open("cannot write"):
-            for family, key, value in batch.operations:
-                handle = self._handle(family)
-                if value is None:
-                    writes.delete(key, handle)
-                else:
-                    writes.put(key, value, handle)
         deadline = time.monotonic() + _STALL_LIMIT_S
         while True:
+            # Made anew for each attempt: a refused write consumes it.
+            writes = self._native(batch)
             try:
                 self._db.write(writes, self._write_options)
                 return
@@ -141,9 +135,23 @@ class RocksStore:
         with _store_errors("cannot close the database"):
             self._db.flush_wal(True)
             self._closed = True
+            # Every handle keeps the database open, and with it its lock.
+            self._handles.clear()
             for table in self._tables.values():
                 table.close()
+            self._tables.clear()
             self._db.close()
+
+    def _native(self, batch: Batch) -> rocksdict.WriteBatch:
+        writes = rocksdict.WriteBatch(raw_mode=True)
+        with self._open("cannot write"):
+            for family, key, value in batch.operations:
+                handle = self._handle(family)
+                if value is None:
+                    writes.delete(key, handle)
+                else:
+                    writes.put(key, value, handle)
+        return writes
 
     def _options(self, *, bulky: bool) -> rocksdict.Options:
         options = rocksdict.Options(raw_mode=True)
