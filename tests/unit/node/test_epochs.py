@@ -1,0 +1,321 @@
+"""Driver, keeper and collector: single passes against a chain twin, crashes in between."""
+
+import random
+from dataclasses import replace
+
+import pytest
+from tests.unit.node.test_storage import feed, fill, start_epochs
+from tests.unit.node.worlds import (
+    CAP,
+    EPOCH_MS,
+    IDENTITY,
+    US,
+    ChainTwin,
+    blob_id,
+    certified,
+    object_id,
+    pool,
+    registered,
+    staking,
+)
+
+from walrus_codec.types import Epoch, ShardIndex
+from walrus_node.chain import ChainView
+from walrus_node.epochs.collector import Collector
+from walrus_node.epochs.driver import LONGEST_PAUSE_S, EpochDriver
+from walrus_node.epochs.keeper import EpochKeeper
+from walrus_node.store.memory import MemoryStore
+from walrus_node.store.records import NodeState, NodeStatus, ShardStatus
+from walrus_node.store.storage import Storage
+from walrus_sui.errors import ChainError, ChainTimeout, ChainUnreachable, MoveAbort
+from walrus_sui.events import InvalidBlobId
+from walrus_sui.keys import SuiKey
+from walrus_sui.types import EpochPhase, NodeCap
+
+KEY = SuiKey.generate()
+ACTIVE = ShardStatus.ACTIVE
+B, O1 = blob_id(1), object_id(1)
+
+
+@pytest.fixture
+def chain():
+    return ChainTwin(caps=[NodeCap(CAP, US, Epoch(0), KEY.address)], pools={US: pool(wal_balance=5)})
+
+
+class TestDriver:
+    @pytest.fixture
+    def now(self):
+        return [0]
+
+    @pytest.fixture
+    def driver(self, chain, now):
+        rng = random.Random(7)
+        return EpochDriver(
+            chain=chain, view=ChainView(chain), key=KEY, node_id=US, chain_now_ms=lambda: now[0], rng=rng
+        )
+
+    async def test_it_waits_for_the_moment_and_its_jitter(self, driver, chain, now):
+        chain.view = staking(3, phase=EpochPhase.DONE, since_ms=1_000_000)
+        due = 1_000_000 + EPOCH_MS // 2
+        now[0] = due - 10_000
+        pause = await driver.run_once()
+        assert 10 <= pause < 10 + EPOCH_MS / 10 / 1000
+        now[0] += round(pause * 1000) - 100
+        assert 0 < await driver.run_once() <= 0.11, "the jitter is drawn once"
+        assert not chain.done("voting_end")
+        now[0] += 200
+        await driver.run_once()
+        assert chain.done("voting_end") == 1
+
+    async def test_the_second_call_of_the_epoch_follows(self, driver, chain, now):
+        chain.view = staking(3, phase=EpochPhase.PARAMS_SELECTED, since_ms=0)
+        now[0] = 2 * EPOCH_MS
+        await driver.run_once()
+        assert chain.done("initiate_epoch_change") == 1
+
+    async def test_while_shards_move_nothing_is_due(self, driver, chain, now):
+        chain.view = staking(3, phase=EpochPhase.SYNC)
+        now[0] = 10**15
+        assert await driver.run_once() == LONGEST_PAUSE_S
+        assert chain.calls == ["staking"]
+
+    async def test_a_far_moment_is_looked_at_again_soon(self, driver, chain):
+        chain.view = staking(3, phase=EpochPhase.DONE, since_ms=10**12)
+        assert await driver.run_once() == LONGEST_PAUSE_S
+
+    async def test_whoever_is_second_is_content(self, driver, chain, now):
+        chain.view = staking(3, phase=EpochPhase.DONE, since_ms=0)
+        now[0] = 10**9
+        abort = MoveAbort("staking_inner", 0)
+
+        async def beaten(key):
+            chain.view = staking(3, phase=EpochPhase.PARAMS_SELECTED, since_ms=0)
+            raise abort
+
+        chain.voting_end = beaten
+        await driver.run_once()
+
+    async def test_an_abort_that_nobody_explains_is_retried_later(self, driver, chain, now):
+        chain.view = staking(3, phase=EpochPhase.DONE, since_ms=0)
+        chain.aborts["voting_end"] = MoveAbort("staking_inner", 0)
+        now[0] = 10**9
+        with pytest.raises(MoveAbort):
+            await driver.run_once()
+
+    async def test_the_first_committee_waits_for_our_stake(self, driver, chain, now):
+        chain.view = staking(0, phase=EpochPhase.DONE)
+        now[0] = 10**9
+        chain.pools[US] = pool()
+        assert await driver.run_once() > 0
+        assert not chain.done("voting_end")
+        chain.pools[US] = pool(pending_stake=((Epoch(1), 5),))
+        await driver.run_once()
+        assert chain.done("voting_end") == 1
+
+
+class TestKeeper:
+    @pytest.fixture
+    async def storage(self, memory_storage):
+        return memory_storage
+
+    @pytest.fixture
+    def keeper(self, storage, chain):
+        return self.make(storage, chain)
+
+    @staticmethod
+    def make(storage, chain):
+        return EpochKeeper(storage=storage, chain=chain, view=ChainView(chain), key=KEY, identity=IDENTITY)
+
+    async def test_before_the_first_epoch_there_is_nothing_to_do(self, keeper, chain, storage):
+        await keeper.run_once()
+        await feed(storage)
+        await keeper.run_once()
+        assert chain.calls == []
+
+    async def test_the_first_epoch_makes_shards_and_attests_once(self, keeper, chain, storage):
+        chain.view = staking(1, ours=[0, 3])
+        await start_epochs(storage, 1)
+        await keeper.run_once()
+        assert storage.shards == {0: ACTIVE, 3: ACTIVE}
+        assert await storage.node_state() == NodeState(NodeStatus.ACTIVE, Epoch(1))
+        assert chain.done("epoch_sync_done") == 1
+        asked = len(chain.calls)
+        await keeper.run_once()
+        assert len(chain.calls) == asked, "a second pass has nothing to ask"
+
+    async def test_a_restart_does_not_attest_again(self, keeper, chain, storage):
+        chain.view = staking(1)
+        await start_epochs(storage, 1)
+        await keeper.run_once()
+        await self.make(storage, chain).run_once()
+        assert chain.done("epoch_sync_done") == 1
+
+    async def test_the_following_epochs_of_an_unchanged_committee(self, keeper, chain, storage):
+        for epoch in range(1, 6):
+            chain.view = staking(epoch, before=range(10) if epoch > 1 else None)
+            await start_epochs(storage, epoch)
+            await keeper.run_once()
+            assert await storage.node_state() == NodeState(NodeStatus.ACTIVE, Epoch(epoch))
+        assert chain.done("epoch_sync_done") == 5
+
+    async def test_shards_are_durable_before_they_are_attested(self, chain):
+        kv = MemoryStore()
+        storage = await Storage.over(kv)
+        chain.view = staking(1, ours=[0])
+        await start_epochs(storage, 1)
+        survivors = []
+        attest = chain.epoch_sync_done
+
+        async def look(*arguments):
+            survivors.append(kv.crashed())
+            await attest(*arguments)
+
+        chain.epoch_sync_done = look
+        await self.make(storage, chain).run_once()
+        assert (await Storage.over(survivors[0])).shards == {0: ACTIVE}
+
+    @pytest.mark.parametrize("code", [1, 2])
+    async def test_an_attestation_that_is_not_needed_any_more_is_no_failure(self, keeper, chain, storage, code):
+        chain.view = staking(1)
+        chain.aborts["epoch_sync_done"] = MoveAbort("staking_inner", code)
+        await start_epochs(storage, 1)
+        await keeper.run_once()
+        await keeper.run_once()
+        assert chain.done("epoch_sync_done") == 1
+
+    async def test_other_aborts_are_tried_again(self, keeper, chain, storage):
+        chain.view = staking(1)
+        chain.aborts["epoch_sync_done"] = MoveAbort("staking_inner", 4)
+        await start_epochs(storage, 1)
+        for _ in range(2):
+            with pytest.raises(MoveAbort):
+                await keeper.run_once()
+        chain.aborts.clear()
+        await keeper.run_once()
+        assert chain.done("epoch_sync_done") == 3
+
+    @pytest.mark.parametrize("call", ["staking", "node_caps", "epoch_sync_done"])
+    async def test_an_outage_at_any_call_is_made_up_for(self, keeper, chain, storage, call):
+        chain.view = staking(1, ours=[2])
+        chain.aborts[call] = ChainUnreachable("gone")
+        await start_epochs(storage, 1)
+        with pytest.raises(ChainError):
+            await keeper.run_once()
+        chain.aborts.clear()
+        await self.make(storage, chain).run_once()
+        assert storage.shards == {2: ACTIVE}
+        assert chain.caps[0].last_epoch_sync_done == 1
+
+    async def test_objects_that_lag_behind_events_are_waited_for(self, keeper, chain, storage, monkeypatch):
+        monkeypatch.setattr("walrus_node.chain._LAG_POLL_S", 0.001)
+        views = iter([staking(0), staking(0), staking(1)])
+
+        async def lagging():
+            return next(views)
+
+        chain.staking = lagging
+        await start_epochs(storage, 1)
+        await keeper.run_once()
+        assert chain.done("epoch_sync_done") == 1
+
+    async def test_objects_that_never_show_the_epoch_are_an_outage(self, keeper, chain, storage, monkeypatch):
+        monkeypatch.setattr("walrus_node.chain._LAG_POLL_S", 0.001)
+        monkeypatch.setattr("walrus_node.chain._LAG_LIMIT_S", 0.02)
+        chain.view = staking(0)
+        await start_epochs(storage, 1)
+        with pytest.raises(ChainTimeout, match="announced epoch 1"):
+            await keeper.run_once()
+
+    async def test_gained_shards_are_neither_claimed_nor_attested(self, keeper, chain, storage):
+        chain.view = staking(1, ours=[0])
+        await start_epochs(storage, 1)
+        await keeper.run_once()
+        chain.view = staking(2, ours=[0, 1], before=[0])
+        await start_epochs(storage, 2)
+        await keeper.run_once()
+        assert storage.shards == {0: ACTIVE, 1: ShardStatus.ACTIVE_SYNC}
+        assert chain.caps[0].last_epoch_sync_done == 1
+
+    async def test_a_node_that_slept_through_epochs_checks_its_blobs_before_it_attests(self, keeper, chain, storage):
+        chain.view = staking(1, ours=[0])
+        await start_epochs(storage, 1)
+        await keeper.run_once()
+        chain.view = staking(3, ours=[0], before=[0])
+        await feed(storage, registered(B, O1, 9), certified(B, O1, 9))
+        await start_epochs(storage, 2)
+        await keeper.run_once()
+        assert await storage.node_state() == NodeState(NodeStatus.RECOVERY_CATCH_UP, Epoch(2))
+        await start_epochs(storage, 3)
+        await keeper.run_once()
+        assert await storage.node_state() == NodeState(NodeStatus.RECOVERY_IN_PROGRESS, Epoch(3))
+        assert chain.caps[0].last_epoch_sync_done == 1
+        await fill(storage, B, shards=[ShardIndex(0)])
+        await keeper.run_once()
+        assert await storage.node_state() == NodeState(NodeStatus.ACTIVE, Epoch(3))
+        assert chain.caps[0].last_epoch_sync_done == 3
+
+    async def test_a_node_that_slept_and_missed_nothing_is_active_again(self, keeper, chain, storage):
+        chain.view = staking(1, ours=[0])
+        await start_epochs(storage, 1)
+        await keeper.run_once()
+        chain.view = staking(3, ours=[0], before=[0])
+        await start_epochs(storage, 2)
+        await keeper.run_once()
+        await start_epochs(storage, 3)
+        await keeper.run_once()
+        assert (await storage.node_state()).status is NodeStatus.ACTIVE
+        assert chain.caps[0].last_epoch_sync_done == 3
+
+    async def test_a_lost_disk_is_not_attested(self, chain, storage):
+        chain.view = staking(1, ours=[0])
+        chain.caps = [replace(chain.caps[0], last_epoch_sync_done=Epoch(1))]
+        await start_epochs(storage, 1)
+        await self.make(storage, chain).run_once()
+        assert storage.shards == {0: ShardStatus.ACTIVE_RECOVER}
+        assert (await storage.node_state()).status is NodeStatus.RECOVER_METADATA
+        assert not chain.done("epoch_sync_done")
+
+    async def test_a_node_without_shards_stands_by(self, keeper, chain, storage):
+        chain.view = staking(1, ours=[])
+        await start_epochs(storage, 1)
+        await keeper.run_once()
+        assert await storage.node_state() == NodeState(NodeStatus.STANDBY, Epoch(1))
+        assert not chain.done("epoch_sync_done")
+
+
+class TestCollector:
+    @pytest.fixture
+    def slept(self):
+        return []
+
+    @pytest.fixture
+    def collector(self, storage, slept):
+        async def sleep(seconds):
+            slept.append(seconds)
+
+        return Collector(storage=storage, network_public_key=b"key", epoch_duration_ms=lambda: EPOCH_MS, sleep=sleep)
+
+    async def dead_blob(self, storage):
+        await storage.create_shards([ShardIndex(0)], ACTIVE)
+        await feed(storage, registered(B, O1, 2))
+        await fill(storage, shards=[ShardIndex(0)])
+        await start_epochs(storage, 2)
+
+    async def test_nothing_to_do_needs_no_wait(self, collector, slept):
+        assert await collector.run_once(Epoch(1)) == 0
+        assert slept == []
+
+    async def test_it_deletes_after_its_delay(self, collector, storage, slept):
+        await self.dead_blob(storage)
+        assert await collector.run_once(Epoch(2)) == 1
+        assert 0 <= slept[0] < EPOCH_MS / 2000
+        assert storage.slivers_stored == 0
+
+    async def test_only_invalid_blobs_go_at_once(self, collector, storage):
+        await self.dead_blob(storage)
+        other = blob_id(2)
+        await fill(storage, other, shards=[ShardIndex(0)])
+        await feed(storage, InvalidBlobId(Epoch(2), other))
+        assert await collector.collect(only_invalid=True) == 1
+        assert await storage.metadata(other) is None
+        assert await storage.metadata(B) is not None

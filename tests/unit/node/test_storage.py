@@ -1,0 +1,309 @@
+"""The typed store on both databases."""
+
+import asyncio
+
+import pytest
+from tests.unit.node.worlds import CAP, IDENTITY, US, blob_id, certified, event_id, object_id, registered
+
+from walrus_codec.types import Axis, Epoch, ShardIndex
+from walrus_node.errors import IdentityError, MetadataMissingError, ShardNotHereError, StoreError
+from walrus_node.events import rules
+from walrus_node.store import layout
+from walrus_node.store.kv import Batch
+from walrus_node.store.memory import MemoryStore
+from walrus_node.store.records import Cursor, Identity, NodeState, NodeStatus, ShardStatus, versioned
+from walrus_node.store.rocks import RocksStore
+from walrus_node.store.shards import SliverKey
+from walrus_node.store.storage import Storage
+from walrus_sui.events import EpochChangeStart, InvalidBlobId
+
+B, O1, O2 = blob_id(1), object_id(1), object_id(2)
+S0, S1 = ShardIndex(0), ShardIndex(1)
+
+
+async def feed(storage, *events):
+    cursor = await storage.cursor()
+    sequence = cursor.sequence + 1 if cursor else 0
+    pairs = [(event_id(100 * sequence + position), event) for position, event in enumerate(events)]
+    return await storage.apply(sequence, 1000 * sequence, lambda working: rules.apply_all(working, pairs))
+
+
+async def start_epochs(storage, until):
+    cursor = await storage.cursor()
+    for epoch in range((cursor.epoch if cursor else 0) + 1, until + 1):
+        await feed(storage, EpochChangeStart(Epoch(epoch)))
+
+
+async def fill(storage, blob=B, shards=(S0, S1), sliver=b"sliver"):
+    await storage.put_metadata(blob, b"metadata")
+    for shard in shards:
+        for axis in Axis:
+            await storage.put_sliver(SliverKey(shard, axis, blob), sliver)
+
+
+class TestTheNodeItself:
+    async def test_a_new_store_belongs_to_nobody_and_stands_by(self, storage):
+        assert await storage.identity() is None
+        assert await storage.node_state() == NodeState(NodeStatus.STANDBY, Epoch(0))
+        assert await storage.cursor() is None
+
+    async def test_the_identity_is_bound_once(self, storage):
+        await storage.set_identity(IDENTITY)
+        await storage.set_identity(IDENTITY)
+        assert await storage.identity() == IDENTITY
+        with pytest.raises(IdentityError, match="wipe it when the network is made anew"):
+            await storage.set_identity(Identity("other chain", US, CAP))
+
+    async def test_the_state_is_kept(self, storage):
+        state = NodeState(NodeStatus.ACTIVE, Epoch(3))
+        await storage.set_node_state(state)
+        assert await storage.node_state() == state
+
+
+class TestEvents:
+    async def test_effects_and_cursor_come_together(self, storage):
+        await feed(storage, registered(B, O1, 5), certified(B, O1, 5))
+        assert (await storage.blob_info(B)).is_certified(Epoch(1))
+        assert (await storage.object_info(O1)).certified_epoch == 1
+        assert await storage.cursor() == Cursor(0, 0, Epoch(0))
+
+    async def test_a_rule_that_fails_leaves_nothing_behind(self, storage):
+        await feed(storage)
+        with pytest.raises(Exception, match="registered twice"):
+            await feed(storage, registered(B, O1, 5), registered(B, O1, 5))
+        assert await storage.blob_info(B) is None
+        assert (await storage.cursor()).sequence == 0
+
+    async def test_gaps_are_refused(self, storage):
+        await feed(storage)
+        with pytest.raises(StoreError, match="cannot follow 0"):
+            await storage.apply(2, 0, lambda _: None)
+
+    async def test_objects_expire_by_the_index_of_ends_also_after_an_extension(self, storage):
+        await feed(storage, registered(B, O1, 2), certified(B, O1, 2), registered(B, O2, 3))
+        await feed(storage, certified(B, O1, 4, extension=True))
+        await start_epochs(storage, 3)
+        assert await storage.object_info(O1) is not None
+        assert await storage.object_info(O2) is None
+        await start_epochs(storage, 4)
+        assert await storage.object_info(O1) is None
+        assert await storage.garbage() == [B]
+
+    async def test_an_object_that_is_extended_in_the_checkpoint_of_the_epoch_change_lives(self, storage):
+        await feed(storage, registered(B, O1, 1), certified(B, O1, 1))
+        await feed(storage, certified(B, O1, 9, extension=True), EpochChangeStart(Epoch(1)))
+        assert await storage.object_info(O1) is not None
+
+
+class TestSlivers:
+    async def test_metadata_are_stored_once(self, storage):
+        assert await storage.put_metadata(B, b"metadata")
+        assert not await storage.put_metadata(B, b"other")
+        assert await storage.metadata(B) == b"metadata"
+        assert storage.blobs_stored == 1
+
+    async def test_slivers_are_stored_once_and_come_back(self, storage):
+        await storage.create_shards([S0], ShardStatus.ACTIVE)
+        await storage.put_metadata(B, b"metadata")
+        key = SliverKey(S0, Axis.SECONDARY, B)
+        large = bytes(100_000)
+        assert await storage.put_sliver(key, large)
+        assert not await storage.put_sliver(key, b"other")
+        assert await storage.sliver(key) == large
+        assert await storage.sliver(SliverKey(S0, Axis.PRIMARY, B)) is None
+        assert await storage.sliver(SliverKey(S1, Axis.PRIMARY, B)) is None
+        assert storage.slivers_stored == 1
+
+    async def test_what_is_missing_is_told(self, storage):
+        await storage.create_shards([S0], ShardStatus.ACTIVE)
+        await storage.put_metadata(B, b"metadata")
+        await storage.put_sliver(SliverKey(S0, Axis.PRIMARY, B), b"x")
+        missing = await storage.missing(B, [S0, S1])
+        assert missing == [
+            SliverKey(S0, Axis.SECONDARY, B),
+            SliverKey(S1, Axis.PRIMARY, B),
+            SliverKey(S1, Axis.SECONDARY, B),
+        ]
+        assert await storage.has_slivers([SliverKey(S0, Axis.PRIMARY, B), missing[0]]) == [True, False]
+
+    async def test_a_sliver_needs_its_blobs_metadata(self, storage):
+        await storage.create_shards([S0], ShardStatus.ACTIVE)
+        with pytest.raises(MetadataMissingError):
+            await storage.put_sliver(SliverKey(S0, Axis.PRIMARY, B), b"x")
+
+    @pytest.mark.parametrize("status", [ShardStatus.LOCKED_TO_MOVE, ShardStatus.NONE])
+    async def test_shards_that_are_locked_or_absent_take_nothing(self, storage, status):
+        await storage.create_shards([S0], status)
+        await storage.put_metadata(B, b"metadata")
+        for shard in (S0, S1):
+            with pytest.raises(ShardNotHereError):
+                await storage.put_sliver(SliverKey(shard, Axis.PRIMARY, B), b"x")
+        assert storage.slivers_stored == 0
+
+    async def test_a_locked_shard_is_still_read(self, storage):
+        await storage.create_shards([S0], ShardStatus.ACTIVE)
+        await fill(storage, shards=[S0])
+        await storage.create_shards([S0], ShardStatus.LOCKED_TO_MOVE)
+        assert storage.shards == {S0: ShardStatus.LOCKED_TO_MOVE}
+        assert await storage.sliver(SliverKey(S0, Axis.PRIMARY, B)) == b"sliver"
+
+    async def test_incomplete_certified_blobs_are_found(self, storage):
+        await storage.create_shards([S0, S1], ShardStatus.ACTIVE)
+        whole, partial, bare, uncertified = (blob_id(number) for number in range(4))
+        events = []
+        for number, blob in enumerate((whole, partial, bare, uncertified)):
+            events.append(registered(blob, object_id(number), 9))
+            if blob != uncertified:
+                events.append(certified(blob, object_id(number), 9))
+        await feed(storage, *events)
+        await fill(storage, whole)
+        await fill(storage, partial, shards=[S0])
+        assert await storage.incomplete(Epoch(1), [S0, S1], limit=10) == [partial, bare]
+        assert await storage.incomplete(Epoch(1), [S0, S1], limit=1) == [partial]
+        assert await storage.incomplete(Epoch(1), [S0], limit=10) == [bare]
+        assert await storage.incomplete(Epoch(9), [S0, S1], limit=10) == []
+
+
+class TestGarbage:
+    async def test_data_of_a_dead_blob_are_deleted_with_their_record(self, storage):
+        await storage.create_shards([S0, S1], ShardStatus.ACTIVE)
+        await feed(storage, registered(B, O1, 2))
+        await fill(storage)
+        await start_epochs(storage, 2)
+        assert await storage.garbage() == [B]
+        assert await storage.collect(B)
+        assert await storage.garbage() == []
+        assert await storage.metadata(B) is None
+        assert await storage.blob_info(B) is None
+        assert len(await storage.missing(B, [S0, S1])) == 4
+        assert (storage.blobs_stored, storage.slivers_stored) == (0, 0)
+
+    async def test_a_blob_that_lives_again_keeps_its_data(self, storage):
+        await storage.create_shards([S0], ShardStatus.ACTIVE)
+        await feed(storage, registered(B, O1, 2))
+        await fill(storage, shards=[S0])
+        await start_epochs(storage, 2)
+        await feed(storage, registered(B, O2, 9))
+        assert not await storage.collect(B)
+        assert await storage.garbage() == []
+        assert await storage.missing(B, [S0]) == []
+
+    async def test_an_invalid_blob_loses_its_data_and_keeps_its_record(self, storage):
+        await storage.create_shards([S0], ShardStatus.ACTIVE)
+        await feed(storage, registered(B, O1, 9))
+        await fill(storage, shards=[S0])
+        await feed(storage, InvalidBlobId(Epoch(0), B))
+        assert await storage.collect(B)
+        assert await storage.metadata(B) is None
+        assert await storage.blob_info(B) is not None
+
+    async def test_locked_shards_lose_the_data_too(self, storage):
+        await storage.create_shards([S0], ShardStatus.ACTIVE)
+        await feed(storage, registered(B, O1, 1))
+        await fill(storage, shards=[S0])
+        await storage.set_shard_status([S0], ShardStatus.LOCKED_TO_MOVE)
+        await start_epochs(storage, 1)
+        await storage.collect(B)
+        assert await storage.sliver(SliverKey(S0, Axis.PRIMARY, B)) is None
+
+
+class TestDurability:
+    async def test_a_restart_finds_everything(self, tmp_path):
+        first = await Storage.open(tmp_path)
+        await first.set_identity(IDENTITY)
+        await first.create_shards([S0, S1], ShardStatus.ACTIVE)
+        await feed(first, registered(B, O1, 5))
+        await fill(first)
+        await first.set_node_state(NodeState(NodeStatus.ACTIVE, Epoch(1)))
+        await first.close()
+        await first.close()
+        second = await Storage.open(tmp_path)
+        assert await second.identity() == IDENTITY
+        assert second.shards == {S0: ShardStatus.ACTIVE, S1: ShardStatus.ACTIVE}
+        assert await second.cursor() == Cursor(0, 0, Epoch(0))
+        assert await second.node_state() == NodeState(NodeStatus.ACTIVE, Epoch(1))
+        assert (second.blobs_stored, second.slivers_stored) == (1, 4)
+        assert await second.missing(B, [S0, S1]) == []
+        await second.close()
+
+    async def test_synced_slivers_survive_the_loss_of_power(self):
+        kv = MemoryStore()
+        storage = await Storage.over(kv)
+        await storage.create_shards([S0], ShardStatus.ACTIVE)
+        await fill(storage, shards=[S0])
+        assert len(await (await Storage.over(kv.crashed())).missing(B, [S0])) == 2
+        await storage.sync()
+        after = await Storage.over(kv.crashed())
+        assert await after.missing(B, [S0]) == []
+        assert await after.metadata(B) == b"metadata"
+
+    async def test_concurrent_syncs_share_waits_and_none_returns_too_early(self):
+        class SlowStore(MemoryStore):
+            syncs = 0
+
+            def sync(self):
+                SlowStore.syncs += 1
+                super().sync()
+
+        kv = SlowStore()
+        storage = await Storage.over(kv)
+        await storage.create_shards([S0], ShardStatus.ACTIVE)
+        before = SlowStore.syncs
+        blobs = [blob_id(number) for number in range(40)]
+
+        async def store(blob):
+            await storage.put_metadata(blob, b"m")
+            await storage.sync()
+            return kv.crashed().get(layout.METADATA, blob) is not None
+
+        assert all(await asyncio.gather(*(store(blob) for blob in blobs)))
+        assert SlowStore.syncs - before < len(blobs)
+
+    async def test_a_failed_sync_is_told_to_everyone_who_waits(self):
+        class BrokenStore(MemoryStore):
+            broken = False
+
+            def sync(self):
+                if self.broken:
+                    raise StoreError("the disk is gone")
+                super().sync()
+
+        kv = BrokenStore()
+        storage = await Storage.over(kv)
+        kv.broken = True
+        results = await asyncio.gather(*(storage.sync() for _ in range(5)), return_exceptions=True)
+        assert {type(result) for result in results} == {StoreError}
+        kv.broken = False
+        await storage.sync()
+
+    async def test_a_crash_while_shards_are_made_leaves_shards_that_are_made_again(self, tmp_path):
+        kv = RocksStore(tmp_path)
+        storage = await Storage.over(kv)
+        for family in (layout.sliver_family(S0, Axis.PRIMARY), layout.sliver_family(S1, Axis.PRIMARY)):
+            kv.create_family(family, bulky=True)
+        kv.create_family(layout.sliver_family(S1, Axis.SECONDARY), bulky=True)
+        kv.create_family(layout.state_family(S1), bulky=False)
+        await storage.close()
+        again = await Storage.open(tmp_path)
+        assert again.shards == {S1: ShardStatus.NONE}
+        await again.create_shards([S0, S1], ShardStatus.ACTIVE)
+        assert again.shards == {S0: ShardStatus.ACTIVE, S1: ShardStatus.ACTIVE}
+        await again.close()
+
+    async def test_a_lost_family_is_found_at_the_start(self):
+        kv = MemoryStore()
+        storage = await Storage.over(kv)
+        await storage.create_shards([S0], ShardStatus.ACTIVE)
+        left = kv.killed()
+        left.drop_family(layout.sliver_family(S0, Axis.PRIMARY))
+        with pytest.raises(StoreError, match="lost its primary slivers"):
+            await Storage.over(left)
+
+    async def test_a_newer_schema_is_refused(self):
+        kv = MemoryStore()
+        await Storage.over(kv)
+        batch = Batch()
+        batch.put(layout.NODE, layout.SCHEMA_KEY, versioned((2).to_bytes(4, "little")))
+        kv.write(batch)
+        with pytest.raises(StoreError, match="schema version 2"):
+            await Storage.over(kv)
