@@ -109,11 +109,11 @@ class DevnetProcess:
 
     def kill(self):
         self.process.kill()
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=30)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=60)
 
     @property
     def rpc(self):
@@ -125,7 +125,7 @@ class DevnetProcess:
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(url, data=data, headers=headers or {})
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -158,25 +158,25 @@ class Client:
         self.subscriptions = subscription_service_pb2_grpc.SubscriptionServiceStub(channel)
 
     async def info(self):
-        return await self.ledger.GetServiceInfo(ledger_service_pb2.GetServiceInfoRequest(), timeout=10)
+        return await self.ledger.GetServiceInfo(ledger_service_pb2.GetServiceInfoRequest(), timeout=30)
 
     async def object(self, object_id, *paths, version=None):
         request = ledger_service_pb2.GetObjectRequest(object_id=object_id, version=version, read_mask=mask(*paths))
-        return (await self.ledger.GetObject(request, timeout=10)).object
+        return (await self.ledger.GetObject(request, timeout=30)).object
 
     async def transaction(self, digest, *paths):
         request = ledger_service_pb2.GetTransactionRequest(digest=digest, read_mask=mask(*paths))
-        return (await self.ledger.GetTransaction(request, timeout=10)).transaction
+        return (await self.ledger.GetTransaction(request, timeout=30)).transaction
 
     async def checkpoint(self, sequence, *paths):
         request = ledger_service_pb2.GetCheckpointRequest(sequence_number=sequence, read_mask=mask(*paths))
-        return (await self.ledger.GetCheckpoint(request, timeout=10)).checkpoint
+        return (await self.ledger.GetCheckpoint(request, timeout=30)).checkpoint
 
     async def gas_coins_page(self, owner, *, read_mask=None, **fields):
         paths = read_mask or ["object_id", "version", "digest", "balance"]
         fields = {"object_type": GAS_COIN_TYPE} | fields
         request = state_service_pb2.ListOwnedObjectsRequest(owner=owner, read_mask=mask(*paths), **fields)
-        return await self.state.ListOwnedObjects(request, timeout=10)
+        return await self.state.ListOwnedObjects(request, timeout=30)
 
     async def gas_coins(self, owner):
         return list((await self.gas_coins_page(owner, page_size=1000)).objects)
@@ -191,18 +191,18 @@ class Client:
         request = transaction_execution_service_pb2.ExecuteTransactionRequest(read_mask=mask(*paths))
         request.transaction.bcs.value = tx_bytes
         request.signatures.add().bcs.value = key.sign_transaction(tx_bytes)
-        return (await self.execution.ExecuteTransaction(request, timeout=10)).transaction
+        return (await self.execution.ExecuteTransaction(request, timeout=30)).transaction
 
     async def height(self, at_least):
         """Waits until the chain is this high; returns how high it is."""
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while (found := (await self.info()).checkpoint_height) < at_least:  # noqa: ASYNC110  (another process)
                 await asyncio.sleep(0.02)
         return found
 
     async def finality(self, digest):
         """Waits until the transaction is in a checkpoint; returns its number."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 found = await self.transaction(digest, "checkpoint")
                 if found.HasField("checkpoint"):

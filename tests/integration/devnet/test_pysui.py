@@ -53,13 +53,13 @@ class PlainClient(GrpcProtocolClient):
 
 
 async def run(client, command):
-    result = await client.execute(command=command, timeout=10)
+    result = await client.execute(command=command, timeout=30)
     assert result.is_ok(), result.result_string
     return result.result_data
 
 
 async def ask(client, request):
-    result = await client.execute_grpc_request(request=request, timeout=10)
+    result = await client.execute_grpc_request(request=request, timeout=30)
     assert result.is_ok(), result.result_string
     return result.result_data
 
@@ -113,7 +113,7 @@ async def test_it_builds_signs_and_executes(pysui, devnet, key):
     coins = await run(pysui, cmd.GetCoins(owner=recipient, coin_type=SUI_COIN))
     assert [coin.balance for coin in coins.objects] == [12345]
     digest = result.digest
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             found = await run(pysui, cmd.GetTransaction(digest=digest))
             if found is not None and found.checkpoint is not None:
@@ -153,7 +153,7 @@ async def test_it_follows_checkpoints(pysui):
 
 
 async def test_what_fails_is_told(pysui):
-    missing = await pysui.execute(command=cmd.GetObject(object_id="0x" + "99" * 32), timeout=10)
+    missing = await pysui.execute(command=cmd.GetObject(object_id="0x" + "99" * 32), timeout=30)
     assert not missing.is_ok()
     assert "not found" in str(missing.result_string)
 

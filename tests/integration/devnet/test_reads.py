@@ -244,12 +244,12 @@ async def test_packages_and_functions(client, devnet):
 async def test_health_and_reflection(client):
     health = health_pb2_grpc.HealthStub(client.channel)
     for service in ("", "sui.rpc.v2.LedgerService", "sui.rpc.v2.SubscriptionService"):
-        answer = await health.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=service), timeout=30)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
     stub = reflection_pb2_grpc.ServerReflectionStub(client.channel)
     asked = [reflection_pb2.ServerReflectionRequest(list_services="")]
     asked.append(reflection_pb2.ServerReflectionRequest(file_containing_symbol="sui.rpc.v2.LedgerService"))
-    answers = [answer async for answer in stub.ServerReflectionInfo(iter(asked), timeout=5)]
+    answers = [answer async for answer in stub.ServerReflectionInfo(iter(asked), timeout=30)]
     names = {service.name for service in answers[0].list_services_response.service}
     assert {"sui.rpc.v2.StateService", "sui.rpc.v2.TransactionExecutionService", "grpc.health.v1.Health"} <= names
     assert answers[1].file_descriptor_response.file_descriptor_proto
@@ -264,7 +264,7 @@ async def test_the_tls_port_serves_the_same_with_its_own_authority(devnet, clien
         address = f"{host}:{devnet.endpoints['tls_port']}"
         async with grpc.aio.secure_channel(address, credentials) as channel:
             stub = ledger_service_pb2_grpc.LedgerServiceStub(channel)
-            answer = await stub.GetServiceInfo(ledger_service_pb2.GetServiceInfoRequest(), timeout=5)
+            answer = await stub.GetServiceInfo(ledger_service_pb2.GetServiceInfoRequest(), timeout=30)
         assert answer.chain_id == (await client.info()).chain_id
 
 
@@ -282,10 +282,10 @@ async def test_batches_and_requests_are_bounded(client):
 async def test_bytes_that_are_no_message_are_refused(client):
     call = client.channel.unary_unary("/sui.rpc.v2.LedgerService/GetObject")
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call(b"\xff" * 100, timeout=5)
+        await call(b"\xff" * 100, timeout=30)
     assert caught.value.code() is grpc.StatusCode.INTERNAL
     assert caught.value.details().startswith("failed to decode Protobuf message")
     call = client.channel.unary_stream("/sui.rpc.v2.SubscriptionService/SubscribeCheckpoints")
     with pytest.raises(grpc.aio.AioRpcError, match="failed to decode"):
-        await anext(aiter(call(b"\xff" * 100, timeout=5)))
+        await anext(aiter(call(b"\xff" * 100, timeout=30)))
     assert (await client.info()).chain_id

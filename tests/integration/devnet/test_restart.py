@@ -8,7 +8,7 @@ import grpc
 from walrus_proto.sui.rpc.v2 import subscription_service_pb2
 from walrus_sui.keys import SuiKey
 
-ROUNDS = 4
+ROUNDS = 3
 EXIT_DISK = 5
 
 
@@ -87,7 +87,7 @@ class Load:
     async def _follow(self, client):
         request = subscription_service_pb2.SubscribeCheckpointsRequest(read_mask=self.tools.mask("*"))
         try:
-            async for frame in client.subscriptions.SubscribeCheckpoints(request, timeout=30):
+            async for frame in client.subscriptions.SubscribeCheckpoints(request, timeout=60):
                 self.announced[frame.cursor] = frame.checkpoint
         except grpc.aio.AioRpcError as error:
             died(error)
@@ -146,7 +146,7 @@ async def test_a_full_disk_ends_it_and_loses_nothing_that_was_answered(make_devn
     devnet.limit_files(size + 200_000)  # a little may still be written, then every write fails
     async with devnet.client() as client:
         await load.spend(client, load.keys[0])
-    assert await asyncio.to_thread(devnet.process.wait, 20) == EXIT_DISK
+    assert await asyncio.to_thread(devnet.process.wait, 60) == EXIT_DISK
     assert "disk" in devnet.log.read_text()
     assert load.answered
     devnet.start()

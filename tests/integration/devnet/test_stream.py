@@ -22,7 +22,7 @@ FOLLOWER_MASK = (
 )
 
 
-def subscribe(client, tools, *paths, timeout=30):
+def subscribe(client, tools, *paths, timeout=60):
     request = subscription_service_pb2.SubscribeCheckpointsRequest()
     if paths:
         request.read_mask.CopyFrom(tools.mask(*paths))
@@ -74,7 +74,7 @@ async def test_bad_masks_and_filters_end_the_stream(client, tools):
     assert caught.value.details() == "invalid read_mask path: transactions.nothing"
     request = subscription_service_pb2.SubscribeCheckpointsRequest(filter=filter_pb2.TransactionFilter())
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await anext(aiter(client.subscriptions.SubscribeCheckpoints(request, timeout=5)))
+        await anext(aiter(client.subscriptions.SubscribeCheckpoints(request, timeout=30)))
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -87,7 +87,7 @@ async def test_a_slow_reader_is_cut_off_and_fills_the_gap(make_devnet, tools):
         frames = aiter(subscribe(slow, tools, "*"))
         last = (await anext(frames)).cursor
         # The reader sleeps until the server has certainly gone far past what may wait for it.
-        await client.height(last + 700)
+        await client.height(last + 450)
         seen, ending = await until_error(frames)
         assert seen == list(range(last + 1, last + 1 + len(seen)))
         last = seen[-1]
@@ -167,7 +167,7 @@ async def test_contract_events_arrive_with_their_bytes(devnet, client, tools):
     staked = await client.execute(program.build(key, tools.own_coin(registered, key.address)), key)
     assert staked.effects.status.success, staked.effects.status
 
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         gas = tools.own_coin(staked, key.address)
         while True:  # until epoch zero has lasted its second
             program = tools.program()

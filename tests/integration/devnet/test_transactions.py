@@ -63,7 +63,7 @@ async def test_the_default_mask_of_an_execution_is_the_effects(client, key, tool
     request = transaction_execution_service_pb2.ExecuteTransactionRequest()
     request.transaction.bcs.value = tx_bytes
     request.signatures.add().bcs.value = key.sign_transaction(tx_bytes)
-    answer = (await client.execution.ExecuteTransaction(request, timeout=10)).transaction
+    answer = (await client.execution.ExecuteTransaction(request, timeout=30)).transaction
     assert [field.name for field, _ in answer.ListFields()] == ["effects"]
 
 
@@ -91,14 +91,14 @@ async def test_signatures_are_checked(client, key, tools, devnet):
         request.transaction.bcs.value = transaction.to_bcs()
         for signature in signatures:
             request.signatures.add().bcs.value = signature
-        code, _ = await code_and_text(client.execution.ExecuteTransaction(request, timeout=10))
+        code, _ = await code_and_text(client.execution.ExecuteTransaction(request, timeout=30))
         assert code == "INVALID_ARGUMENT"
     assert (await client.gas_coins(key.address))[0].version == coin.version
     # A length-prefixed signature is the same signature.
     request = transaction_execution_service_pb2.ExecuteTransactionRequest()
     request.transaction.bcs.value = transaction.to_bcs()
     request.signatures.add().bcs.value = b"\x61" + key.sign_transaction(transaction.to_bcs())
-    assert (await client.execution.ExecuteTransaction(request, timeout=10)).transaction.effects.status.success
+    assert (await client.execution.ExecuteTransaction(request, timeout=30)).transaction.effects.status.success
 
 
 async def test_stale_and_foreign_objects_are_refused(client, key, tools, devnet):
@@ -184,7 +184,7 @@ def proto_transfer(key, recipient, amount):
 
 async def simulate(client, transaction, **fields):
     request = transaction_execution_service_pb2.SimulateTransactionRequest(transaction=transaction, **fields)
-    return await client.execution.SimulateTransaction(request, timeout=10)
+    return await client.execution.SimulateTransaction(request, timeout=30)
 
 
 async def test_a_simulation_chooses_gas_and_its_transaction_can_be_signed(client, key, tools):
@@ -200,7 +200,7 @@ async def test_a_simulation_chooses_gas_and_its_transaction_can_be_signed(client
     request = transaction_execution_service_pb2.ExecuteTransactionRequest(read_mask=tools.mask("effects"))
     request.transaction.bcs.value = simulated.transaction.transaction.bcs.value
     request.signatures.add().bcs.value = key.sign_transaction(simulated.transaction.transaction.bcs.value)
-    executed = (await client.execution.ExecuteTransaction(request, timeout=10)).transaction
+    executed = (await client.execution.ExecuteTransaction(request, timeout=30)).transaction
     assert executed.effects.status.success
     assert executed.effects.gas_used == simulated.transaction.effects.gas_used
     assert (await client.gas_coins(recipient))[0].balance == 777
@@ -278,7 +278,7 @@ async def test_bytes_that_are_no_transaction_are_refused(client, key, raw):
     request = transaction_execution_service_pb2.ExecuteTransactionRequest()
     request.transaction.bcs.value = raw
     request.signatures.add().bcs.value = key.sign_transaction(raw)
-    code, text = await code_and_text(client.execution.ExecuteTransaction(request, timeout=10))
+    code, text = await code_and_text(client.execution.ExecuteTransaction(request, timeout=30))
     assert code == "INVALID_ARGUMENT"
     assert text
 

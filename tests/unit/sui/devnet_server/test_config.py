@@ -31,6 +31,11 @@ def test_both_parts_of_the_file_are_read(tmp_path):
     [
         ([], "names and values"),
         ({"seed": "x", "unknown": 1}, "unknown"),
+        ({"n_shards": 11}, "n_shards"),
+        ({"encoding": "none"}, "encoding"),
+        ({"epoch_duration": "-3s"}, "epoch_duration"),
+        ({"prefunded": [{"address": "nobody", "sui": 1}]}, "prefunded"),
+        ({"checkpoint_interval_ms": "soon"}, "checkpoint_interval_ms"),
         ({"seed": "x", "checkpoint_interval_ms": 9}, "checkpoint_interval_ms"),
         ({"seed": "x", "checkpoint_interval_ms": 60_001}, "checkpoint_interval_ms"),
         ({"seed": "x", "faucet_amount_sui": 0}, "faucet_amount_sui"),

@@ -12,7 +12,7 @@ def announcement(sequence):
 
 
 async def take(subscription, count):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return [(await anext(subscription)).checkpoint.sequence for _ in range(count)]
 
 
