@@ -41,7 +41,9 @@ class ComputeTimeoutError(ComputeError):
 
 
 class ComputeClosedError(ComputeError):
-    """The call came after `Compute.close`."""
+    """The call came after `Compute.close`: the process is shutting down. Ask another one."""
+
+    reason: ClassVar[str] = "SHUTTING_DOWN"
 
 
 class PeerError(ClientError):

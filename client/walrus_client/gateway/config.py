@@ -33,7 +33,7 @@ class _Section(BaseModel):
 
 
 class ListenConfig(_Section):
-    """Where the process listens; port 0 takes a free one (for tests)."""
+    """Where the process listens; port 0 takes a free one (for tests). `metrics_host` is `host` when absent."""
 
     host: str = "127.0.0.1"
     port: _Port = 31_415

@@ -152,7 +152,7 @@ class LocalNetwork:
         if name in state.processes and processes.is_alive(state.processes[name]):
             self.progress.components[name] = "running"
             return state
-        self.progress.step = f"starting {name}"
+        self.progress.step, self.progress.waiting_for = "starting", name
         program, arguments = self._command(state, name)
         running = processes.start(program, arguments, log=self.layout.log(name))
         self.progress.components[name] = "starting"
@@ -182,7 +182,7 @@ class LocalNetwork:
         node_ids = await self._registered(state, chain)
         key = SuiKey.load(self.layout.treasury_key)
         gateway = SuiKey.load(configs.gateway_key(self.layout)).address
-        self.progress.step, self.progress.waiting_for = "moving money", "stake and the gateway's purse"
+        self.progress.step, self.progress.waiting_for = "moving money:", "stake and the gateway's purse"
         try:
             staked = {stake.node_id for stake in await chain.stakes(key.address)}
             stakes = [(node_id, parameters.stake_wal * FROST_PER_WAL) for node_id in node_ids if node_id not in staked]
@@ -242,7 +242,7 @@ class LocalNetwork:
 
     async def _until(self, what: str, state: LocalState, condition: Callable[[], Awaitable[bool]]) -> None:
         """Waits for a condition; a dead process or the deadline ends the wait with an error."""
-        self.progress.step, self.progress.waiting_for = "waiting", what
+        self.progress.step, self.progress.waiting_for = "waiting for", what
         while not await condition():
             current = self.state() or state
             for name, running in current.processes.items():

@@ -36,6 +36,7 @@ def signer(position: int) -> CommitteeMember:
     )
 
 
+@settings(deadline=None)
 @given(numbers=st.lists(st.integers(1, 2**255), min_size=1, max_size=40, unique=True), data=st.data())
 def test_the_bitmap_names_the_signers_in_order_of_node_ids(numbers: list[int], data: st.DataObject) -> None:
     everyone = committee([1] * len(numbers), numbers=numbers)

@@ -1,6 +1,6 @@
 """Laws of the book-keeping of a read: whatever nodes do, a read ends, and it completes whenever it can."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from walrus_client.read.collecting import Collection
@@ -11,6 +11,7 @@ NEEDED = 4
 BEHAVIOURS = ("serves", "fails", "misses", "lies", "stalls", "late")
 
 
+@settings(deadline=None)
 @given(
     owners=st.lists(st.integers(0, 4), min_size=N_SHARDS, max_size=N_SHARDS),
     behaviour=st.lists(st.sampled_from(BEHAVIOURS), min_size=5, max_size=5),
@@ -64,6 +65,7 @@ def test_a_read_completes_if_and_only_if_enough_slivers_can_be_had(
     assert len(asked) == len(set(asked)), "no pair is asked for twice"
 
 
+@settings(deadline=None)
 @given(order=st.permutations(range(N_SHARDS)))
 def test_nothing_is_asked_beyond_what_is_needed_while_all_goes_well(order: list[int]) -> None:
     collection = Collection([PairIndex(pair) for pair in order], lambda pair: NodeId(str(pair)), needed=NEEDED)

@@ -1,6 +1,6 @@
 """Laws of the status decision: f shards of liars never decide anything."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from walrus_client.statuses import (
@@ -32,6 +32,7 @@ STATUSES: st.SearchStrategy[BlobStatus] = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(honest=STATUSES, lies=st.lists(STATUSES, max_size=33), n_shards=st.just(100))
 def test_honest_nodes_that_agree_are_believed(honest: BlobStatus, lies: list[BlobStatus], n_shards: int) -> None:
     f = quorum.max_faulty(n_shards)
@@ -39,6 +40,7 @@ def test_honest_nodes_that_agree_are_believed(honest: BlobStatus, lies: list[Blo
     assert decide(answers, n_shards=n_shards) == honest
 
 
+@settings(deadline=None)
 @given(answers=st.lists(st.tuples(STATUSES, st.integers(1, 20)), max_size=8))
 def test_no_status_is_believed_that_f_shards_could_have_made_up(answers: list[tuple[BlobStatus, int]]) -> None:
     decided = decide(answers, n_shards=100)
