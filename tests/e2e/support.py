@@ -102,19 +102,22 @@ def port_forward(namespace: str, target: str, port: int) -> Iterator[int]:
         stderr=subprocess.STDOUT,
         text=True,
     )
+    assert process.stdout is not None
+    drain = threading.Thread(target=process.stdout.read, daemon=True)
     try:
-        assert process.stdout is not None
         line = process.stdout.readline()
         found = re.search(r"127\.0\.0\.1:(\d+) ->", line)
         if found is None:
             process.kill()
             raise AssertionError(f"port-forward to {target}: {line}{process.stdout.read()}")
-        drain = threading.Thread(target=process.stdout.read, daemon=True)
         drain.start()
         yield int(found.group(1))
     finally:
         process.kill()
         process.wait(timeout=10)
+        if drain.is_alive():
+            drain.join(timeout=10)
+        process.stdout.close()
 
 
 class Gateway:
