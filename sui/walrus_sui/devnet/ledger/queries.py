@@ -3,7 +3,7 @@
 Pure functions over `State`; `Ledger` offers them with its own state filled in.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from walrus_codec.types import ObjectId
 from walrus_sui.devnet.ledger.checkpoints import Executed
@@ -20,7 +20,6 @@ from walrus_sui.devnet.move.framework.coin import CoinMetadata, TreasuryCap
 from walrus_sui.devnet.move.framework.fields import FieldType, WrapperType
 
 _FIELD_HEAD = (SUI, "dynamic_field", "Field")
-_WRAPPER_HEAD = (SUI, "dynamic_object_field", "Wrapper")
 _METADATA_HEAD = (SUI, "coin", "CoinMetadata")
 _TREASURY_HEAD = (SUI, "coin", "TreasuryCap")
 _TOTAL_SUI = 10_000_000_000 * 10**9
@@ -37,20 +36,23 @@ def owned_objects(state: State, owner: str, type_filter: str | None) -> list[Obj
     Raises:
         tags.TypeTagError: the filter is not a type.
     """
-    found = [obj for obj in state.owned_by(owner) if isinstance(obj.owner, AddressOwner)]
-    if type_filter is None:
-        return found
-    wanted = tags.parse(type_filter)
+    return [obj for obj in state.owned_by(owner, _type_filter(type_filter)) if isinstance(obj.owner, AddressOwner)]
+
+
+def _type_filter(text: str | None) -> Callable[[str], bool] | None:
+    if text is None:
+        return None
+    wanted = tags.parse(text)
     if wanted.params or not wanted.is_struct:
-        text = str(wanted)
-        return [obj for obj in found if obj.type == text]
-    return [obj for obj in found if not obj.is_package and tags.parse(obj.type).head == wanted.head]
+        return str(wanted).__eq__
+    head = str(wanted)
+    return lambda kind: kind == head or kind.startswith(head + "<")
 
 
 def balances(state: State, owner: str) -> dict[str, int]:
     """Sum of an address's coins, by coin type."""
     found: dict[str, int] = {}
-    for obj in owned_objects(state, owner, None):
+    for obj in owned_objects(state, owner, f"{SUI}::coin::Coin"):
         if obj.coin_type is not None:
             found[obj.coin_type] = found.get(obj.coin_type, 0) + (obj.coin_balance or 0)
     return found

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from walrus_codec.bcs import BcsError
-from walrus_codec.types import ObjectId
 from walrus_sui.devnet.ledger.failures import ArgumentErrorKind, FailureKind, TypeArgumentErrorKind
 from walrus_sui.devnet.ledger.objects import Object
 from walrus_sui.devnet.move.core.types import MoveType
@@ -91,11 +90,6 @@ class Slot:
     gives: bool = True
     is_gas: bool = False
     changed: bool = False
-
-    @property
-    def object_id(self) -> ObjectId | None:
-        """Id of an input object."""
-        return None if self.source is None else self.source.object_id
 
     @property
     def is_left(self) -> bool:

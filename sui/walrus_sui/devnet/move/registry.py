@@ -9,7 +9,7 @@ from walrus_sui.devnet.move.core import types
 from walrus_sui.devnet.move.core.module import Function, Module
 from walrus_sui.devnet.move.core.structs import StructDeclaration
 from walrus_sui.devnet.move.core.tags import TypeTag
-from walrus_sui.devnet.move.core.types import Abilities, MoveType
+from walrus_sui.devnet.move.core.types import MoveType
 from walrus_sui.devnet.move.framework import bls12381, coin, collections, fields, objects, std
 from walrus_sui.devnet.move.wal import wal
 from walrus_sui.devnet.move.wal_exchange import wal_exchange
@@ -154,11 +154,6 @@ def resolve(tag: TypeTag) -> MoveType:
     if declared.type_parameters != len(tag.params):
         raise UnknownType(f"{tag.name} takes {declared.type_parameters} type arguments")
     return declared.build(tuple(resolve(param) for param in tag.params))
-
-
-def abilities(tag: TypeTag) -> Abilities:
-    """Abilities of a type; raises `UnknownType`."""
-    return resolve(tag).abilities
 
 
 def type_of_struct(cls: type[object]) -> MoveType:

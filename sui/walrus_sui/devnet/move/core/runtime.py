@@ -214,11 +214,6 @@ class Runtime:
         child = self._child(child_id)
         return child is not None and child.value is not None and child.parent == parent
 
-    def child_type(self, child_id: ObjectId) -> MoveType | None:
-        """Type of a child that exists."""
-        child = self._child(child_id)
-        return None if child is None or child.value is None else child.move_type
-
     def add_child(self, parent: ObjectId, child_id: ObjectId, move_type: MoveType, value: Any) -> None:
         """Adds a child; the caller has checked that there is none."""
         known = self._child(child_id)

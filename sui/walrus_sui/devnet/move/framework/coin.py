@@ -6,7 +6,6 @@ lost here, except by a treasury cap: `mint` and `burn`.
 
 from dataclasses import dataclass
 
-from walrus_codec.types import SuiAddress
 from walrus_sui.devnet.move.core.aborts import U64_MAX, as_u64, div, require
 from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import SUI
@@ -225,8 +224,3 @@ def zero(rt: Runtime, _types: tuple[MoveType, ...]) -> Coin:
 def destroy_zero(rt: Runtime, _types: tuple[MoveType, ...], c: Coin) -> None:
     """Ends an empty coin; aborts if there is something in it."""
     c.into_balance(rt).destroy_zero()
-
-
-def send_coin(rt: Runtime, coin: Coin, coin_move_type: MoveType, recipient: SuiAddress) -> None:
-    """Sends a coin to an address."""
-    rt.transfer(coin_move_type, coin, recipient)

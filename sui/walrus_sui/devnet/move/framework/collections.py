@@ -33,12 +33,6 @@ def map_insert(entries: dict[K, V], key: K, value: V) -> None:
     entries[key] = value
 
 
-def map_get(entries: dict[K, V], key: K) -> V:
-    """Value of a key; aborts if it is not there."""
-    require(key in entries, E_KEY_DOES_NOT_EXIST)
-    return entries[key]
-
-
 def map_remove(entries: dict[K, V], key: K) -> V:
     """Takes an entry out; aborts if it is not there."""
     require(key in entries, E_KEY_DOES_NOT_EXIST)

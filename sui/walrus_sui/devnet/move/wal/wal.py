@@ -11,7 +11,7 @@ from walrus_sui.devnet.move.core.packages import WAL as PACKAGE
 from walrus_sui.devnet.move.core.runtime import Runtime
 from walrus_sui.devnet.move.core.tags import TypeTag
 from walrus_sui.devnet.move.core.types import UID, type_of
-from walrus_sui.devnet.move.framework.coin import COIN, Coin, CoinMetadata, Supply, TreasuryCap, Url, coin_tag
+from walrus_sui.devnet.move.framework.coin import COIN, Coin, CoinMetadata, Supply, TreasuryCap, Url
 from walrus_sui.devnet.move.framework.fields import DynamicObjectField
 
 MODULE = Module(PACKAGE, "wal", uses=(COIN,))
@@ -45,7 +45,6 @@ class TreasuryCapKey:
 
 
 WAL_TAG: TypeTag = MODULE.tag("WAL")
-COIN_WAL_TAG: TypeTag = coin_tag(WAL_TAG)
 
 
 COIN_WAL = COIN.concrete("Coin", type_of(Wal))

@@ -217,12 +217,6 @@ class StakingPool:
         if BLOCKED.contains(rt, self.extra_fields, _BLOCKED_KEY):
             BLOCKED.remove(rt, self.extra_fields, _BLOCKED_KEY)
 
-    def blocked_commission_amount(self, rt: Runtime) -> int:
-        """The part of the commission that cannot be collected yet."""
-        if BLOCKED.contains(rt, self.extra_fields, _BLOCKED_KEY):
-            return BLOCKED.borrow(rt, self.extra_fields, _BLOCKED_KEY)
-        return 0
-
     def set_commission_receiver(self, authenticated: Authenticated, receiver: Authorized) -> None:
         """Lets somebody else collect the commission."""
         require(matches(authenticated, self.commission_receiver), E_AUTHORIZATION_FAILURE)
