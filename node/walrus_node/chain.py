@@ -147,7 +147,8 @@ class ChainView:
     async def knows(self, epoch: Epoch) -> bool:
         """Looks whether the chain is at `epoch` already, when the view is behind it; True when the view is there."""
         loop = asyncio.get_running_loop()
-        if self.epoch < epoch and loop.time() - self._read_at >= _EARLIEST_REFRESH_S:
+        unknown = self._staking is None or self.epoch < epoch
+        if unknown and loop.time() - self._read_at >= _EARLIEST_REFRESH_S:
             try:
                 await self.refresh()
             except ChainError as error:

@@ -5,7 +5,7 @@ the node gets the piece that concerns it. `${NAME}` in any text value is replace
 name. Unknown keys are errors, so that a typing mistake cannot silently become a default.
 
     name: demo-0
-    data_dir: /var/lib/walrus            database in db/, certificate in tls/
+    data_dir: /var/lib/walrus            # database in db/, certificate in tls/
     keys: {protocol: /keys/protocol.key, network: /keys/network.key, sui: /keys/sui.key}
     chain: {network_config: "http://demo-devnet:9123/v1/network-config", faucet_url: null}
     public: {host: demo-0.demo-nodes.ns.svc.cluster.local, grpc_port: 9187, rest_port: 9185}
@@ -21,6 +21,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -136,10 +137,9 @@ class NodeConfig(_Section):
     limits: LimitsConfig = LimitsConfig()
 
 
-class NodeKeys(BaseModel):
+@dataclass(frozen=True)
+class NodeKeys:
     """The three secrets, loaded."""
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     protocol: BlsKey
     network: NetworkKey
