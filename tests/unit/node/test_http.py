@@ -1,0 +1,105 @@
+"""Probes, metrics and info over real HTTP."""
+
+import asyncio
+import json
+
+import aiohttp
+import pytest
+from tests.unit.node.test_storage import feed, fill
+from tests.unit.node.worlds import IDENTITY, ChainTwin, object_id, registered, staking
+
+from walrus_codec.types import ShardIndex
+from walrus_node import gauges
+from walrus_node.chain import ChainView
+from walrus_node.errors import WalrusNodeError
+from walrus_node.events.processor import EventProcessor
+from walrus_node.rpc.http import HttpServer
+from walrus_node.rpc.info import InfoSource
+from walrus_node.store.records import ShardStatus
+
+
+class World:
+    def __init__(self, storage, processor, view):
+        self.age = 1.0
+        self.missing = ["it is not registered yet", "it has not caught up"]
+        self.info = InfoSource(
+            name="demo-0", storage=storage, processor=processor, view=view, follower_age_s=lambda: self.age
+        )
+        self.server = HttpServer(self.info, lambda: self.missing)
+
+    async def get(self, path):
+        async with self.session.get(f"http://127.0.0.1:{self.port}{path}") as response:
+            return response.status, await response.text()
+
+
+@pytest.fixture
+def view():
+    return ChainView(ChainTwin(staking(1, ours=[0, 5])))
+
+
+@pytest.fixture
+async def world(memory_storage, view):
+    storage = memory_storage
+    await storage.create_shards([ShardIndex(0)], ShardStatus.ACTIVE)
+    await feed(storage, registered(b"\1" * 32, object_id(1), 5))
+    await fill(storage, b"\1" * 32, shards=[ShardIndex(0)])
+    processor = EventProcessor(storage, cursor=await storage.cursor())
+    made = World(storage, processor, view)
+    made.port = await made.server.start("127.0.0.1", 0)
+    made.session = aiohttp.ClientSession()
+    yield made
+    await made.session.close()
+    await made.server.stop()
+    await asyncio.sleep(0)
+
+
+async def test_a_living_process_says_so(world):
+    assert await world.get("/livez") == (200, "ok\n")
+
+
+async def test_readiness_names_what_is_missing(world):
+    status, text = await world.get("/readyz")
+    assert status == 503
+    assert text == "not ready: it is not registered yet\nnot ready: it has not caught up\n"
+    world.missing = []
+    assert await world.get("/readyz") == (200, "ok\n")
+
+
+async def test_info_before_registration_and_chain(world):
+    status, text = await world.get("/v1/info")
+    info = json.loads(text)
+    assert status == 200
+    assert (info["node_id"], info["chain_id"], info["n_shards"]) == ("", "", 0)
+    assert info["shards"] == [{"shard": 0, "status": "Active"}]
+    assert not info["chain_reachable"]
+    assert info["checkpoint_age_ms"] > 0
+
+
+async def test_info_of_a_member_names_shards_that_are_not_stored_yet(world, view):
+    world.info.identity = IDENTITY
+    await view.refresh()
+    info = json.loads((await world.get("/v1/info"))[1])
+    assert info["shards"] == [{"shard": 0, "status": "Active"}, {"shard": 5, "status": "None"}]
+    assert info["chain_reachable"]
+    assert (info["blobs_stored"], info["slivers_stored"], info["status"]) == (1, 2, "Standby")
+    assert info["node_id"] == IDENTITY.node_id
+
+
+async def test_a_silent_chain_is_out_of_reach(world, view):
+    await view.refresh()
+    world.age = 60
+    assert not json.loads((await world.get("/v1/info"))[1])["chain_reachable"]
+
+
+async def test_metrics_are_served(world, memory_storage):
+    processor = EventProcessor(memory_storage, cursor=None)
+    gauges.observe(memory_storage, processor, lambda: 1.5)
+    status, _text = await world.get("/metrics")
+    assert status == 200
+
+
+async def test_a_taken_port_is_named(world):
+    other = HttpServer(world.info, list)
+    with pytest.raises(WalrusNodeError, match=str(world.port)):
+        await other.start("127.0.0.1", world.port)
+    await other.stop()
