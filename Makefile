@@ -51,7 +51,7 @@ format: setup ## let ruff format and fix what it can
 
 test: check integration e2e ## everything that CI runs: check, integration, cluster-up, images, e2e
 
-integration: setup ## tests with several processes on this machine
+integration: cluster ## tests with several processes on this machine, and against a cluster's API server
 	$(STEP) "integration tests" $(PYTEST) tests/integration $(ARGS)
 
 e2e: cluster images ## tests on a cluster: yours if KUBECONFIG is set, otherwise kind's
