@@ -1,0 +1,46 @@
+import asyncio
+import socket
+from contextlib import ExitStack
+
+import pytest
+from tests.integration.chain.conftest import Devnet
+from tests.integration.node.world import Network, NodeProcess, until
+
+GENESIS = {"seed": "nodes", "encoding": "isal", "epoch_duration": "12s", "checkpoint_interval_ms": 100}
+
+
+def free_ports(count):
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+@pytest.fixture(scope="module")
+def make_network(tmp_path_factory):
+    """Brings up a devnet with storage nodes; all processes end with the module."""
+    networks = []
+
+    def make(n_nodes, **genesis):
+        folder = tmp_path_factory.mktemp("network")
+        devnet = Devnet(folder, **(GENESIS | genesis)).start()
+        ports = free_ports(2 * n_nodes)
+        nodes = [
+            NodeProcess(folder, f"node-{number}", devnet.network_config, ports=ports[2 * number : 2 * number + 2])
+            for number in range(n_nodes)
+        ]
+        network = Network(devnet, nodes)
+        networks.append(network)
+        for node in nodes:
+            node.start()
+        asyncio.run(network.bring_up())
+        for node in nodes:
+            until(f"{node.name} is ready", node.is_ready)
+        return network
+
+    yield make
+    for network in networks:
+        for process in (*network.nodes, network.devnet):
+            if process.process is not None and process.process.poll() is None:
+                process.kill()

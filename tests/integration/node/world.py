@@ -1,0 +1,261 @@
+"""A devnet process, storage-node processes, and a raw client: no part of it is a stand-in."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+import grpc.aio
+import yaml
+
+from walrus_client import treasury
+from walrus_client.peers import wire
+from walrus_codec import mapping, redstuff
+from walrus_codec.params import CodeParams
+from walrus_codec.types import Axis, EncodingType
+from walrus_proto.node.v1 import node_pb2 as pb
+from walrus_proto.node.v1 import node_pb2_grpc
+from walrus_sui import bls, messages, network_config, tls
+from walrus_sui.client import ChainClient
+from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
+from walrus_sui.messages import Permanent
+from walrus_sui.types import Certificate, EpochPhase, NewBlob, signers_bitmap
+
+N_SHARDS = 10
+WAL = 10**9
+PATIENCE_S = 120
+
+
+def http(url):
+    """Status and text; status 0 when nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def until(what, look, *, patience=PATIENCE_S):
+    """Waits until `look` returns something true, and returns that."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"it took too long until {what}")
+
+
+class NodeProcess:
+    """`walrus-node run` on fixed ports, so that it is found again after a restart."""
+
+    def __init__(self, folder, name, network_config_url, *, ports, **changes):
+        self.name = name
+        self.folder = folder / name
+        self.folder.mkdir()
+        self.log = self.folder / "log"
+        self.keys = {"protocol": BlsKey.generate(), "network": NetworkKey.generate(), "sui": SuiKey.generate()}
+        for kind, key in self.keys.items():
+            key.save(self.folder / f"{kind}.key")
+        self.grpc_port, self.http_port = ports
+        self.document = {
+            "name": name,
+            "data_dir": str(self.folder / "data"),
+            "keys": {kind: str(self.folder / f"{kind}.key") for kind in self.keys},
+            "chain": {"network_config": network_config_url},
+            "public": {"host": "127.0.0.1", "grpc_port": self.grpc_port, "rest_port": self.grpc_port},
+            "listen": {"host": "127.0.0.1", "grpc_port": self.grpc_port, "http_port": self.http_port},
+            "telemetry": {"log_format": "text"},
+        } | changes
+        self.process = None
+
+    def start(self):
+        config = self.folder / "node.yaml"
+        config.write_text(yaml.safe_dump(self.document))
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "walrus_node.main", "run", "--config", str(config)],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "MALLOC_ARENA_MAX": "2"},
+            )
+        return self
+
+    def stop(self):
+        """SIGTERM; returns the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(timeout=10)
+
+    def is_ready(self):
+        self.check_alive()
+        return self.get("/readyz")[0] == 200
+
+    def check_alive(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"{self.name} ended with {self.process.returncode}:\n{self.log.read_text()[-4000:]}")
+
+    def get(self, path):
+        return http(f"http://127.0.0.1:{self.http_port}{path}")
+
+    @property
+    def info(self):
+        status, text = self.get("/v1/info")
+        assert status == 200, f"{self.name}: {status}\n{self.log.read_text()[-4000:]}"
+        return json.loads(text)
+
+    @property
+    def rss_mib(self):
+        text = (f"/proc/{self.process.pid}/status",)
+        with open(text[0], encoding="ascii") as file:  # noqa: PTH123 - not a file of ours
+            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1024
+
+    @asynccontextmanager
+    async def stub(self):
+        """The public face, pinned to the registered network key as every client does it."""
+        certificate = await tls.fetch_certificate("127.0.0.1", self.grpc_port, 10)
+        assert tls.public_key_of(certificate) == self.keys["network"].public_key
+        credentials = grpc.ssl_channel_credentials(certificate)
+        async with grpc.aio.secure_channel(f"127.0.0.1:{self.grpc_port}", credentials) as channel:
+            yield node_pb2_grpc.StorageNodeStub(channel)
+
+
+@dataclass
+class StoredBlob:
+    content: bytes
+    encoded: redstuff.EncodedBlob
+    object_id: str
+
+    @property
+    def blob_id(self):
+        return self.encoded.blob_id
+
+
+class Network:
+    """All processes, and the steps of a client."""
+
+    def __init__(self, devnet, nodes):
+        self.devnet = devnet
+        self.nodes = nodes
+        self.treasury = SuiKey.generate()
+
+    @asynccontextmanager
+    async def chain(self):
+        config = await network_config.load(self.devnet.network_config)
+        async with ChainClient(config) as client:
+            yield client
+
+    async def bring_up(self):
+        """Stakes all nodes in one transaction, once they are registered; returns when the first epoch is done."""
+        async with self.chain() as chain:
+            faucet = chain.config.faucet_url
+            await treasury.ensure_funds(chain, self.treasury, sui=10**9, wal=1000 * WAL, faucet_url=faucet)
+            ids = await asyncio.to_thread(
+                lambda: [until("it registers", lambda n=n: self.id_of(n)) for n in self.nodes]
+            )
+            await chain.stake_many(self.treasury, [(node_id, 100 * WAL) for node_id in ids])
+            await self.until_epoch(chain, 1)
+
+    @staticmethod
+    def id_of(node):
+        node.check_alive()
+        status, text = node.get("/v1/info")
+        return json.loads(text)["node_id"] if status == 200 else ""
+
+    @staticmethod
+    async def until_epoch(chain, epoch):
+        """Waits until the chain has finished the change to `epoch` or later."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                view = await chain.staking()
+                if view.epoch >= epoch and view.epoch_state.phase is not EpochPhase.SYNC:
+                    return view
+                await asyncio.sleep(0.2)
+
+    async def register(self, chain, content, *, epochs=50, deletable=False, encoding=EncodingType.ISAL):
+        params = CodeParams(N_SHARDS, encoding)
+        encoded = redstuff.encode(content, params)
+        new = NewBlob(
+            encoded.blob_id,
+            encoded.metadata.root(),
+            len(content),
+            params.encoded_length(len(content)),
+            int(encoding),
+            deletable,
+        )
+        (made,) = await chain.reserve_and_register(self.treasury, [new], epochs_ahead=epochs)
+        return StoredBlob(content, encoded, made.object_id)
+
+    async def upload(self, node, view, blob, *, persistence=Permanent(), epoch=None):  # noqa: B008 - frozen
+        """StoreBlob with all slivers of this node's shards."""
+        member = view.committee.by_id(node.info["node_id"])
+        pairs = [blob.encoded.pairs[mapping.pair_of_shard(s, blob.blob_id, N_SHARDS)] for s in member.shards]
+        slivers = [(pair.index, sliver) for pair in pairs for sliver in (pair.primary, pair.secondary)]
+        header = wire.store_header(
+            blob.blob_id, blob.encoded.metadata.to_bcs(), persistence, view.epoch if epoch is None else epoch
+        )
+
+        def requests():
+            yield pb.StoreBlobRequest(header=header)
+            for part in wire.sliver_stream(slivers):
+                is_head = isinstance(part, pb.SliverHead)
+                yield pb.StoreBlobRequest(sliver=part) if is_head else pb.StoreBlobRequest(data=part)
+
+        async with node.stub() as stub:
+            return await stub.StoreBlob(requests(), timeout=60)
+
+    async def store(self, chain, content, *, nodes=None, **options):
+        """Registers, uploads, checks every confirmation, and certifies on chain."""
+        blob = await self.register(chain, content, **options)
+        view = await chain.staking()
+        answers = [await self.upload(node, view, blob) for node in nodes or self.nodes]
+        signatures, signers = [], []
+        message = messages.confirmation(blob.blob_id, view.epoch, Permanent())
+        for node, answer in zip(nodes or self.nodes, answers, strict=True):
+            assert answer.WhichOneof("outcome") == "confirmation", answer.refusal
+            assert answer.confirmation.message == message
+            assert bls.verify(node.keys["protocol"].public_key, message, answer.confirmation.signature)
+            signatures.append(answer.confirmation.signature)
+            signers.append(view.committee.index_of(node.info["node_id"]))
+        bitmap = signers_bitmap(signers, len(view.committee.members))
+        await chain.certify(self.treasury, [Certificate(blob.object_id, bls.aggregate(signatures), bitmap, message)])
+        return blob
+
+    async def read(self, blob, *, nodes=None):
+        """Decodes the blob from the primary slivers that these nodes give."""
+        slivers = []
+        for node in nodes or self.nodes:
+            slivers += await self.slivers(node, blob)
+        params = CodeParams(N_SHARDS, blob.encoded.metadata.encoding_type)
+        return redstuff.decode(slivers[: params.k1], len(blob.content), params)
+
+    @staticmethod
+    async def slivers(node, blob, axis=Axis.PRIMARY):
+        found, data, head = [], b"", None
+        async with node.stub() as stub:
+            request = pb.GetSliversRequest(blob_id=blob.blob_id, axis=wire.axis_to_pb(axis))
+            async for part in stub.GetSlivers(request, timeout=60):
+                match part.WhichOneof("part"):
+                    case "sliver":
+                        head, data = part.sliver, b""
+                    case "data":
+                        data += part.data
+                        if len(data) == head.size:
+                            pair = blob.encoded.pairs[head.pair_index]
+                            sliver = getattr(pair, axis.value)
+                            assert bytes(sliver.data) == data
+                            found.append(sliver)
+        return found
