@@ -45,6 +45,9 @@ DEFAULT_MEMORY_LIMIT = 2 << 30
 INLINE_LIMIT_S = 0.02
 """Estimated work below this runs in a thread: a worker costs a millisecond and a copy, and must be started first."""
 
+LONG_STEP_S = 0.1
+RANGES_PER_WORKER = 4
+
 
 @dataclass(frozen=True)
 class _Cost:
@@ -240,14 +243,23 @@ class Compute:
                 ("expand_columns", params.n_shards),
                 ("commit_rows", params.n_shards),
             ):
-                await _all(
-                    lease.run("encoding.step", {"name": name, "first": first, "last": last}, timeout_s=timeout_s)
-                    for lease, (first, last) in zip(leases, _ranges(count, len(leases)), strict=True)
-                    if first < last
-                )
+                await self._step_on(leases, name, count, cost)
         finally:
             closing = (lease.run("encoding.close", {}, timeout_s=timeout_s) for lease in leases if lease.alive)
             await asyncio.gather(*closing, return_exceptions=True)
+
+    async def _step_on(self, leases: Sequence[Lease], name: str, count: int, cost: _Cost) -> None:
+        """One step over 0..count; long ones in small ranges, so that a core that is busy otherwise does fewer of them."""
+        parts = len(leases) * (RANGES_PER_WORKER if cost.seconds > LONG_STEP_S else 1)
+        ranges = [entry for entry in reversed(_ranges(count, parts)) if entry[0] < entry[1]]
+
+        async def work(lease: Lease) -> None:
+            while ranges:
+                first, last = ranges.pop()
+                step = {"name": name, "first": first, "last": last}
+                await lease.run("encoding.step", step, timeout_s=cost.timeout_s)
+
+        await _all(work(lease) for lease in leases)
 
     async def _verify_shared(
         self, batch: Sequence[tuple[PairIndex, Sliver]], metadata: BlobMetadata, params: CodeParams, cost: _Cost

@@ -53,7 +53,9 @@ class _Worker:
         with theirs:
             # -P: a file in the current directory must not shadow a module.
             command = [sys.executable, "-P", "-m", "walrus_client.compute", str(theirs.fileno())]
-            process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+            # No linear algebra happens here: numpy's thread pool would only cost memory.
+            environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+            process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=environment)
         worker = cls(process, ours)
         try:
             ours.settimeout(START_TIMEOUT_S)
@@ -87,7 +89,17 @@ class _Worker:
 
     @property
     def alive(self) -> bool:
-        return self.channel.fileno() >= 0 and self.process.poll() is None
+        return self.channel.fileno() >= 0 and self.process.poll() is None and not self._hung_up()
+
+    def _hung_up(self) -> bool:
+        """True when the other end of the socket is closed, which a dying process does before it can be waited for."""
+        self.channel.settimeout(0)  # with any other time-out, recv would wait for it; every call sets its own
+        try:
+            return self.channel.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def last_words(self) -> str:
         code = self.process.poll()
