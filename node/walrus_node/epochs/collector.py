@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable
 
 from walrus_codec.types import Epoch
@@ -50,7 +49,7 @@ class Collector:
         """Waits this node's delay in `epoch`, then deletes what is queued; returns the number of blobs deleted."""
         if not await self._storage.garbage():
             return 0
-        delay_ms = rules.collection_delay_ms(self._public_key, epoch, self._epoch_duration_ms(), random.Random())  # noqa: S311
+        delay_ms = rules.collection_delay_ms(self._public_key, epoch, self._epoch_duration_ms())
         await self._sleep(delay_ms / 1000)
         return await self.collect()
 

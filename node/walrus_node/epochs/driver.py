@@ -100,5 +100,5 @@ class EpochDriver:
         key = (due.epoch, due.call)
         if key not in self._jitter:
             self._jitter = {old: value for old, value in self._jitter.items() if old[0] == due.epoch}
-            self._jitter[key] = rules.jitter_ms(due.epoch, epoch_duration_ms, self._rng)
+            self._jitter[key] = rules.jitter_ms(due.epoch, epoch_duration_ms, draw=self._rng.random())
         return self._jitter[key]

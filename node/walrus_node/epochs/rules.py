@@ -19,7 +19,7 @@ A shard that was ours before but is not stored (its disk was lost) is ActiveReco
 
 from __future__ import annotations
 
-import random
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -60,26 +60,24 @@ def next_call(view: StakingView) -> DueCall | None:
     return DueCall(call, view.epoch, since + wait)
 
 
-def jitter_ms(epoch: Epoch, epoch_duration_ms: int, rng: random.Random) -> int:
+def jitter_ms(epoch: Epoch, epoch_duration_ms: int, *, draw: float) -> int:
     """How long to hold back, so that not all nodes call at once: uniform in [0, min(3 min, epoch/10)).
 
     In epoch 0 at most 5 s: nothing is stored yet, and people wait for the network to come up.
-    """
-    longest = min(MAX_JITTER_MS, epoch_duration_ms / 10)
-    return int(rng.random() * (min(longest, MAX_FIRST_JITTER_MS) if epoch == 0 else longest))
-
-
-def collection_delay_ms(network_public_key: bytes, epoch: Epoch, epoch_duration_ms: int, rng: random.Random) -> int:
-    """When to begin deleting after an epoch change: in [0, epoch/2), the same after a restart, spread over the nodes.
 
     Args:
-        network_public_key: the node's own key.
-        epoch: the epoch that began.
-        epoch_duration_ms: its length.
-        rng: is seeded here; its state does not matter.
+        epoch: the epoch that is to end.
+        epoch_duration_ms: length of an epoch.
+        draw: uniform in [0, 1).
     """
-    rng.seed(network_public_key + epoch.to_bytes(4, "big"))
-    return int(rng.random() * epoch_duration_ms / 2)
+    longest = min(MAX_JITTER_MS, epoch_duration_ms / 10)
+    return int(draw * (min(longest, MAX_FIRST_JITTER_MS) if epoch == 0 else longest))
+
+
+def collection_delay_ms(network_public_key: bytes, epoch: Epoch, epoch_duration_ms: int) -> int:
+    """When to begin deleting after an epoch change: in [0, epoch/2), spread over the nodes, the same after a restart."""
+    digest = hashlib.blake2b(network_public_key + epoch.to_bytes(4, "big"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") * (epoch_duration_ms // 2) >> 64
 
 
 @dataclass(frozen=True)

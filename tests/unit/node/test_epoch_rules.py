@@ -44,9 +44,9 @@ def test_the_next_call_and_its_moment(view, expected):
 
 def test_jitter_is_bounded_by_a_tenth_of_the_epoch_and_three_minutes():
     rng = random.Random(1)
-    short = [rules.jitter_ms(Epoch(1), 60_000, rng) for _ in range(2000)]
-    long = [rules.jitter_ms(Epoch(1), 14 * 86_400_000, rng) for _ in range(2000)]
-    first = [rules.jitter_ms(Epoch(0), 600_000, rng) for _ in range(2000)]
+    short = [rules.jitter_ms(Epoch(1), 60_000, draw=rng.random()) for _ in range(2000)]
+    long = [rules.jitter_ms(Epoch(1), 14 * 86_400_000, draw=rng.random()) for _ in range(2000)]
+    first = [rules.jitter_ms(Epoch(0), 600_000, draw=rng.random()) for _ in range(2000)]
     assert 0 <= min(short) < 200
     assert 5_800 < max(short) < 6_000
     assert 175_000 < max(long) < 180_000
@@ -55,7 +55,7 @@ def test_jitter_is_bounded_by_a_tenth_of_the_epoch_and_three_minutes():
 
 def test_collection_delays_are_stable_per_node_and_epoch_and_spread():
     def delay(key, epoch):
-        return rules.collection_delay_ms(key, Epoch(epoch), 100_000, random.Random())
+        return rules.collection_delay_ms(key, Epoch(epoch), 100_000)
 
     assert delay(b"a", 1) == delay(b"a", 1)
     delays = {delay(bytes([node]), epoch) for node in range(20) for epoch in range(20)}
