@@ -125,7 +125,7 @@ class LimitsConfig(_Section):
 class NodeConfig(_Section):
     """The whole file."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253)]
+    name: Annotated[str, Field(min_length=1, max_length=100)]
     data_dir: Path
     keys: KeysConfig
     chain: ChainConfig

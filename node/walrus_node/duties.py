@@ -73,9 +73,8 @@ class Duties:
         self._rng = rng
         self._follower: CheckpointFollower | None = None
         self._caught_up = False
-        self._epoch_wakes = [Wake(), Wake(), Wake()]
-        self._start_wakes = [Wake(), Wake()]
-        self._invalid_wake = Wake()
+        self._view_wake, self._keeper_wake, self._driver_wake = Wake(), Wake(), Wake()
+        self._registrar_wake, self._collector_wake, self._invalid_wake = Wake(), Wake(), Wake()
         processor.listen(self._heard)
 
     @property
@@ -91,12 +90,15 @@ class Duties:
 
     def _heard(self, heard: Heard) -> None:
         """Rings the loops that a checkpoint concerns."""
-        for wake in self._epoch_wakes if heard.epoch_events else ():
-            wake.ring()
-        for wake in self._start_wakes if heard.epoch_started else ():
-            wake.ring()
+        concerned: list[Wake] = []
+        if heard.epoch_events:
+            concerned += (self._view_wake, self._keeper_wake, self._driver_wake)
+        if heard.epoch_started:
+            concerned += (self._registrar_wake, self._collector_wake)
         if heard.invalid_blobs:
-            self._invalid_wake.ring()
+            concerned.append(self._invalid_wake)
+        for wake in concerned:
+            wake.ring()
 
     async def run(self) -> NoReturn:
         """Runs for ever.
@@ -115,7 +117,7 @@ class Duties:
             await together(
                 self._follow(client),
                 *self._epoch_loops(client, identity),
-                self._repeat("registration", register, _REGISTRAR_INTERVAL_S, self._start_wakes[0]),
+                self._repeat("registration", register, _REGISTRAR_INTERVAL_S, self._registrar_wake),
                 *self._collector_loops(network),
             )
 
@@ -158,8 +160,8 @@ class Duties:
         key, view = self._keys.sui, self._view
         keeper = EpochKeeper(storage=self._storage, chain=client, view=view, key=key, identity=identity)
         loops = [
-            self._repeat("chain view", view.refresh, REFRESH_INTERVAL_S, self._epoch_wakes[0]),
-            self._repeat("epoch keeper", keeper.run_once, _KEEPER_INTERVAL_S, self._epoch_wakes[1]),
+            self._repeat("chain view", view.refresh, REFRESH_INTERVAL_S, self._view_wake),
+            self._repeat("epoch keeper", keeper.run_once, _KEEPER_INTERVAL_S, self._keeper_wake),
         ]
         if self._config.epoch_driver.enabled:
             driver = EpochDriver(
@@ -170,10 +172,7 @@ class Duties:
                 chain_now_ms=self._processor.chain_now_ms,
                 rng=self._rng,
             )
-            backoff = Backoff(first_s=5.0, last_s=300.0, rng=self._rng)
-            loops.append(
-                repeat("epoch driver", driver.run_once, interval_s=0, backoff=backoff, wake=self._epoch_wakes[2])
-            )
+            loops.append(self._repeat("epoch driver", driver.run_once, 0, self._driver_wake))
         return loops
 
     def _collector_loops(self, network: NetworkConfig) -> list[Loop]:
@@ -194,7 +193,7 @@ class Duties:
             await collector.collect(only_invalid=True)
 
         return [
-            self._repeat("collector", expired, _COLLECTOR_INTERVAL_S, self._start_wakes[1]),
+            self._repeat("collector", expired, _COLLECTOR_INTERVAL_S, self._collector_wake),
             self._repeat("collector of invalid blobs", invalid, _COLLECTOR_INTERVAL_S, self._invalid_wake),
         ]
 

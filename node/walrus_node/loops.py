@@ -100,11 +100,33 @@ async def until_done(name: str, attempt: Callable[[], Awaitable[_T]], *, backoff
 
 
 async def together(*loops: Coroutine[Any, Any, NoReturn]) -> NoReturn:
-    """Runs loops until one fails; the others are cancelled and the first failure is raised by itself."""
+    """Runs loops until one fails; the others are cancelled and the first failure is raised by itself.
+
+    A loop that ends, or is cancelled by anybody but us, is a failure too: a task group would go on without it in silence.
+    """
+    parent = asyncio.current_task()
+    failed = False
+
+    async def guarded(loop: Coroutine[Any, Any, object]) -> None:
+        nonlocal failed
+        name = getattr(loop, "__qualname__", "unnamed")
+        try:
+            await loop
+        except asyncio.CancelledError:
+            if failed or (parent is not None and parent.cancelling()):
+                raise
+            failed = True
+            raise AssertionError(f"the loop {name} was cancelled from outside") from None
+        except BaseException:
+            failed = True
+            raise
+        failed = True
+        raise AssertionError(f"the loop {name} ended")
+
     try:
         async with asyncio.TaskGroup() as group:
             for loop in loops:
-                group.create_task(loop)
+                group.create_task(guarded(loop))
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
     raise AssertionError("loops do not end")

@@ -18,6 +18,7 @@ from walrus_codec.types import Epoch, NodeId
 from walrus_node.chain import Chain, ChainView
 from walrus_node.epochs import rules
 from walrus_node.epochs.rules import DriverCall, DueCall
+from walrus_node.loops import Backoff
 from walrus_sui.errors import MoveAbort
 from walrus_sui.keys import SuiKey
 
@@ -58,13 +59,14 @@ class EpochDriver:
         self._node_id = node_id
         self._now_ms = chain_now_ms
         self._rng = rng
+        self._backoff = Backoff(first_s=5.0, last_s=300.0, rng=rng)
         self._jitter: dict[tuple[Epoch, DriverCall], int] = {}
 
     async def run_once(self) -> float:
         """Makes the call that is due, if any; returns seconds until the next pass.
 
         Raises:
-            ChainError: the chain cannot be read, or refused the call although nobody else made it.
+            ChainError: the chain cannot be reached.
         """
         staking = await self._view.refresh()
         due = rules.next_call(staking)
@@ -75,25 +77,28 @@ class EpochDriver:
         wait_ms = due.due_ms + self._jitter_of(due, staking.epoch_duration_ms) - self._now_ms()
         if wait_ms > 0:
             return max(_SHORTEST_PAUSE_S, min(LONGEST_PAUSE_S, wait_ms / 1000))
-        await self._call(due)
-        return _SHORTEST_PAUSE_S
+        return await self._call(due)
 
     async def _has_stake(self) -> bool:
         pool = await self._chain.pool(self._node_id)
         return pool.wal_balance > 0 or any(amount > 0 for _epoch, amount in pool.pending_stake)
 
-    async def _call(self, due: DueCall) -> None:
+    async def _call(self, due: DueCall) -> float:
         make = self._chain.voting_end if due.call is DriverCall.VOTING_END else self._chain.initiate_epoch_change
+        facts = {"call": due.call.value, "epoch": due.epoch}
         try:
             await make(self._key)
         except MoveAbort as abort:
+            facts["abort"] = str(abort)
             if rules.next_call(await self._view.refresh()) == due:
-                raise
-            _log.info(
-                "somebody else was first", extra={"call": due.call.value, "epoch": due.epoch, "abort": str(abort)}
-            )
+                pause = self._backoff.next_s()
+                _log.warning("the chain refuses to move on", extra=facts | {"pause_s": round(pause, 1)})
+                return pause
+            _log.info("somebody else was first", extra=facts)
         else:
-            _log.info("moved the epoch on", extra={"call": due.call.value, "epoch": due.epoch})
+            _log.info("moved the epoch on", extra=facts)
+        self._backoff.reset()
+        return _SHORTEST_PAUSE_S
 
     def _jitter_of(self, due: DueCall, epoch_duration_ms: int) -> int:
         """Drawn once per call and epoch, so that looking often does not draw until a small one comes."""
