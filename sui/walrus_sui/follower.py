@@ -5,6 +5,9 @@ delivers new ones, and whatever lies between the last one seen and the first one
 (subscriptions start at the tip and never resume). A frame that is late, a broken stream or a dead endpoint leads back
 to the start after a pause that grows, with jitter; the consumer notices nothing but time. Endpoints that offer no
 subscription are asked for new checkpoints instead.
+
+Fetching runs in a task of its own: the transport below interrupts a task that waits on a dying connection by cancelling
+it, and now and then such a cancellation comes late. It then ends the fetching, which begins anew, never the consumer.
 """
 
 import asyncio
@@ -86,7 +89,8 @@ class CheckpointFollower:
         rng: random.Random | None = None,
     ) -> None:
         self._client = client
-        self._next = 0 if start_after is None else start_after + 1
+        self._delivered = -1 if start_after is None else start_after
+        self._next = self._delivered + 1
         self._frame_timeout = frame_timeout
         self._poll_interval = poll_interval
         self._clock = clock
@@ -104,7 +108,7 @@ class CheckpointFollower:
     @property
     def position(self) -> int:
         """The last checkpoint handed out (or dealt with before); -1 for none."""
-        return self._next - 1
+        return self._delivered
 
     @property
     def last_frame_age(self) -> float:
@@ -124,20 +128,32 @@ class CheckpointFollower:
         """
         pause = _FIRST_PAUSE
         while True:
+            queue: asyncio.Queue[wire.RawCheckpoint] = asyncio.Queue(maxsize=_WINDOW)
+            self._next = self._delivered + 1
+            pump = asyncio.create_task(self._pump(queue))
             try:
-                async with aclosing(self._once()) as checkpoints:
-                    async for checkpoint in checkpoints:
-                        self._next = checkpoint.sequence + 1
-                        pause, self._last_error = _FIRST_PAUSE, None
-                        yield self._decoded(checkpoint)
-            except HistoryPrunedError:
-                raise
-            except ChainError as error:
-                if self._last_error is None:
-                    logger.warning("the checkpoint stream stopped at %d: %s", self.position, error)
-                self._last_error = error
-                await asyncio.sleep(pause * self._rng.uniform(0.5, 1.0))
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                while (checkpoint := await _next_of(queue, pump)) is not None:
+                    self._delivered = checkpoint.sequence
+                    pause, self._last_error = _FIRST_PAUSE, None
+                    yield self._decoded(checkpoint)
+            finally:
+                pump.cancel()
+                await asyncio.wait([pump])
+            error = _failure_of(pump)
+            if not isinstance(error, ChainError) or isinstance(error, HistoryPrunedError):
+                raise error
+            if self._last_error is None:
+                logger.warning("the checkpoint stream stopped at %d: %s", self.position, error)
+            self._last_error = error
+            await asyncio.sleep(pause * self._rng.uniform(0.5, 1.0))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _pump(self, queue: asyncio.Queue[wire.RawCheckpoint]) -> None:
+        """Fetch into the queue until something fails."""
+        async with aclosing(self._once()) as checkpoints:
+            async for checkpoint in checkpoints:
+                self._next = checkpoint.sequence + 1
+                await queue.put(checkpoint)
 
     async def _once(self) -> AsyncGenerator[wire.RawCheckpoint]:
         """Yield checkpoints from `_next` on until something fails."""
@@ -233,3 +249,22 @@ class CheckpointFollower:
                 if event is not None:
                     found.append((EventId(digest, position), event))
         return CheckpointEvents(checkpoint.sequence, checkpoint.timestamp_ms, tuple(found))
+
+
+async def _next_of(queue: asyncio.Queue[wire.RawCheckpoint], pump: asyncio.Task[None]) -> wire.RawCheckpoint | None:
+    """Return the next checkpoint, or None when the pump has ended and everything before was taken."""
+    if not queue.empty():
+        return queue.get_nowait()
+    getter = asyncio.ensure_future(queue.get())
+    try:
+        await asyncio.wait([getter, pump], return_when=asyncio.FIRST_COMPLETED)
+        return getter.result() if getter.done() else None
+    finally:
+        getter.cancel()
+
+
+def _failure_of(pump: asyncio.Task[None]) -> BaseException:
+    """Return why the pump has ended; nobody but the transport cancels it."""
+    if pump.cancelled():
+        return ChainUnreachable("the connection was interrupted")
+    return pump.exception() or ChainUnreachable("the checkpoint stream ended")

@@ -17,6 +17,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
@@ -184,13 +185,13 @@ class _Server(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     def _measured(self, method: str, parent: Context, context: Any) -> Iterator[None]:
         started = time.perf_counter()
         attributes = {names.RPC_SYSTEM: "grpc", names.RPC_METHOD: method}
-        # A generator may be closed in another context than the one it began in, so the span is not made
-        # "current" through a token; attach and detach tolerate that, a failed detach is only logged.
+        # Each call has a task, and so a context, of its own: the span may stay current to its end. Detaching would fail
+        # where a stream is closed from another task than the one it was read in.
         span = tracer().start_span(method, context=parent, kind=SpanKind.SERVER, attributes=attributes)
+        otel_context.attach(trace.set_span_in_context(span, parent))
         code = "OK"
         try:
-            with trace.use_span(span, end_on_exit=False, record_exception=False, set_status_on_exception=False):
-                yield
+            yield
         except asyncio.CancelledError:
             code = "CANCELLED"
             raise

@@ -104,6 +104,42 @@ async def test_the_first_failure_ends_all_loops_and_is_raised_by_itself():
     assert ended == [1, 1]
 
 
+async def test_a_loop_that_is_cancelled_from_outside_is_a_failure():
+    async def interrupted():
+        asyncio.current_task().cancel()
+        await asyncio.sleep(0)
+
+    async def patient():
+        await asyncio.Event().wait()
+
+    with pytest.raises(AssertionError, match="interrupted was cancelled from outside"):
+        async with asyncio.timeout(5):
+            await together(patient(), interrupted())
+
+
+async def test_a_loop_that_ends_is_a_failure():
+    async def brief():
+        pass
+
+    async def patient():
+        await asyncio.Event().wait()
+
+    with pytest.raises(AssertionError, match="brief ended"):
+        async with asyncio.timeout(5):
+            await together(patient(), brief())
+
+
+async def test_cancelling_all_loops_is_no_failure():
+    async def patient():
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(together(patient(), patient()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 class TestChainView:
     async def test_before_the_chain_is_found_there_is_no_view(self):
         view = ChainView()

@@ -82,6 +82,9 @@ class Source:
             yield self.history[at]
             at += 1
             sent += 1
+            if step == "interrupted" and sent == 2:
+                asyncio.current_task().cancel()  # as a transport does to whoever waits on a dying connection, too late
+                await asyncio.sleep(0)
             if step == "short" and sent == 2:
                 raise ChainUnreachable("reset after two frames")
 
@@ -136,6 +139,7 @@ async def test_every_checkpoint_comes_once_and_in_order(height: int, start_after
     [
         ["broken", "broken"],
         ["short", "short", "short"],
+        ["interrupted", "short", "interrupted"],
         ["skipping"],
         ["silent", "short", "broken", "skipping"],
         ["unsupported"],
