@@ -11,7 +11,7 @@ without TLS or with a private root (it hard-codes public roots), and time-outs (
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, NoReturn
@@ -216,7 +216,7 @@ class Transport:
             if not result.is_ok():
                 _raise_refusal(result.result_string, "subscription")
             async with aclosing(result.result_data) as frames:
-                async for frame in frames:
+                while (frame := await _apart(_next_or_none(frames))) is not None:
                     self._last_answer = self._loop.time()
                     if frame.checkpoint is None:
                         raise MalformedChainData("a frame of the checkpoint stream holds no checkpoint")
@@ -235,7 +235,8 @@ class Transport:
         started = self._loop.time()
         try:
             async with asyncio.timeout(self._timeout):
-                result = await self._client.execute_grpc_request(request=request, metadata=http_trace_headers())
+                call = self._client.execute_grpc_request(request=request, metadata=http_trace_headers())
+                result = await _apart(call)
         except TimeoutError:
             self._reconnect_if_silent_since(started)
             raise ChainTimeout(f"{self._url} did not answer ({what}) within {self._timeout} s") from None
@@ -260,6 +261,29 @@ class Transport:
         if self._last_answer <= moment:
             self._connect()
             self._last_answer = self._loop.time()  # calls that wait on the old connection must not drop the new one
+
+
+async def _next_or_none(frames: AsyncGenerator[Any]) -> Any:
+    return await anext(frames, None)
+
+
+async def _apart(call: Coroutine[Any, Any, Any]) -> Any:
+    """Wait for a call of grpclib that runs in a task of its own.
+
+    grpclib wakes whoever waits on a lost connection by cancelling its task, and never takes that request back. In our
+    own task it would stay pending: until Python 3.11.3 the next `asyncio.timeout` that expires then raises
+    `CancelledError`, which ends the task for good.
+    """
+    task = asyncio.get_running_loop().create_task(call)
+    try:
+        await asyncio.wait({task})
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+    if task.cancelled():
+        raise StreamTerminatedError("the connection was closed")
+    return task.result()
 
 
 def _drop(channel: grpclib.client.Channel) -> None:

@@ -231,6 +231,26 @@ async def test_a_dead_server_ends_the_stream_and_the_next_call_finds_the_new_one
         await second.stop(0)
 
 
+async def test_a_lost_connection_leaves_no_cancellation_behind() -> None:
+    """grpclib wakes those who wait on a lost connection by cancelling them; the caller's task must not remember it."""
+
+    class Endless(Subscriptions):
+        async def SubscribeCheckpoints(self, request, context):
+            async for frame in super().SubscribeCheckpoints(request, context):
+                yield frame
+            await asyncio.sleep(60)
+
+    task = asyncio.current_task()
+    assert task is not None
+    async with serving(subscriptions=Endless()) as url, connected(url) as transport:
+        frames = transport.subscribe()
+        await anext(frames)
+        asyncio.get_running_loop().call_later(0.1, transport._client._channel._protocol.connection._transport.abort)
+        with pytest.raises(ChainUnreachable):
+            await anext(frames)
+    assert task.cancelling() == 0
+
+
 async def test_effects_are_read_whole() -> None:
     answer = effects_pb2.ExecutedTransaction(digest="d")
     answer.effects.status.success = False
