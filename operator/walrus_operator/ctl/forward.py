@@ -38,10 +38,11 @@ def port_forward(namespace: str, target: str, port: int) -> Iterator[int]:
         raise ApiError(f"kubectl cannot be started ({error}): install it, or give --gateway URL") from error
     if child.stdout is None:
         raise AssertionError("the pipe was asked for")
+    # What kubectl says later (a lost pod, a closed stream) must not fill the pipe and stop it.
+    drain = threading.Thread(target=child.stdout.read, daemon=True)
     try:
         local = _wait(child.stdout, target, namespace)
-        # What kubectl says later (a lost pod, a closed stream) must not fill the pipe and stop it.
-        threading.Thread(target=child.stdout.read, daemon=True).start()
+        drain.start()
         yield local
     finally:
         child.terminate()
@@ -50,6 +51,9 @@ def port_forward(namespace: str, target: str, port: int) -> Iterator[int]:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+        if drain.is_alive():
+            drain.join(STOP_TIMEOUT)
+        child.stdout.close()
 
 
 def _wait(output: IO[bytes], target: str, namespace: str) -> int:

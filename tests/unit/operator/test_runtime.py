@@ -1,0 +1,119 @@
+"""The pieces around the passes: events, settings, configuration, probes, sentences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import pytest
+
+from walrus_operator.handlers import watching
+from walrus_operator.observe.kube import RESOURCES, KubeError
+from walrus_operator.runtime import config, reconciler
+from walrus_operator.runtime.health import Health
+from walrus_sui.errors import ChainUnreachable
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        ({"kind": "WalrusNetwork", "metadata": {"namespace": "a", "name": "net"}}, "a/net"),
+        (
+            {
+                "kind": "WalrusNode",
+                "metadata": {"namespace": "a", "name": "net-0"},
+                "spec": {"networkRef": {"name": "net"}},
+            },
+            "a/net",
+        ),
+        (
+            {
+                "kind": "Pod",
+                "metadata": {"namespace": "a", "name": "net-0-0", "labels": {"walrus-operator.dev/network": "net"}},
+            },
+            "a/net",
+        ),
+        ({"kind": "Pod", "metadata": {"namespace": "a", "name": "other"}}, None),
+        ({"kind": "WalrusNode", "metadata": {"namespace": "a", "name": "x"}}, None),
+    ],
+)
+def test_every_object_finds_its_network(body: dict[str, Any], key: str | None) -> None:
+    assert watching.network_of(body) == key
+
+
+def test_kopf_watches_only_what_is_ours_and_stores_nothing_under_its_own_name() -> None:
+    settings = watching.settings()
+    assert settings.persistence.finalizer == "walrus-operator.dev/operator"
+    assert settings.peering.standalone
+    assert not settings.posting.enabled
+    assert settings.scanning.disabled
+    assert settings.watching.label_selectors["", "v1", "pods"] == "app.kubernetes.io/managed-by=walrus-operator"
+
+
+def test_kopf_logs_in_without_loading_another_kubernetes_client() -> None:
+    registry = watching.registry(lambda _key: None)
+    logins = [handler.fn.__name__ for handler in registry._activities.get_all_handlers()]  # type: ignore[attr-defined]
+    assert logins == ["login_with_service_account", "login_with_kubeconfig"]
+
+
+def test_flags_go_before_environment_and_environment_before_defaults() -> None:
+    environment = {
+        "WALRUS_IMAGE": "from-environment:1",
+        "WATCH_NAMESPACES": "b, a,,b",
+        "POD_NAME": "operator-1",
+        "POD_NAMESPACE": "system",
+        "CLUSTER_DOMAIN": "example.org",
+    }
+    found = config.read(["run"], environment)
+    assert found.settings.image == "from-environment:1"
+    assert found.namespaces == ("a", "b")
+    assert found.identity == "operator-1"
+    assert found.settings.operator_namespace == "system"
+    assert found.settings.cluster_domain == "example.org"
+    assert (found.listen_host, found.listen_port) == ("0.0.0.0", 8080)
+    flagged = config.read(["run", "--image", "flag:2", "--namespaces", "", "--listen", "127.0.0.1:1"], environment)
+    assert flagged.settings.image == "flag:2"
+    assert flagged.namespaces == ()
+    assert (flagged.listen_host, flagged.listen_port) == ("127.0.0.1", 1)
+    assert config.read(["run"], {}).settings.image.startswith("walrus-on-kubernetes:")
+
+
+async def test_probes_answer_with_a_sentence(unused_tcp_port: int) -> None:
+    problem: list[str | None] = ["the service account may not: get pods"]
+    health = Health(alive=lambda: None, ready=lambda: problem[0])
+    await health.start("127.0.0.1", unused_tcp_port)
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{unused_tcp_port}") as session:
+
+            async def get(path: str) -> tuple[int, str]:
+                async with session.get(path) as answer:
+                    return answer.status, await answer.text()
+
+            assert await get("/livez") == (200, "ok")
+            assert await get("/readyz") == (503, "the service account may not: get pods")
+            problem[0] = None
+            assert await get("/readyz") == (200, "ok")
+            status, text = await get("/metrics")
+            assert status == 200
+            assert "python_info" in text
+    finally:
+        await health.stop()
+
+
+def test_errors_become_sentences_without_surprises() -> None:
+    sentence = reconciler._sentence
+    assert sentence(KubeError("GET /x: 403 forbidden", status=403)) == "GET /x: 403 forbidden"
+    assert sentence(ChainUnreachable("nobody answers")) == "nobody answers"
+    assert sentence(ExceptionGroup("two", [KubeError("first"), ValueError("second")])) == "first"
+    assert sentence(TimeoutError()) == "TimeoutError"
+    assert sentence(ValueError("odd")) == "ValueError: odd"
+
+
+def test_paths_of_the_api() -> None:
+    assert RESOURCES["Pod"].path("ns", "x") == "/api/v1/namespaces/ns/pods/x"
+    assert (
+        RESOURCES["WalrusNode"].path("ns", "x", "status")
+        == "/apis/walrus-operator.dev/v1alpha1/namespaces/ns/walrusnodes/x/status"
+    )
+    assert RESOURCES["SelfSubjectAccessReview"].path(None) == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    assert RESOURCES["Pod"].path("a/b", "c?d") == "/api/v1/namespaces/a%2Fb/pods/c%3Fd"
