@@ -20,6 +20,7 @@ from walrus_node.chain import ChainView
 from walrus_node.config import NodeConfig, NodeKeys
 from walrus_node.duties import Duties
 from walrus_node.events.processor import EventProcessor
+from walrus_node.memory import keep_trimmed
 from walrus_node.rpc import certificate
 from walrus_node.rpc.http import HttpServer
 from walrus_node.rpc.info import InfoSource
@@ -138,8 +139,9 @@ class Node:
         """Runs the loops until `stop`, or until one of them fails."""
         duties = asyncio.create_task(self._duties.run(), name="duties")
         watch = asyncio.create_task(self._watch(), name="watch")
+        memory = asyncio.create_task(keep_trimmed(), name="memory")
         stopper = asyncio.create_task(stop.wait(), name="stop")
-        tasks = {duties, watch, stopper}
+        tasks = {duties, watch, memory, stopper}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopper}:

@@ -9,6 +9,7 @@ from tests.unit.node.worlds import ChainTwin, staking
 from walrus_codec.types import Epoch
 from walrus_node.chain import ChainView
 from walrus_node.loops import Backoff, Wake, repeat, together, until_done
+from walrus_node.memory import keep_trimmed, trim
 from walrus_sui.errors import ChainUnreachable, NetworkConfigError
 
 
@@ -138,6 +139,13 @@ async def test_cancelling_all_loops_is_no_failure():
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_memory_is_given_back_without_disturbing_anybody(running):
+    task = running(keep_trimmed(0.01))
+    await asyncio.sleep(0.05)
+    assert not task.done()
+    assert trim() in {True, False}
 
 
 class TestChainView:
