@@ -13,6 +13,7 @@ from aiohttp.typedefs import Middleware
 
 from walrus_client.gateway.blobs import BlobRoutes
 from walrus_client.gateway.config import GatewayConfig
+from walrus_client.gateway.draining import RequestsUnderWay
 from walrus_client.gateway.envelope import GatewayError, GatewayReason, error_middleware
 from walrus_client.gateway.query import parse_nothing
 from walrus_client.gateway.services import Connector
@@ -30,9 +31,11 @@ _PREFLIGHT = {
 }
 
 
-def build_api(config: GatewayConfig, connector: Connector) -> web.Application:
+def build_api(config: GatewayConfig, connector: Connector, under_way: RequestsUnderWay) -> web.Application:
     """The application behind the API port."""
-    app = web.Application(middlewares=[aiohttp_middleware(), _cors(), error_middleware()], client_max_size=1 << 16)
+    middlewares = [under_way.middleware(), aiohttp_middleware(), _cors(), error_middleware()]
+    app = web.Application(middlewares=middlewares, client_max_size=1 << 16)
+    app.on_response_prepare.append(under_way.close_when_draining)
     app.on_response_prepare.append(_allow_origins)
     BlobRoutes(config, lambda: connector.services).add_to(app.router)
     service = _ServiceRoutes(connector)

@@ -16,10 +16,14 @@ from walrus_client.compute import Compute
 from walrus_client.errors import PortError
 from walrus_client.gateway.app import build_api, build_metrics
 from walrus_client.gateway.config import GatewayConfig
+from walrus_client.gateway.draining import RequestsUnderWay
 from walrus_client.gateway.services import Connector
 from walrus_sui.keys import SuiKey
 
 _log = logging.getLogger(__name__)
+
+CUT_OFF_S = 2.0
+"""After the grace period, how long what is left may take to send its last bytes."""
 
 LINGER_S = 2.0
 """How long an unwanted body is read away so that the client sees the answer instead of a reset connection."""
@@ -45,11 +49,12 @@ async def serve(
     """
     compute = Compute(workers=config.limits.compute_workers, memory_limit=config.limits.memory)
     connector = Connector(config, key, compute)
+    under_way = RequestsUnderWay()
     api = web.AppRunner(
-        build_api(config, connector),
+        build_api(config, connector, under_way),
         access_log=None,
         handle_signals=False,
-        shutdown_timeout=config.limits.grace_period_s,
+        shutdown_timeout=CUT_OFF_S,
         lingering_time=LINGER_S,
     )
     metrics = web.AppRunner(build_metrics(connector, address=key.address), access_log=None, handle_signals=False)
@@ -62,7 +67,11 @@ async def serve(
         if listening is not None:
             listening(*ports)
         await stop.wait()
+        for site in list(api.sites):
+            await site.stop()
         _log.info("stopping: no new requests; those under way may end")
+        if not await under_way.drain(config.limits.grace_period_s):
+            _log.warning("requests are cut off after the grace period")
     finally:
         await api.cleanup()
         await connector.close()

@@ -14,6 +14,7 @@ from tests.unit.client.worlds import until
 
 from walrus_client.gateway.app import build_api, build_metrics
 from walrus_client.gateway.config import ChainConfig, GatewayConfig, LimitsConfig
+from walrus_client.gateway.draining import RequestsUnderWay
 from walrus_client.gateway.services import Connector, Services
 from walrus_client.reasons import Reason, RequestRefused
 from walrus_codec import blob_id as blob_ids
@@ -59,7 +60,7 @@ async def serve(world: World, config: GatewayConfig) -> AsyncIterator[Gateway]:
     connector = _Connector(config, SuiKey.generate(), world.compute)
     connector.connect_to(world)
     await world.committees.view()
-    server = TestServer(build_api(config, connector))
+    server = TestServer(build_api(config, connector, RequestsUnderWay()))
     await server.start_server()
     async with aiohttp.ClientSession(server.make_url("/"), timeout=aiohttp.ClientTimeout(total=30)) as session:
         yield Gateway(world, connector, session, server.port or 0)
@@ -269,7 +270,7 @@ async def test_reads_go_on_without_the_chain(gateway: Gateway) -> None:
 
 async def test_before_the_chain_is_reached_every_request_is_told(world: World) -> None:
     connector = Connector(config(), SuiKey.generate(), world.compute)
-    api = TestServer(build_api(config(), connector))
+    api = TestServer(build_api(config(), connector, RequestsUnderWay()))
     metrics = TestServer(build_metrics(connector, address="0x1"))
     await api.start_server()
     await metrics.start_server()

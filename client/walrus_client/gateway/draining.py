@@ -1,0 +1,64 @@
+"""Lets requests under way end before the server does.
+
+aiohttp's own shutdown drops the rest of a request's body as soon as it begins, so an upload that is half through would
+never get its answer. Here the listening socket is closed first, then the requests that have begun are waited for, and
+only what is left after the grace period is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+
+_TURNS = 5
+"""Turns of the event loop in which a request that has arrived already becomes a running handler."""
+
+
+class RequestsUnderWay:
+    """Counts requests; single event loop."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._draining = False
+
+    def middleware(self) -> Middleware:
+        """Counts each request from its headers to the end of its handler."""
+
+        @web.middleware
+        async def counted(
+            request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+        ) -> web.StreamResponse:
+            self._count += 1
+            self._idle.clear()
+            # The bytes of a short answer are sent after its handler has returned; aiohttp's own shutdown waits for them.
+            try:
+                return await handler(request)
+            finally:
+                self._count -= 1
+                if not self._count:
+                    self._idle.set()
+
+        return counted
+
+    async def close_when_draining(self, _request: web.Request, response: web.StreamResponse) -> None:
+        """For `on_response_prepare`: a connection that is kept alive must not bring further requests."""
+        if self._draining:
+            response.force_close()
+
+    async def drain(self, grace_s: float) -> bool:
+        """Waits for the requests under way; False when some are left after `grace_s`."""
+        self._draining = True
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(grace_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
