@@ -36,7 +36,7 @@ def run_kubectl(*arguments: str, text: str | None = None, check: bool = True) ->
     return done
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def cluster() -> Iterator[None]:
     """Skips without a cluster; installs the CRDs as they are generated now, and removes those that were not there.
 
