@@ -37,6 +37,7 @@ class Model:
         self.epoch = 0
         self.things = {}
         self.invalid = set()
+        self.first = dict.fromkeys(BLOBS)
 
     def live(self, blob):
         return [
@@ -45,11 +46,18 @@ class Model:
             if thing.blob == blob and not thing.deleted and thing.end > self.epoch
         ]
 
+    def note(self):
+        """After each event: a blob's first certification is forgotten when no certified object lives any more."""
+        for blob in BLOBS:
+            found = [thing.certified_in for thing in self.live(blob) if thing.certified_in is not None]
+            known = [self.first[blob]] if self.first[blob] is not None else []
+            self.first[blob] = min(found + known) if found else None
+
     def registered(self, blob):
         return blob not in self.invalid and bool(self.live(blob))
 
     def status(self, blob):
-        """Kind, end, whether certified, deletable counts; what nodes must agree on without looking at events."""
+        """Kind, end, whether certified, deletable counts, first certification: all but the event."""
         if blob in self.invalid:
             return ("invalid",)
         live = self.live(blob)
@@ -57,12 +65,12 @@ class Model:
         counts = (len(deletable), sum(thing.certified_in is not None for thing in deletable))
         permanent = [thing for thing in live if not thing.deletable]
         good = [thing for thing in permanent if thing.certified_in is not None]
-        is_certified = any(thing.certified_in is not None for thing in live)
+        first = self.first[blob]
         if good:
-            return ("permanent", max(thing.end for thing in good), True, counts, is_certified)
+            return ("permanent", max(thing.end for thing in good), True, counts, first)
         if permanent:
-            return ("permanent", max(thing.end for thing in permanent), False, counts, is_certified)
-        return ("deletable", counts, is_certified) if deletable else ("nonexistent",)
+            return ("permanent", max(thing.end for thing in permanent), False, counts, first)
+        return ("deletable", counts, first) if deletable else ("nonexistent",)
 
 
 def told(status):
@@ -70,9 +78,9 @@ def told(status):
         case Invalid():
             return ("invalid",)
         case PermanentBlob(end, is_certified, _event, counts, first):
-            return ("permanent", end, is_certified, (counts.total, counts.certified), first is not None)
+            return ("permanent", end, is_certified, (counts.total, counts.certified), first)
         case DeletableBlob(first, DeletableCounts(total, good)):
-            return ("deletable", (total, good), first is not None)
+            return ("deletable", (total, good), first)
         case Nonexistent():
             return ("nonexistent",)
 
@@ -129,6 +137,7 @@ def histories(draw):
             case "epoch":
                 model.epoch += 1
                 events.append(EpochChangeStart(Epoch(model.epoch)))
+        model.note()
         opinions.append({blob: (model.status(blob), model.registered(blob)) for blob in BLOBS})
     return events, opinions
 
