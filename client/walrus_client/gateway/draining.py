@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-
 _TURNS = 5
 """Turns of the event loop in which a request that has arrived already becomes a running handler."""
 
