@@ -36,6 +36,7 @@ from walrus_sui.telemetry import names, setup
 
 log = logging.getLogger(__name__)
 
+EXIT_FAILED = 1
 EXIT_LOST_LEASE = 3
 EXIT_WATCHES_ENDED = 4
 
@@ -105,8 +106,7 @@ class Operator:
                 kube, namespaces=namespaces, own_namespace=self._config.settings.operator_namespace
             )
             if lacking:
-                shown = "; ".join(lacking[:10])
-                return f"the service account may not: {shown}. Install the chart's RBAC or add these rules"
+                return f"the service account may not {'; '.join(lacking)}. Install the chart's RBAC or add these rules"
             for crd in ALL:
                 for namespace in namespaces:
                     await kube.list(crd.kind, namespace)
@@ -141,6 +141,11 @@ class Operator:
         }
         finished, _ = await asyncio.wait({*reasons, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         code = next((reasons[task] for task in finished if task in reasons), EXIT_LOST_LEASE)
+        for task in finished:
+            # None of them ends by itself but the keeper, and that one says why.
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("%s ended", task.get_name(), exc_info=error)
+                code = EXIT_FAILED
         log.info("stopping", extra={"exit_code": code})
         halt.set()
         ended = await engine.stop()
@@ -192,8 +197,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         log_level=settings.log_level,
         otlp_endpoint=settings.otlp_endpoint,
     )
-    # kopf tells of every event that it delivered, with all of its settings.
+    # kopf tells of every event that it delivered, with all of its settings, and that it sees no signals in its thread.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
     try:
         code = asyncio.run(_run(settings))
     except KubeError as error:

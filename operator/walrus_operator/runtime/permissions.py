@@ -22,9 +22,14 @@ class Permission:
     resource: str
     verb: str
 
+    @property
+    def of(self) -> str:
+        """resource.group, as kubectl writes it."""
+        return f"{self.resource}.{self.group}" if self.group else self.resource
+
     def __str__(self) -> str:
-        """Verb resource.group, as in RBAC."""
-        return f"{self.verb} {self.resource}{'.' + self.group if self.group else ''}"
+        """verb resource.group."""
+        return f"{self.verb} {self.of}"
 
 
 def _verbs(group: str, resource: str, *verbs: str) -> Iterable[Permission]:
@@ -54,7 +59,7 @@ OWN_PERMISSIONS: tuple[Permission, ...] = (*_verbs("coordination.k8s.io", "lease
 
 
 async def missing(kube: KubeClient, *, namespaces: Iterable[str | None], own_namespace: str) -> list[str]:
-    """What is not permitted, as sentences; empty when all is well.
+    """What is not permitted, one line per resource and namespace; empty when all is well.
 
     Args:
         kube: The connection.
@@ -68,14 +73,21 @@ async def missing(kube: KubeClient, *, namespaces: Iterable[str | None], own_nam
     questions += [(permission, own_namespace) for permission in OWN_PERMISSIONS]
     limit = asyncio.Semaphore(8)
 
-    async def ask(permission: Permission, namespace: str | None) -> str | None:
+    async def ask(permission: Permission, namespace: str | None) -> bool:
         async with limit:
-            allowed = await _allowed(kube, permission, namespace)
-        where = f"in namespace {namespace}" if namespace else "in all namespaces"
-        return None if allowed else f"{permission} {where}"
+            return await _allowed(kube, permission, namespace)
 
     answers = await asyncio.gather(*(ask(permission, namespace) for permission, namespace in questions))
-    return [answer for answer in answers if answer is not None]
+    return summary(question for question, allowed in zip(questions, answers, strict=True) if not allowed)
+
+
+def summary(lacking: Iterable[tuple[Permission, str | None]]) -> list[str]:
+    """Missing permissions with the verbs of a resource on one line."""
+    verbs: dict[tuple[str, str], list[str]] = {}
+    for permission, namespace in lacking:
+        where = f"in namespace {namespace}" if namespace else "in all namespaces"
+        verbs.setdefault((permission.of, where), []).append(permission.verb)
+    return [f"{', '.join(found)} {of} {where}" for (of, where), found in verbs.items()]
 
 
 async def _allowed(kube: KubeClient, permission: Permission, namespace: str | None) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from walrus_operator.runtime.permissions import NETWORK_PERMISSIONS, OWN_PERMISSIONS, Permission
+from walrus_operator.runtime.permissions import NETWORK_PERMISSIONS, OWN_PERMISSIONS, Permission, summary
 
 CHART = Path(__file__).parents[3] / "charts" / "walrus-operator" / "templates"
 
@@ -34,6 +34,15 @@ def test_the_lease_rule_too() -> None:
     start = text.index("  - apiGroups: [coordination.k8s.io]")
     rules = yaml.safe_load(text[start : text.index("---", start)])
     assert expanded(rules) == set(OWN_PERMISSIONS)
+
+
+def test_missing_permissions_are_told_by_resource() -> None:
+    lacking = [
+        (Permission("", "pods", "get"), "a"),
+        (Permission("", "pods", "list"), "a"),
+        (Permission("apps", "statefulsets", "patch"), None),
+    ]
+    assert summary(lacking) == ["get, list pods in namespace a", "patch statefulsets.apps in all namespaces"]
 
 
 def test_no_verb_is_a_star() -> None:
