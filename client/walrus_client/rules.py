@@ -6,9 +6,8 @@ module bls_aggregate (bitmap). Weights are numbers of shards.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import Enum
-from random import Random
 
 from walrus_codec import mapping, quorum
 from walrus_codec.types import BlobId, Epoch, NodeId, PairIndex
@@ -74,12 +73,12 @@ def signers_bitmap(committee: Committee, signers: Collection[NodeId]) -> bytes:
     return bitmap_of(positions, len(committee.members))
 
 
-def weighted_order(members: Iterable[CommitteeMember], rng: Random) -> list[CommitteeMember]:
-    """The members in random order, each next one drawn with probability proportional to its weight.
+def weighted_order(members: Iterable[CommitteeMember], uniform: Callable[[], float]) -> list[CommitteeMember]:
+    """The members in random order, each next one drawn with probability proportional to its weight; `uniform` draws from [0, 1).
 
     (Efraimidis and Spirakis: sort by u^(1/weight).) So the load on a node follows its shards.
     """
-    keyed = [(rng.random() ** (1.0 / member.weight), member) for member in members if member.weight]
+    keyed = [(uniform() ** (1.0 / member.weight), member) for member in members if member.weight]
     return [member for _key, member in sorted(keyed, key=lambda entry: entry[0], reverse=True)]
 
 

@@ -42,7 +42,7 @@ async def fetch_metadata(blob_id: BlobId, committee: Committee, peers: PeerPool,
         BlobUnavailableError: Too few nodes answered.
     """
     search = _Search(blob_id, committee, peers)
-    order = rules.weighted_order(committee.members, rng)
+    order = rules.weighted_order(committee.members, rng.random)
     first = rules.quorum_prefix(order, committee.n_shards)
     waiting = order[first:]
     running = {search.ask(member) for member in order[:first]}

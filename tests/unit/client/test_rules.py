@@ -76,7 +76,7 @@ def test_stragglers_get_half_the_time_again_and_half_a_second() -> None:
 def test_heavy_nodes_come_first_in_proportion_to_their_weight() -> None:
     three = committee([6, 3, 1])
     rng = Random(7)
-    first = Counter(rules.weighted_order(three.members, rng)[0].node_id for _ in range(4000))
+    first = Counter(rules.weighted_order(three.members, rng.random)[0].node_id for _ in range(4000))
     assert 0.56 < first[node_id(1)] / 4000 < 0.64
     assert 0.26 < first[node_id(2)] / 4000 < 0.34
 
