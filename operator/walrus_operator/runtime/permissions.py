@@ -28,7 +28,7 @@ class Permission:
         return f"{self.resource}.{self.group}" if self.group else self.resource
 
     def __str__(self) -> str:
-        """verb resource.group."""
+        """Verb resource.group."""
         return f"{self.verb} {self.of}"
 
 
