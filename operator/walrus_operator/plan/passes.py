@@ -1,6 +1,7 @@
 """One pass: all questions in order, from a snapshot to a plan.
 
-The plan always reports. It acts only on a network that is neither paused nor being deleted and whose spec can be read;
+The plan always reports. It acts only on a network that is neither paused nor being deleted and whose spec can be read, and
+on somebody else's chain only when that chain has been seen and is what the spec means;
 money moves only by a chain that answers now and is the known one; nothing that holds data is ever deleted after stake was
 delegated.
 """
@@ -20,6 +21,7 @@ from walrus_operator.api.world import (
     DeleteObject,
     EpochPhase,
     EventNote,
+    NetworkObject,
     ObjectKey,
     Plan,
     Snapshot,
@@ -80,7 +82,7 @@ def plan(snapshot: Snapshot) -> Plan:
     statuses = _changed(snapshot, [status, *(view.status for view in views), *epoch_statuses])
     events = _events(snapshot, conditions)
     pause = _requeue(snapshot, conditions, verdict)
-    if network.paused:
+    if network.paused or not _may_deploy(network, verdict):
         return Plan(None, (), conditions, statuses, events, pause)
     actions: list[Action] = [*key_state.create]
     if money is not None and verdict.may_act and snapshot.chain.fresh is not None:
@@ -104,6 +106,13 @@ def plan(snapshot: Snapshot) -> Plan:
         events=events,
         requeue_after=pause,
     )
+
+
+def _may_deploy(network: NetworkObject, verdict: ChainVerdict) -> bool:
+    """Whether nodes may be started: on a chain of somebody else's not before it is known to be the right one."""
+    if network.spec is None or network.spec.chain.devnet is not None:
+        return True
+    return verdict.state is not ChainState.NEVER_SEEN and verdict.mismatch is None
 
 
 def _unreadable(snapshot: Snapshot) -> Plan:

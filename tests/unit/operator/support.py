@@ -86,6 +86,7 @@ class World:
     committee: tuple[Seat, ...] = ()
     previous: tuple[Seat, ...] = ()
     chain_id: str = "chain-one"
+    system_object: str = "0x5"
     chain_answers: bool = True
     chain_seen_at: float | None = None
     now: float = START
@@ -161,7 +162,7 @@ class World:
             storage_price=100_000,
             write_price=20_000,
             total_capacity=10**12,
-            system_object="0x5",
+            system_object=self.system_object,
             staking_object="0x6",
             registered=dict(self.registered),
             stakes=dict(self.stakes),

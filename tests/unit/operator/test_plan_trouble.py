@@ -314,3 +314,48 @@ def test_the_table_has_no_row_twice() -> None:
     rows = [(row.kind, row.type, row.status, row.reason) for row in TABLE]
     assert len(rows) == len(set(rows))
     assert all(row.meaning.endswith(".") and row.remedy.endswith(".") for row in TABLE)
+
+
+EXTERNAL = {"chain": {"devnet": None, "external": {"networkConfig": "https://example.com/x"}}, "encoding": "rs2"}
+
+
+def test_on_a_foreign_chain_nothing_starts_before_the_chain_is_known() -> None:
+    world = World(network=network_manifest(**EXTERNAL), chain_answers=False)
+    decided, _ = world.pass_once()
+    assert decided.workload is None
+    assert decided.actions == ()
+    assert world.says("Ready") == ("False", "ChainStarting")
+    world.chain_answers = True
+    decided, _ = world.pass_once()
+    assert decided.workload is not None
+    assert not decided.workload.devnet
+    assert not [action for action in decided.actions if "treasury" in repr(action)], "money comes from outside"
+
+
+@pytest.mark.parametrize(
+    ("system_object", "name"),
+    [
+        ("0x2134d52768ea07e8c43570ef975eb3e4c27a39fa6396bef985b5abc58d03ddd2", "Walrus mainnet"),
+        ("0x6c2547cbbc38025cf3adac45f63cb0a8d12ecf777cdc75a4971612bf97fdf6af", "Walrus testnet"),
+    ],
+)
+def test_the_public_networks_are_refused_before_any_node_starts(system_object: str, name: str) -> None:
+    world = World(network=network_manifest(**EXTERNAL), system_object=system_object)
+    decided, _ = world.pass_once()
+    assert decided.workload is None
+    assert decided.actions == ()
+    assert world.says("Valid") == ("False", "PublicNetworkRefused")
+    assert name in world.condition("Valid")["message"]
+    assert world.says("Ready") == ("False", "NotValid")
+
+
+def test_a_running_network_on_a_foreign_chain_is_kept_while_the_chain_is_silent() -> None:
+    world = World(network=network_manifest(**EXTERNAL))
+    world.settle()
+    world.stakes = dict.fromkeys(world.registered.values(), 1000 * 10**9)
+    world.choose_committee()
+    world.settle()
+    world.chain_answers, world.chain_seen_at = False, None
+    decided, _ = world.pass_once()
+    assert decided.workload is not None
+    assert len(decided.workload.nodes) == 10

@@ -1,0 +1,113 @@
+"""Names of everything that a condition can say: kinds, types, reasons, and the shape of a row of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+Truth = Literal["True", "False", "Unknown"]
+
+
+class Kind(StrEnum):
+    """The kinds that have conditions."""
+
+    NETWORK = "WalrusNetwork"
+    NODE = "WalrusNode"
+    EPOCH = "StorageEpoch"
+
+
+class ConditionType(StrEnum):
+    """All condition types."""
+
+    VALID = "Valid"
+    READY = "Ready"
+    AVAILABLE = "Available"
+    COMMITTEE_SYNCED = "CommitteeSynced"
+    PROGRESSING = "Progressing"
+    DEGRADED = "Degraded"
+    REQUIRES_UPDATE = "RequiresUpdate"
+    PAUSED = "Paused"
+    REGISTERED = "Registered"
+    IN_COMMITTEE = "InCommittee"
+    SYNCED = "Synced"
+    CURRENT = "Current"
+    CHANGE_DONE = "ChangeDone"
+
+
+class Reason(StrEnum):
+    """All reasons."""
+
+    ACCEPTED = "Accepted"
+    SPEC_INVALID = "SpecInvalid"
+    MEMBERSHIP_CHANGE_UNSUPPORTED = "MembershipChangeUnsupported"
+    STAKE_CHANGE_UNSUPPORTED = "StakeChangeUnsupported"
+    CHAIN_MISMATCH = "ChainMismatch"
+    PUBLIC_NETWORK_REFUSED = "PublicNetworkRefused"
+    NAME_CONFLICT = "NameConflict"
+    OBJECT_REJECTED = "ObjectRejected"
+    KEY_SECRET_LOST = "KeySecretLost"  # noqa: S105  (a reason, not a secret)
+    KEY_SECRET_INVALID = "KeySecretInvalid"  # noqa: S105  (a reason, not a secret)
+    KEY_SECRET_CHANGED = "KeySecretChanged"  # noqa: S105  (a reason, not a secret)
+    NETWORK_NOT_FOUND = "NetworkNotFound"
+
+    SERVING = "Serving"
+    CHAIN_UNREACHABLE = "ChainUnreachable"
+    CHAIN_CHANGED = "ChainChanged"
+    CHAIN_STARTING = "ChainStarting"
+    WAITING_FOR_REGISTRATION = "WaitingForRegistration"
+    WAITING_FOR_STAKE = "WaitingForStake"
+    WAITING_FOR_COMMITTEE = "WaitingForCommittee"
+    NODES_NOT_READY = "NodesNotReady"
+    GATEWAY_NOT_READY = "GatewayNotReady"
+    NOT_VALID = "NotValid"
+    POD_NOT_READY = "PodNotReady"
+    POD_MISSING = "PodMissing"
+    NODE_UNREACHABLE = "NodeUnreachable"
+    HIBERNATED = "Hibernated"
+
+    QUORUM_AVAILABLE = "QuorumAvailable"
+    QUORUM_LOST = "QuorumLost"
+    NO_COMMITTEE = "NoCommittee"
+
+    EPOCH_DONE = "EpochDone"
+    EPOCH_CHANGE_IN_PROGRESS = "EpochChangeInProgress"
+
+    RECONCILED = "Reconciled"
+    CREATING = "Creating"
+    WAITING_FOR_PODS = "WaitingForPods"
+
+    AS_EXPECTED = "AsExpected"
+    MEMBERS_DOWN = "MembersDown"
+    RECONCILE_FAILED = "ReconcileFailed"
+
+    UP_TO_DATE = "UpToDate"
+    TEMPLATE_CHANGED = "TemplateChanged"
+
+    ACTIVE = "Active"
+    RECONCILE_PAUSED = "ReconcilePaused"
+
+    REGISTERED = "Registered"
+    NOT_REGISTERED = "NotRegistered"
+    MEMBER = "Member"
+    NOT_MEMBER = "NotMember"
+    ALL_SHARDS_READY = "AllShardsReady"
+    CATCHING_UP = "CatchingUp"
+    SHARDS_NOT_READY = "ShardsNotReady"
+    NO_SHARDS = "NoShards"
+
+    CURRENT_EPOCH = "CurrentEpoch"
+    PAST_EPOCH = "PastEpoch"
+    SHARDS_TAKEN_OVER = "ShardsTakenOver"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that a condition can say."""
+
+    kind: Kind
+    type: ConditionType
+    status: Truth
+    reason: Reason
+    meaning: str
+    remedy: str = "Nothing to do."
