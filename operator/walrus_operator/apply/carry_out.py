@@ -90,7 +90,7 @@ class Applier:
                     for manifest in lacking
                     if (manifest["kind"] == "StatefulSet") is workloads
                 )
-        await _together(self._status(outcome, network, update) for update in plan.statuses)
+        await _together(self._status(outcome, network.namespace, update) for update in plan.statuses)
         # Calls end in any order; what is reported must not depend on it.
         outcome.refusals.sort()
         await self._money(outcome, snapshot, plan, guard)
@@ -121,11 +121,20 @@ class Applier:
                 return
         await self._attempt(outcome, f"{key} applied", self._kube.apply(manifest))
 
-    async def _status(self, outcome: Outcome, network: NetworkObject, update: StatusUpdate) -> None:
+    async def report(self, namespace: str, updates: Iterable[StatusUpdate]) -> None:
+        """Writes statuses and nothing else.
+
+        Raises:
+            KubeError: refused or not reached.
+        """
+        outcome = Outcome()
+        await _together(self._status(outcome, namespace, update) for update in updates)
+
+    async def _status(self, outcome: Outcome, namespace: str, update: StatusUpdate) -> None:
         manifest = {
             "apiVersion": API_VERSION,
             "kind": update.key.kind,
-            "metadata": {"name": update.key.name, "namespace": network.namespace},
+            "metadata": {"name": update.key.name, "namespace": namespace},
             "status": dict(update.status),
         }
         try:

@@ -79,6 +79,18 @@ class ClusterObserver:
             secrets=secrets,
         )
 
+    async def strays(self, namespace: str, name: str) -> tuple[NodeObject, ...]:
+        """Hand-made WalrusNodes that refer to a network that does not exist.
+
+        Those that the operator made are about to be collected with their network and are left out.
+
+        Raises:
+            KubeError: refused or not reached.
+        """
+        found = await self._kube.list("WalrusNode", namespace)
+        nodes = (reading.node(item) for item in found if reading.network_of_node(item) == name)
+        return tuple(node for node in nodes if not node.deleting and not node.live["metadata"].get("ownerReferences"))
+
     async def _key_secrets(
         self, network: NetworkObject, nodes: Iterable[NodeObject], labelled: Iterable[Manifest]
     ) -> Mapping[str, SecretView]:

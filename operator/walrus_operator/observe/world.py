@@ -8,7 +8,7 @@ import time
 from walrus_codec.types import SuiAddress
 from walrus_operator.api import names
 from walrus_operator.api.conditions import Reason
-from walrus_operator.api.world import Settings, Snapshot, UnixSeconds
+from walrus_operator.api.world import NodeObject, Settings, Snapshot, UnixSeconds
 from walrus_operator.observe.chain import ChainObserver, ChainQuestions
 from walrus_operator.observe.cluster import ClusterObserver, ClusterView
 from walrus_operator.observe.nodes import NodeObserver
@@ -58,6 +58,10 @@ class Observer:
             cluster_domain=self._settings.cluster_domain,
             operator_version=self._settings.version,
         )
+
+    async def strays(self, namespace: str, name: str) -> tuple[NodeObject, ...]:
+        """Hand-made WalrusNodes that refer to a network that does not exist."""
+        return await self._cluster.strays(namespace, name)
 
     async def close(self) -> None:
         """Closes all connections but the one to Kubernetes."""

@@ -19,7 +19,7 @@ from walrus_operator.api.world import EventNote, ObjectKey, Snapshot
 from walrus_operator.apply.carry_out import Applier, Guard
 from walrus_operator.observe.kube import KubeClient, KubeError
 from walrus_operator.observe.world import Observer
-from walrus_operator.plan import passes
+from walrus_operator.plan import passes, strays
 from walrus_sui.errors import WalrusSuiError
 from walrus_sui.telemetry import meter, names, tracer
 
@@ -77,6 +77,8 @@ class Reconciler:
         snapshot = await self._observer.look(namespace, name, last_error=carried.error, refusals=carried.refusals)
         if snapshot is None:
             self._carried.pop(key, None)
+            nodes = await self._observer.strays(namespace, name)
+            await self._applier.report(namespace, strays.report(nodes, network=name, now=time.time()))
             return None
         plan = passes.plan(snapshot)
         outcome = await self._applier.carry_out(snapshot, plan, guard=self._guard)

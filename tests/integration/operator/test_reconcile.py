@@ -326,6 +326,25 @@ async def test_a_network_that_goes_takes_everything_with_it(kubectl: Kubectl, op
     assert await operator.reconciler.reconcile(operator.key) is None
 
 
+async def test_a_hand_made_node_without_a_network_is_told_so(kubectl: Kubectl, operator: Operator) -> None:
+    node = {
+        "apiVersion": "walrus-operator.dev/v1alpha1",
+        "kind": "WalrusNode",
+        "metadata": {"name": "extra"},
+        "spec": {"networkRef": {"name": "net"}},
+    }
+    apply(kubectl, node)
+    assert await operator.reconciler.reconcile(operator.key) is None
+    assert says(kubectl, "wn", "extra", "Valid") == ("False", "NetworkNotFound")
+    writes = operator.kube.writes
+    assert await operator.reconciler.reconcile(operator.key) is None
+    assert operator.kube.writes == writes
+    apply(kubectl, network())
+    await operator.settle()
+    assert says(kubectl, "wn", "extra", "Valid") == ("True", "Accepted")
+    assert get(kubectl, "statefulset", "extra")
+
+
 async def test_errors_of_the_api_have_status_and_words(kube: KubeClient, namespace: str) -> None:
     assert await kube.get("Service", namespace, "nothing") is None
     with pytest.raises(KubeError, match=r"invalid") as caught:

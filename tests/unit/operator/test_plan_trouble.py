@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.operator.support import World, network_manifest
+from tests.unit.operator.support import START, World, network_manifest
 
 from walrus_operator.api import names
 from walrus_operator.api.conditions import TABLE, Reason
 from walrus_operator.api.world import DeleteObject, EpochPhase, ObjectKey, PodView, SecretView
+from walrus_operator.observe import reading
+from walrus_operator.plan import strays
 from walrus_operator.plan.passes import plan
 
 
@@ -359,3 +361,15 @@ def test_a_running_network_on_a_foreign_chain_is_kept_while_the_chain_is_silent(
     decided, _ = world.pass_once()
     assert decided.workload is not None
     assert len(decided.workload.nodes) == 10
+
+
+def test_a_node_without_a_network_is_told_so_once() -> None:
+    live = {
+        "metadata": {"name": "extra", "namespace": "walrus", "uid": "e", "generation": 3},
+        "spec": {"networkRef": {"name": "nobody"}},
+    }
+    (update,) = strays.report([reading.node(live)], network="nobody", now=START)
+    said = {entry["type"]: (entry["status"], entry["reason"]) for entry in update.status["conditions"]}
+    assert said == {"Valid": ("False", "NetworkNotFound"), "Ready": ("False", "NotValid")}
+    stored = {**live, "status": dict(update.status)}
+    assert strays.report([reading.node(stored)], network="nobody", now=START + 60) == ()
