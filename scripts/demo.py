@@ -92,7 +92,9 @@ def up(tag: str) -> None:
     subprocess.run([*WALRUSCTL, "network", "status"], check=False)
     console.print()
     subprocess.run(["kubectl", "--namespace", NAMESPACE, "get", "wnet,wn,se"], check=False)
-    console.print(NEXT.format(kubeconfig=os.environ["KUBECONFIG"], namespace=NAMESPACE, blob_id=blob_id))
+    console.print(
+        NEXT.format(kubeconfig=os.environ["KUBECONFIG"], namespace=NAMESPACE, blob_id=blob_id), soft_wrap=True
+    )
 
 
 def down() -> None:
