@@ -47,6 +47,7 @@ class Execution:
         inputs: its objects.
         strict: check that native code changes only what it borrowed mutably; a violation is a bug, not a failure.
         collect: keep the results of commands.
+        inspect: let functions return references and leave results unused, as simulations without checks do.
     """
 
     def __init__(
@@ -59,11 +60,13 @@ class Execution:
         inputs: LoadedInputs,
         strict: bool = False,
         collect: bool = False,
+        inspect: bool = False,
     ) -> None:
         self._state = state
         self._transaction = transaction
         self._inputs = inputs
         self._collect = collect
+        self._inspect = inspect
         self._outputs: tuple[CommandOutput, ...] = ()
         self._settlement = Settlement(state, transaction, digest, inputs)
         self._rt = Runtime(
@@ -113,7 +116,7 @@ class Execution:
         ]
         gas_coin = self._gas_coin()
         gas_slot = None if gas_coin is None else self._gas_slot(gas_coin)
-        interpreter = Interpreter(self._rt, slots, gas_slot, collect=self._collect)
+        interpreter = Interpreter(self._rt, slots, gas_slot, collect=self._collect, inspect=self._inspect)
         try:
             interpreter.run(self._transaction.commands)
             return self._writes(interpreter, slots, gas_coin)

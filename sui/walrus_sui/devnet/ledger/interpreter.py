@@ -50,6 +50,9 @@ class EmittedBy:
 class Interpreter:
     """One run of a transaction's commands.
 
+    Functions that return references cannot be called, except with `inspect`: then the values behind the references come
+    back, and no result need be used.
+
     Attributes:
         emitters: for each event of the run-time, the call that emitted it.
         outputs: what each command gave, if `collect`.
@@ -57,12 +60,21 @@ class Interpreter:
         at: index of the current command.
     """
 
-    def __init__(self, rt: Runtime, inputs: Sequence[Slot], gas: Slot | None, *, collect: bool = False) -> None:
+    def __init__(
+        self,
+        rt: Runtime,
+        inputs: Sequence[Slot],
+        gas: Slot | None,
+        *,
+        collect: bool = False,
+        inspect: bool = False,
+    ) -> None:
         self._rt = rt
         self._inputs = inputs
         self._gas = gas
         self._results: list[list[Slot]] = []
         self._collect = collect
+        self._inspect = inspect
         self.emitters: list[EmittedBy] = []
         self.outputs: list[CommandOutput] = []
         self.gas_recipient: SuiAddress | None = None
@@ -83,7 +95,8 @@ class Interpreter:
             if self._collect:
                 self._note_output(results, lent)
         self.at = None
-        self._check_leftovers()
+        if not self._inspect:
+            self._check_leftovers()
 
     def _command(self, command: Command, lent: list[tuple[Argument, MoveType, Any]]) -> list[tuple[MoveType, Any]]:
         match command:
@@ -155,6 +168,8 @@ class Interpreter:
             note = f"no function {command.package}::{command.module}::{command.function}"
             raise CommandFailed(FailureKind.FUNCTION_NOT_FOUND, note=note)
         type_arguments = self._type_arguments(function, command.type_arguments)
+        if not self._inspect:
+            _check_results(function)
         parameters = function.signature.arguments
         if len(parameters) != len(command.arguments):
             note = f"{command.module}::{command.function} takes {len(parameters)} arguments, {len(command.arguments)} given"
@@ -288,7 +303,17 @@ class Interpreter:
 
 
 def _results(function: Function, type_arguments: tuple[TypeTag, ...], returned: Any) -> list[tuple[MoveType, Any]]:
-    types = [registry.resolve(substitute(tag, type_arguments)) for tag in function.signature.returns]
-    if len(types) == 1:
-        return [(types[0], returned)]
-    return list(zip(types, returned or (), strict=True))
+    results = function.signature.returns
+    values = (returned,) if len(results) == 1 else returned or ()
+    found: list[tuple[MoveType, Any]] = []
+    for result, value in zip(results, values, strict=True):
+        move_type = registry.resolve(substitute(result.tag, type_arguments))
+        found.append((move_type, move_type.copy(value) if result.reference else value))
+    return found
+
+
+def _check_results(function: Function) -> None:
+    for index, result in enumerate(function.signature.returns):
+        if result.reference:
+            note = f"{function.name} returns a reference; simulate it without checks to see the value"
+            raise CommandFailed(FailureKind.INVALID_PUBLIC_FUNCTION_RETURN_TYPE, index=index, note=note)

@@ -201,7 +201,8 @@ class Ledger:
             transaction: signed or not; without gas payment, a budget of 0 and a price of 0 stand for "choose".
             do_gas_selection: choose the payer's coins and the budget; otherwise, without payment, an invented coin
                 pays.
-            checks: whether owned objects must belong to the sender and the gas must suffice.
+            checks: whether owned objects must belong to the sender, the gas must suffice, results must be used and
+                functions may not return references.
 
         Raises:
             Rejected: as for `execute`, or there are not enough coins to choose from.

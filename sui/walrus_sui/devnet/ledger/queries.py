@@ -152,7 +152,7 @@ def function_signature(packages: Packages, package: str, module: str, name: str)
         ),
         parameters=tuple(_parameter(packages, parameter) for parameter in signature.parameters),
         parameter_names=tuple(parameter.name for parameter in signature.parameters),
-        returns=tuple(_signature_type(packages, tag) for tag in signature.returns),
+        returns=tuple(_parameter(packages, result) for result in signature.returns),
     )
 
 

@@ -44,7 +44,15 @@ def simulate(
 
     def run(chosen: TransactionData, payment: tuple[Object, ...]) -> Outcome:
         loaded = LoadedInputs(objects, payment)
-        execution = Execution(state, rules, transaction=chosen, digest=chosen.digest, inputs=loaded, collect=True)
+        execution = Execution(
+            state,
+            rules,
+            transaction=chosen,
+            digest=chosen.digest,
+            inputs=loaded,
+            collect=True,
+            inspect=not checks,
+        )
         return execution.run(epoch)
 
     if data.payment:

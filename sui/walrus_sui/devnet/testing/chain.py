@@ -108,7 +108,8 @@ class Chain:
                 staking, treasury, exchange and clock objects may be left out.
 
         Returns:
-            None, the value, or a tuple of values. Objects were sent to the sender and come back decoded.
+            None, the value, or a tuple of values. Objects were sent to the sender and come back decoded. What a function
+            returns by reference is looked up without a transaction, because none may call it.
 
         Raises:
             MoveAbort: the contract refused; nothing but gas has changed.
@@ -119,9 +120,9 @@ class Chain:
         result = program.call(function, **arguments)
         returned = program.types_of(result)
         kept = [index for index, move_type in enumerate(returned) if {"key", "store"} <= move_type.abilities]
-        if kept:
+        if kept and not result.is_reference:
             program.transfer([NestedResult(result.command, index) for index in kept], sender.address)
-        values = program.run_for_values(result)
+        values = program.inspect(result) if result.is_reference else program.run_for_values(result)
         return None if not values else values[0] if len(values) == 1 else tuple(values)
 
     def submit(self, transaction: TransactionData, sender: Account) -> Executed:

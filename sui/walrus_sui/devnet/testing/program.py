@@ -34,6 +34,7 @@ from walrus_sui.devnet.move.core.module import Function
 from walrus_sui.devnet.move.core.signatures import substitute
 from walrus_sui.devnet.move.core.types import MoveType
 from walrus_sui.devnet.testing.accounts import Account
+from walrus_sui.devnet.testing.outcome import raise_failure
 
 BUDGET = 5_000_000_000
 _HOMES = (packages.WALRUS, packages.WAL, packages.WAL_EXCHANGE, packages.SUI, packages.STD)
@@ -62,6 +63,11 @@ class Returned:
     command: int
     function: Function
     type_arguments: tuple[MoveType, ...]
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the function returns references, so that no transaction may call it."""
+        return any(result.reference for result in self.function.signature.returns)
 
 
 class Program:
@@ -115,7 +121,8 @@ class Program:
     def types_of(self, returned: Returned) -> tuple[MoveType, ...]:
         """Types of a command's results."""
         arguments = tuple(item.tag for item in returned.type_arguments)
-        return tuple(registry.resolve(substitute(tag, arguments)) for tag in returned.function.signature.returns)
+        results = returned.function.signature.returns
+        return tuple(registry.resolve(substitute(result.tag, arguments)) for result in results)
 
     def transaction(self) -> TransactionData:
         """The transaction as it stands, paid with the sender's largest coin."""
@@ -133,6 +140,12 @@ class Program:
         transaction = self.transaction()
         simulated = self._chain.ledger.simulate(transaction)
         self._chain.submit(transaction, self._sender)
+        return [self._decode(value) for value in simulated.outputs[returned.command].return_values]
+
+    def inspect(self, returned: Returned) -> list[Any]:
+        """Values that a command would return, references followed; nothing is executed. Raises like `Chain.call`."""
+        simulated = self._chain.ledger.simulate(self.transaction(), checks=False)
+        raise_failure(simulated.executed.effects.failure)
         return [self._decode(value) for value in simulated.outputs[returned.command].return_values]
 
     def _decode(self, value: TypedValue) -> Any:

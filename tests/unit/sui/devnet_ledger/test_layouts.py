@@ -189,9 +189,9 @@ def test_every_declared_type_can_be_resolved() -> None:
 def test_every_signature_names_types_that_exist() -> None:
     for module in registry.MODULES:
         for function in module.functions.values():
-            for tag in (*(p.tag for p in function.signature.parameters), *function.signature.returns):
-                if "$" not in str(tag):
-                    registry.resolve(tag)
+            for place in (*function.signature.parameters, *function.signature.returns):
+                if "$" not in str(place.tag):
+                    registry.resolve(place.tag)
 
 
 def test_keys_are_stored_uncompressed(network: tuple[Chain, list[Node]]) -> None:

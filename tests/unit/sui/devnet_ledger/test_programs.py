@@ -323,6 +323,25 @@ def test_authentication_by_object(chain: Chain) -> None:
     run(chain, [owned(chain, node.cap_id)], [command])
 
 
+def test_references_can_only_be_looked_at(chain: Chain) -> None:
+    system = SharedObject(chain.network.system, 1, mutable=False)
+    package = chain.network.walrus_package
+    look = call("system::future_accounting", Input(0), package=package)
+    found = failure(chain, [system], [look])
+    assert (found.kind, found.command, found.index) == (FailureKind.INVALID_PUBLIC_FUNCTION_RETURN_TYPE, 0, 0)
+    assert chain.call("system::future_accounting", sender=chain.account("alice")).length == 53
+    # Without checks the value behind the reference can be passed on; what stays of it need not be used.
+    entry = call("storage_accounting::ring_lookup", Result(0), Input(1), package=package)
+    epoch = call("storage_accounting::epoch", Result(1), package=package)
+    inputs = [system, Pure(bcs.u32(52))]
+    simulated = chain.ledger.simulate(data(chain, inputs, [look, entry, epoch]), checks=False)
+    assert simulated.executed.effects.failure is None
+    assert simulated.outputs[2].return_values[0].bcs == bcs.u32(52)
+    signature = chain.ledger.function(package, "system", "future_accounting")
+    assert signature is not None
+    assert signature.returns[0].reference == "IMMUTABLE"
+
+
 def test_publishing_is_refused(chain: Chain) -> None:
     with pytest.raises(Exception, match="publishes its packages at genesis"):
         run(chain, [], [Publish((b"",), ())])

@@ -41,12 +41,12 @@ class Signature:
     Attributes:
         type_parameters: abilities that each type argument must have.
         parameters: all of them, the ``TxContext`` included.
-        returns: result types.
+        returns: results, without names.
     """
 
     type_parameters: tuple[Abilities, ...]
     parameters: tuple[Parameter, ...]
-    returns: tuple[TypeTag, ...]
+    returns: tuple[Parameter, ...]
 
     @property
     def arguments(self) -> tuple[Parameter, ...]:
@@ -147,15 +147,20 @@ class _Parser:
         self._listed(")", item)
         return tuple(found)
 
-    def returns(self) -> tuple[TypeTag, ...]:
-        found: list[TypeTag] = []
+    def returns(self) -> tuple[Parameter, ...]:
+        found: list[Parameter] = []
+
+        def item() -> None:
+            reference = self._next() if self._peek().startswith("&") else ""
+            found.append(Parameter("", reference, self._type()))
+
         if self._tokens:
             self._next(":")
             if self._peek() == "(":
                 self._next("(")
-                self._listed(")", lambda: found.append(self._type()))
+                self._listed(")", item)
             else:
-                found.append(self._type())
+                item()
         if self._tokens:
             raise ValueError(f"signature: {self._peek()!r} after its end")
         return tuple(found)

@@ -15,12 +15,13 @@ from walrus_sui.devnet.move.core.packages import WALRUS
 from walrus_sui.devnet.move.core.runtime import Runtime
 from walrus_sui.devnet.move.core.types import UID, u8, u32, u64, u256
 from walrus_sui.devnet.move.framework.std import borrow
+from walrus_sui.devnet.move.walrus import storage_resource
 from walrus_sui.devnet.move.walrus.encoding import encoded_blob_length
 from walrus_sui.devnet.move.walrus.events import BlobCertified, BlobRegistered
 from walrus_sui.devnet.move.walrus.messages import CertifiedBlobMessage
 from walrus_sui.devnet.move.walrus.storage_resource import Storage
 
-MODULE = Module(WALRUS, "blob")
+MODULE = Module(WALRUS, "blob", uses=(storage_resource.MODULE,))
 
 E_NOT_CERTIFIED = MODULE.error(0, "ENotCertified")
 E_BLOB_NOT_DELETABLE = MODULE.error(1, "EBlobNotDeletable")
@@ -135,6 +136,18 @@ def size(_rt: Runtime, self: Blob) -> int:
 def encoding_type(_rt: Runtime, self: Blob) -> int:
     """How it is encoded."""
     return self.encoding_type
+
+
+@MODULE.public("(self: &Blob): &Option<u32>")
+def certified_epoch(_rt: Runtime, self: Blob) -> int | None:
+    """When it was first certified."""
+    return self.certified_epoch
+
+
+@MODULE.public("(self: &Blob): &Storage")
+def storage(_rt: Runtime, self: Blob) -> Storage:
+    """What it lives in."""
+    return self.storage
 
 
 @MODULE.public("(self: &Blob): bool")

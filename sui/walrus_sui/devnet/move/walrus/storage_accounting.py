@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from walrus_sui.devnet.move.core.aborts import as_u32, as_u64, require
 from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import WALRUS
+from walrus_sui.devnet.move.core.runtime import Runtime
 from walrus_sui.devnet.move.core.types import u32, u64
 from walrus_sui.devnet.move.framework.coin import Balance
 
@@ -50,10 +51,6 @@ class FutureAccountingRingBuffer:
         """A ring from epoch 0 on, empty."""
         return cls(0, length, [FutureAccounting(epoch, 0, Balance.zero()) for epoch in range(length)])
 
-    def max_epochs_ahead(self) -> int:
-        """How far ahead storage can be bought."""
-        return self.length
-
     def ring_lookup(self, epochs_in_future: int) -> FutureAccounting:
         """The entry of an epoch ahead; aborts if it is too far."""
         require(epochs_in_future < self.length, E_TOO_FAR_IN_FUTURE)
@@ -71,3 +68,33 @@ class FutureAccountingRingBuffer:
         """Takes the part of the current epoch's rewards that is burned: 3 %, rounded down."""
         rewards = self.ring_buffer[self.current_index].rewards_to_distribute
         return rewards.split(as_u64(rewards.value * BURN_PERCENT) // 100)
+
+
+@MODULE.public("(self: &FutureAccountingRingBuffer): u32")
+def max_epochs_ahead(_rt: Runtime, self: FutureAccountingRingBuffer) -> int:
+    """How far ahead storage can be bought."""
+    return self.length
+
+
+@MODULE.public("(self: &FutureAccountingRingBuffer, epochs_in_future: u32): &FutureAccounting")
+def ring_lookup(_rt: Runtime, self: FutureAccountingRingBuffer, epochs_in_future: int) -> FutureAccounting:
+    """The entry of an epoch ahead; aborts if it is too far."""
+    return self.ring_lookup(epochs_in_future)
+
+
+@MODULE.public("(accounting: &FutureAccounting): u32")
+def epoch(_rt: Runtime, accounting: FutureAccounting) -> int:
+    """Which epoch."""
+    return accounting.epoch
+
+
+@MODULE.public("(accounting: &FutureAccounting): u64")
+def used_capacity(_rt: Runtime, accounting: FutureAccounting) -> int:
+    """Bytes that are reserved in it."""
+    return accounting.used_capacity
+
+
+@MODULE.public("(accounting: &FutureAccounting): u64")
+def rewards(_rt: Runtime, accounting: FutureAccounting) -> int:
+    """FROST that its nodes will earn so far."""
+    return accounting.rewards_to_distribute.value

@@ -17,12 +17,13 @@ from walrus_sui.devnet.move.framework.coin import COIN, Coin
 from walrus_sui.devnet.move.framework.fields import DynamicField
 from walrus_sui.devnet.move.wal.wal import MODULE as WAL
 from walrus_sui.devnet.move.walrus import blob as blobs
-from walrus_sui.devnet.move.walrus import storage_resource
+from walrus_sui.devnet.move.walrus import storage_accounting, storage_resource
 from walrus_sui.devnet.move.walrus.blob import Blob
+from walrus_sui.devnet.move.walrus.storage_accounting import FutureAccountingRingBuffer
 from walrus_sui.devnet.move.walrus.storage_resource import Storage
 from walrus_sui.devnet.move.walrus.system_state_inner import SystemStateInnerV1
 
-MODULE = Module(WALRUS, "system", uses=(WAL, COIN, blobs.MODULE, storage_resource.MODULE))
+MODULE = Module(WALRUS, "system", uses=(WAL, COIN, blobs.MODULE, storage_accounting.MODULE, storage_resource.MODULE))
 
 VERSION = 4
 
@@ -143,6 +144,12 @@ def used_capacity_size(rt: Runtime, self: System) -> int:
 def n_shards(rt: Runtime, self: System) -> int:
     """Number of shards; 0 before the first committee."""
     return inner(rt, self).n_shards
+
+
+@MODULE.public("(self: &System): &FutureAccountingRingBuffer")
+def future_accounting(rt: Runtime, self: System) -> FutureAccountingRingBuffer:
+    """Reserved bytes and rewards of this and coming epochs."""
+    return inner(rt, self).future_accounting
 
 
 @MODULE.public("(system: &System): u64")

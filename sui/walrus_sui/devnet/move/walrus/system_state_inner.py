@@ -130,7 +130,7 @@ class SystemStateInnerV1:
     def reserve_space(self, rt: Runtime, storage_amount: int, epochs_ahead: int, payment: Coin) -> Storage:
         """Sells storage from now on for a number of epochs."""
         require(epochs_ahead > 0, E_INVALID_EPOCHS_AHEAD)
-        require(epochs_ahead <= self.future_accounting.max_epochs_ahead(), E_INVALID_EPOCHS_AHEAD)
+        require(epochs_ahead <= self.future_accounting.length, E_INVALID_EPOCHS_AHEAD)
         end_epoch = as_u32(self.epoch + epochs_ahead)
         return self.reserve_space_for_epochs(rt, storage_amount, self.epoch, end_epoch, payment)
 
@@ -142,7 +142,7 @@ class SystemStateInnerV1:
         start_offset = start_epoch - self.epoch
         require(end_epoch > start_epoch, E_INVALID_EPOCHS_AHEAD)
         end_offset = end_epoch - self.epoch
-        require(end_offset <= self.future_accounting.max_epochs_ahead(), E_INVALID_EPOCHS_AHEAD)
+        require(end_offset <= self.future_accounting.length, E_INVALID_EPOCHS_AHEAD)
         self._process_storage_payments(storage_amount, start_offset, end_offset, payment)
         return self._reserve_space_without_payment(rt, storage_amount, start_offset, end_offset)
 
@@ -156,7 +156,7 @@ class SystemStateInnerV1:
         self, rt: Runtime, storage_amount: int, start_offset: int, end_offset: int
     ) -> Storage:
         require(end_offset - start_offset > 0, E_INVALID_EPOCHS_AHEAD)
-        require(end_offset <= self.future_accounting.max_epochs_ahead(), E_INVALID_EPOCHS_AHEAD)
+        require(end_offset <= self.future_accounting.length, E_INVALID_EPOCHS_AHEAD)
         require(storage_amount > 0, E_INVALID_RESOURCE_SIZE)
         for offset in range(start_offset, end_offset):
             used = self.future_accounting.ring_lookup(offset).increase_used_capacity(storage_amount)
