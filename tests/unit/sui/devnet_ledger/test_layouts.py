@@ -1,5 +1,8 @@
 """Layouts, checked against readers that were written apart from the devnet, and against bytes by hand."""
 
+import dataclasses
+import typing
+
 import pytest
 
 from walrus_codec import bcs
@@ -10,11 +13,13 @@ from walrus_sui.abi import dynamic_field, staked_wal, staking, staking_pool, sto
 from walrus_sui.abi.contract import Contract
 from walrus_sui.devnet.move import registry
 from walrus_sui.devnet.move.core import tags
+from walrus_sui.devnet.move.core.structs import Struct
 from walrus_sui.devnet.move.core.types import MoveType, type_of
 from walrus_sui.devnet.move.walrus import auth, exchange_rate, staking_inner
 from walrus_sui.devnet.move.walrus import staked_wal as native_stake
 from walrus_sui.devnet.move.walrus.blob import Blob
 from walrus_sui.devnet.move.walrus.event_blob import EventBlobAttestation
+from walrus_sui.devnet.move.walrus.events import MODULE as EVENTS
 from walrus_sui.devnet.move.walrus.storage_node import StorageNodeCap
 from walrus_sui.devnet.move.walrus.storage_resource import Storage
 from walrus_sui.devnet.testing import Chain, Node
@@ -176,6 +181,22 @@ def _zero_length(move_type: MoveType) -> int:
 def test_bytes_by_hand(move_type: MoveType, value: object, expected: str) -> None:
     assert move_type.to_bcs(value).hex() == expected
     assert move_type.from_bcs(bytes.fromhex(expected)) == value
+
+
+@pytest.mark.parametrize("name", sorted(EVENTS.structs))
+def test_every_event_that_the_contract_declares_is_known_to_clients(name: str) -> None:
+    move_type = EVENTS.concrete(name)
+    assert isinstance(move_type, Struct)
+    sample = {"u8": 1, "u32": 2, "u64": 3, "u256": 4, "bool": True, "ID": A, "vector": b""}
+    values = [[] if field.tag == tags.vector(tags.U16) else sample[field.tag.name] for _, field in move_type.fields]
+    event = events.decode(f"0x1::events::{name}", move_type.to_bcs(move_type.cls(*values)))
+    assert event is not None
+    assert events.event_name(event) == name
+    assert [field.name for field in dataclasses.fields(event)] == [field for field, _ in move_type.fields]
+
+
+def test_clients_know_no_event_that_the_contract_does_not_declare() -> None:
+    assert len(typing.get_args(events.Event)) == len(EVENTS.structs)
 
 
 def test_every_declared_type_can_be_resolved() -> None:

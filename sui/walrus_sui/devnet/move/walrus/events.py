@@ -40,6 +40,27 @@ class BlobCertified:
 
 @MODULE.struct(_EVENT)
 @dataclass(frozen=True, slots=True)
+class BlobDeleted:
+    """A deletable blob was deleted by its owner."""
+
+    epoch: u32
+    blob_id: u256
+    end_epoch: u32
+    object_id: ID
+    was_certified: bool
+
+
+@MODULE.struct(_EVENT)
+@dataclass(frozen=True, slots=True)
+class InvalidBlobID:
+    """A blob id was proved badly encoded; it is dead for ever."""
+
+    epoch: u32
+    blob_id: u256
+
+
+@MODULE.struct(_EVENT)
+@dataclass(frozen=True, slots=True)
 class EpochChangeStart:
     """An epoch began; its committee moves shards now."""
 
@@ -73,9 +94,147 @@ class ShardsReceived:
 
 @MODULE.struct(_EVENT)
 @dataclass(frozen=True, slots=True)
+class ShardRecoveryStart:
+    """Declared by the contract, never emitted."""
+
+    epoch: u32
+    shards: list[u16]
+
+
+@MODULE.struct(_EVENT)
+@dataclass(frozen=True, slots=True)
+class ContractUpgraded:
+    """The contract's newest package is now `package_id`."""
+
+    epoch: u32
+    package_id: ID
+    version: u64
+
+
+@MODULE.struct(_EVENT)
+@dataclass(frozen=True, slots=True)
+class RegisterDenyListUpdate:
+    """A node announced a change of its deny list."""
+
+    epoch: u32
+    root: u256
+    sequence_number: u64
+    node_id: ID
+
+
+@MODULE.struct(_EVENT)
+@dataclass(frozen=True, slots=True)
+class DenyListUpdate:
+    """A node's deny list changed."""
+
+    epoch: u32
+    root: u256
+    sequence_number: u64
+    node_id: ID
+
+
+@MODULE.struct(_EVENT)
+@dataclass(frozen=True, slots=True)
+class DenyListBlobDeleted:
+    """A deny-listed blob was given up."""
+
+    epoch: u32
+    blob_id: u256
+
+
+@MODULE.struct(_EVENT)
+@dataclass(frozen=True, slots=True)
+class ContractUpgradeProposed:
+    """Somebody voted first for a package digest."""
+
+    epoch: u32
+    package_digest: bytes
+
+
+@MODULE.struct(_EVENT)
+@dataclass(frozen=True, slots=True)
+class ContractUpgradeQuorumReached:
+    """A package may be made the newest."""
+
+    epoch: u32
+    package_digest: bytes
+
+
+@MODULE.struct(_EVENT)
+@dataclass(frozen=True, slots=True)
+class ProtocolVersionUpdated:
+    """A protocol version holds from `start_epoch` on."""
+
+    epoch: u32
+    start_epoch: u32
+    protocol_version: u64
+
+
+@MODULE.struct(_EVENT)
+@dataclass(frozen=True, slots=True)
 class PricesUpdated:
     """Prices were recomputed from the votes."""
 
     epoch: u32
     storage_price: u64
     write_price: u64
+
+
+@MODULE.struct(_EVENT)
+@dataclass(frozen=True, slots=True)
+class StoragePoolCreated:
+    """A storage pool came to be."""
+
+    epoch: u32
+    storage_pool_id: ID
+    reserved_encoded_capacity_bytes: u64
+    start_epoch: u32
+    end_epoch: u32
+
+
+@MODULE.struct(_EVENT)
+@dataclass(frozen=True, slots=True)
+class PooledBlobRegistered:
+    """A blob was registered in a storage pool."""
+
+    epoch: u32
+    blob_id: u256
+    unencoded_size: u64
+    encoding_type: u8
+    deletable: bool
+    object_id: ID
+    storage_pool_id: ID
+
+
+@MODULE.struct(_EVENT)
+@dataclass(frozen=True, slots=True)
+class PooledBlobCertified:
+    """A pooled blob was certified."""
+
+    epoch: u32
+    blob_id: u256
+    deletable: bool
+    object_id: ID
+    storage_pool_id: ID
+
+
+@MODULE.struct(_EVENT)
+@dataclass(frozen=True, slots=True)
+class PooledBlobDeleted:
+    """A pooled blob was deleted."""
+
+    epoch: u32
+    blob_id: u256
+    object_id: ID
+    was_certified: bool
+    storage_pool_id: ID
+
+
+@MODULE.struct(_EVENT)
+@dataclass(frozen=True, slots=True)
+class StoragePoolExtended:
+    """A storage pool lasts longer."""
+
+    epoch: u32
+    storage_pool_id: ID
+    new_end_epoch: u32
