@@ -31,8 +31,8 @@ from walrus_sui.devnet.move.walrus import (
     pending_values,
     shared_blob,
     staked_wal,
-    staking,
     staking_inner,
+    staking_nodes,
     staking_pool,
     storage_accounting,
     storage_node,
@@ -82,7 +82,7 @@ MODULES: tuple[Module, ...] = (
     pending_values.MODULE,
     shared_blob.MODULE,
     staked_wal.MODULE,
-    staking.MODULE,
+    staking_nodes.MODULE,  # the whole of the contract's module staking
     staking_inner.MODULE,
     staking_pool.MODULE,
     storage_accounting.MODULE,

@@ -148,7 +148,7 @@ class Chain:
         program = self.program(account)
         cap = program.call(
             "staking::register_candidate",
-            metadata=program.call("node_metadata::default"),
+            metadata=program.call("node_metadata::new", image_url="", project_url="", description=""),
             name=account.name,
             network_address=f"{account.name}.example:9185",
             public_key=bls.public_key(secret),

@@ -9,9 +9,9 @@ from walrus_sui.devnet.move.walrus import exchange_rate
 from walrus_sui.devnet.move.walrus.encoding import redstuff_encoded_blob_length
 from walrus_sui.devnet.move.walrus.exchange_rate import Flat, Variable
 from walrus_sui.devnet.move.walrus.pending_values import PendingValues
-from walrus_sui.devnet.move.walrus.staking_inner import quorum_above, quorum_below
 from walrus_sui.devnet.move.walrus.storage_accounting import FutureAccountingRingBuffer
 from walrus_sui.devnet.move.walrus.system_state_inner import storage_units_from_size
+from walrus_sui.devnet.move.walrus.votes import quorum_above, quorum_below
 
 
 def test_ring_moves_on_and_keeps_its_epochs() -> None:

@@ -116,7 +116,7 @@ def test_maps(chain: Chain) -> None:
 def test_metadata_is_a_value(chain: Chain) -> None:
     alice = chain.account("alice")
     program = chain.program(alice)
-    made = program.call("node_metadata::default")
+    made = program.call("node_metadata::new", image_url="", project_url="", description="")
     program.call("node_metadata::set_image_url", metadata=made, image_url="i")
     program.call("node_metadata::set_project_url", metadata=made, project_url="p")
     program.call("node_metadata::set_description", metadata=made, description="d")

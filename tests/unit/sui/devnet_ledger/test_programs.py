@@ -277,12 +277,12 @@ def test_vectors(chain: Chain) -> None:
     simulated = chain.ledger.simulate(
         data(
             chain,
-            [Pure(bcs.string("k")), Pure(bcs.string("v")), address(alice)],
+            [Pure(bcs.string("k")), Pure(bcs.string("v")), address(alice), Pure(bcs.string(""))],
             [
                 MakeMoveVec("0x1::string::String", (Input(0),)),
                 MakeMoveVec("0x1::string::String", (Input(1),)),
                 call("vec_map::from_keys_values", Result(0), Result(1), types=strings),
-                call("node_metadata::default", package=package),
+                call("node_metadata::new", Input(3), Input(3), Input(3), package=package),
                 call("node_metadata::set_extra_fields", Result(3), Result(2), package=package),
             ],
         )

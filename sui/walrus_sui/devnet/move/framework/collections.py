@@ -39,6 +39,12 @@ def map_remove(entries: dict[K, V], key: K) -> V:
     return entries.pop(key)
 
 
+def map_get(entries: dict[K, V], key: K) -> V:
+    """Value of a key; aborts if it is not there."""
+    require(key in entries, E_KEY_DOES_NOT_EXIST)
+    return entries[key]
+
+
 class MaxQueue:
     """Values with weights, largest value first (module priority_queue)."""
 

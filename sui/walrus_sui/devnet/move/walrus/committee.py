@@ -10,7 +10,9 @@ from walrus_codec.types import ObjectId
 from walrus_sui.devnet.move.core.aborts import as_u16, require
 from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import WALRUS
+from walrus_sui.devnet.move.core.runtime import Runtime
 from walrus_sui.devnet.move.core.types import ID, type_of, u16
+from walrus_sui.devnet.move.framework.collections import map_get
 
 MODULE = Module(WALRUS, "committee")
 
@@ -68,3 +70,27 @@ def transition(committee: Committee, new_assignments: dict[ObjectId, int]) -> Co
 def diff(first: Committee, second: Committee) -> tuple[list[ObjectId], list[ObjectId]]:
     """Nodes only in the first and nodes only in the second, both sorted."""
     return [node for node in first if node not in second], [node for node in second if node not in first]
+
+
+@MODULE.public("(cmt: &Committee, node_id: &ID): &vector<u16>")
+def shards(_rt: Runtime, cmt: Committee, node_id: ObjectId) -> list[int]:
+    """Shards of a member."""
+    return map_get(cmt, node_id)
+
+
+@MODULE.public("(cmt: &Committee): u64")
+def size(_rt: Runtime, cmt: Committee) -> int:
+    """Number of members."""
+    return len(cmt)
+
+
+@MODULE.public("(cmt: &Committee): &VecMap<ID, vector<u16>>")
+def inner(_rt: Runtime, cmt: Committee) -> Committee:
+    """The map from member to shards."""
+    return cmt
+
+
+@MODULE.public("(cmt: &Committee): VecMap<ID, vector<u16>>")
+def to_inner(_rt: Runtime, cmt: Committee) -> Committee:
+    """A copy of the map from member to shards."""
+    return {node_id: list(held) for node_id, held in cmt.items()}

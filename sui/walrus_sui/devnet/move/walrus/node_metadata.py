@@ -34,12 +34,6 @@ def new(_rt: Runtime, image_url: str, project_url: str, description: str) -> Nod
     return NodeMetadata(image_url, project_url, description, {})
 
 
-@MODULE.public("(): NodeMetadata", name="default")
-def empty(_rt: Runtime) -> NodeMetadata:
-    """Empty metadata."""
-    return NodeMetadata("", "", "", {})
-
-
 @MODULE.public("(metadata: &mut NodeMetadata, image_url: String)")
 def set_image_url(_rt: Runtime, metadata: NodeMetadata, image_url: str) -> None:
     """Sets the picture."""
@@ -80,3 +74,9 @@ def project_url(_rt: Runtime, metadata: NodeMetadata) -> str:
 def description(_rt: Runtime, metadata: NodeMetadata) -> str:
     """The text."""
     return metadata.description
+
+
+@MODULE.public("(metadata: &NodeMetadata): &VecMap<String, String>")
+def extra_fields(_rt: Runtime, metadata: NodeMetadata) -> dict[str, str]:
+    """The extra fields."""
+    return metadata.extra_fields

@@ -13,6 +13,7 @@ from walrus_sui.devnet.move.core.packages import WALRUS
 from walrus_sui.devnet.move.core.runtime import Runtime
 from walrus_sui.devnet.move.core.types import ID, UID, u32
 from walrus_sui.devnet.move.framework.coin import Balance
+from walrus_sui.devnet.move.walrus.walrus_context import WalrusContext
 
 MODULE = Module(WALRUS, "staked_wal")
 
@@ -59,6 +60,23 @@ class StakedWal:
     principal: Balance
     activation_epoch: u32
 
+    def into_balance(self, rt: Runtime) -> Balance:
+        """Ends the stake and gives its principal."""
+        rt.delete_uid(self.id)
+        return self.principal
+
+    def set_withdrawing(self, withdraw_epoch: int) -> None:
+        """Puts it on its way out; aborts if it is already."""
+        require(isinstance(self.state, Staked), E_ALREADY_WITHDRAWING)
+        self.state = Withdrawing(withdraw_epoch)
+
+    def can_withdraw_early(self, wctx: WalrusContext, *, node_in_next_committee: bool) -> bool:
+        """Whether it counts for no committee yet, so that it can go at once and without rewards."""
+        if isinstance(self.state, Withdrawing):
+            return False
+        epochs_to_go = self.activation_epoch - wctx.epoch
+        return epochs_to_go == 2 or (epochs_to_go == 1 and not node_in_next_committee)
+
 
 def mint(rt: Runtime, node_id: ObjectId, principal: Balance, activation_epoch: int) -> StakedWal:
     """A new stake of at least 1 WAL."""
@@ -102,3 +120,21 @@ def withdraw_epoch(_rt: Runtime, sw: StakedWal) -> int:
     if isinstance(sw.state, Withdrawing):
         return sw.state.withdraw_epoch
     raise abort(E_NOT_WITHDRAWING)
+
+
+@MODULE.public("(sw: &mut StakedWal, other: StakedWal)")
+def join(rt: Runtime, sw: StakedWal, other: StakedWal) -> None:
+    """Adds another stake with the same node, activation epoch and state."""
+    require(sw.node_id == other.node_id, E_METADATA_MISMATCH)
+    require(sw.activation_epoch == other.activation_epoch, E_METADATA_MISMATCH)
+    require(sw.state == other.state, E_METADATA_MISMATCH)
+    sw.principal.join(other.into_balance(rt))
+
+
+@MODULE.public("(sw: &mut StakedWal, amount: u64, ctx: &mut TxContext): StakedWal")
+def split(rt: Runtime, sw: StakedWal, amount: int) -> StakedWal:
+    """Takes a part off; both parts must keep at least 1 WAL."""
+    require(sw.principal.value > amount, E_INVALID_AMOUNT)
+    require(amount >= MIN_STAKING_THRESHOLD, E_STAKE_BELOW_THRESHOLD)
+    require(sw.principal.value - amount >= MIN_STAKING_THRESHOLD, E_STAKE_BELOW_THRESHOLD)
+    return StakedWal(rt.new_uid(), sw.state, sw.node_id, sw.principal.split(amount), sw.activation_epoch)

@@ -14,7 +14,7 @@ from walrus_sui.devnet.move.core.packages import WALRUS
 from walrus_sui.devnet.move.core.runtime import Runtime
 from walrus_sui.devnet.move.core.types import ID, U64, UID, type_of, u64
 from walrus_sui.devnet.move.framework import objects
-from walrus_sui.devnet.move.framework.coin import COIN, Coin
+from walrus_sui.devnet.move.framework.coin import BALANCE, COIN, Balance, Coin
 from walrus_sui.devnet.move.framework.fields import DynamicField
 from walrus_sui.devnet.move.framework.objects import Clock
 from walrus_sui.devnet.move.framework.std import borrow
@@ -25,15 +25,13 @@ from walrus_sui.devnet.move.walrus import (
     committee,
     node_metadata,
     staked_wal,
-    staking_pool,
     storage_node,
     system,
 )
 from walrus_sui.devnet.move.walrus.events import PricesUpdated
-from walrus_sui.devnet.move.walrus.node_metadata import NodeMetadata
 from walrus_sui.devnet.move.walrus.staked_wal import StakedWal
-from walrus_sui.devnet.move.walrus.staking_inner import POOLS, StakingInnerV1
-from walrus_sui.devnet.move.walrus.storage_node import METADATA, StorageNodeCap
+from walrus_sui.devnet.move.walrus.staking_inner import StakingInnerV1
+from walrus_sui.devnet.move.walrus.storage_node import StorageNodeCap
 from walrus_sui.devnet.move.walrus.system import System
 from walrus_sui.devnet.move.walrus.system_state_inner import SystemStateInnerV1
 
@@ -42,6 +40,7 @@ MODULE = Module(
     "staking",
     uses=(
         wal.MODULE,
+        BALANCE,
         COIN,
         objects.CLOCK,
         auth.MODULE,
@@ -98,48 +97,7 @@ def inner(rt: Runtime, staking: Staking) -> StakingInnerV1:
     return INNER.borrow(rt, staking.id, VERSION)
 
 
-# Candidates and stake
-
-
-@MODULE.public(
-    "(staking: &mut Staking, name: String, network_address: String, metadata: NodeMetadata, public_key: vector<u8>,"
-    " network_public_key: vector<u8>, proof_of_possession: vector<u8>, commission_rate: u16, storage_price: u64,"
-    " write_price: u64, node_capacity: u64, ctx: &mut TxContext): StorageNodeCap"
-)
-def register_candidate(
-    rt: Runtime,
-    staking: Staking,
-    name: str,
-    network_address: str,
-    metadata: NodeMetadata,
-    public_key: bytes,
-    network_public_key: bytes,
-    proof_of_possession: bytes,
-    commission_rate: int,
-    storage_price: int,
-    write_price: int,
-    node_capacity: int,
-) -> StorageNodeCap:
-    """Makes the pool of a new node; whoever holds the returned capability may collect its commission."""
-    state = inner_mut(rt, staking)
-    pool = staking_pool.new(
-        rt,
-        state.walrus_context(),
-        name=name,
-        network_address=network_address,
-        metadata=metadata,
-        public_key=public_key,
-        network_public_key=network_public_key,
-        proof_of_possession=proof_of_possession,
-        commission_rate=commission_rate,
-        storage_price=storage_price,
-        write_price=write_price,
-        node_capacity=node_capacity,
-    )
-    node_id = state.create_pool(rt, pool)
-    cap = storage_node.new_cap(rt, node_id)
-    state.pool(rt, node_id).set_commission_receiver(auth.authenticate_sender(rt), auth.ObjectID(cap.id))
-    return cap
+# Stake
 
 
 @MODULE.public("(staking: &mut Staking, to_stake: Coin<WAL>, node_id: ID, ctx: &mut TxContext): StakedWal")
@@ -148,70 +106,40 @@ def stake_with_pool(rt: Runtime, staking: Staking, to_stake: Coin, node_id: Obje
     return inner_mut(rt, staking).stake_with_pool(rt, to_stake, node_id)
 
 
-# Votes and settings of a node's operator
+@MODULE.public("(staking: &mut Staking, staked_wal: &mut StakedWal, ctx: &mut TxContext)")
+def request_withdraw_stake(rt: Runtime, staking: Staking, staked_wal: StakedWal) -> None:
+    """Announces that a stake leaves."""
+    inner_mut(rt, staking).request_withdraw_stake(rt, staked_wal)
 
 
-@MODULE.public("(staking: &mut Staking, cap: &StorageNodeCap, commission_rate: u16)")
-def set_next_commission(rt: Runtime, staking: Staking, cap: StorageNodeCap, commission_rate: int) -> None:
-    """Sets the commission in basis points from two epochs later on."""
-    state = inner_mut(rt, staking)
-    state.pool(rt, cap.node_id).set_next_commission(commission_rate, state.walrus_context())
+@MODULE.public("(staking: &mut Staking, staked_wal: StakedWal, ctx: &mut TxContext): Coin<WAL>")
+def withdraw_stake(rt: Runtime, staking: Staking, staked_wal: StakedWal) -> Coin:
+    """Pays out a stake with its rewards."""
+    return inner_mut(rt, staking).withdraw_stake(rt, staked_wal)
 
 
-@MODULE.public("(self: &mut Staking, cap: &StorageNodeCap, storage_price: u64)")
-def set_storage_price_vote(rt: Runtime, self: Staking, cap: StorageNodeCap, storage_price: int) -> None:
-    """Votes for a storage price in FROST per MiB and epoch."""
-    inner_mut(rt, self).pool(rt, cap.node_id).voting_params.storage_price = storage_price
-
-
-@MODULE.public("(self: &mut Staking, cap: &StorageNodeCap, write_price: u64)")
-def set_write_price_vote(rt: Runtime, self: Staking, cap: StorageNodeCap, write_price: int) -> None:
-    """Votes for a write price in FROST per MiB."""
-    inner_mut(rt, self).pool(rt, cap.node_id).voting_params.write_price = write_price
-
-
-@MODULE.public("(self: &mut Staking, cap: &StorageNodeCap, node_capacity: u64)")
-def set_node_capacity_vote(rt: Runtime, self: Staking, cap: StorageNodeCap, node_capacity: int) -> None:
-    """States the bytes that the node can store."""
-    inner_mut(rt, self).pool(rt, cap.node_id).voting_params.node_capacity = node_capacity
+@MODULE.public("(staking: &Staking, staked_wal: &StakedWal): bool")
+def can_withdraw_staked_wal_early(rt: Runtime, staking: Staking, staked_wal: StakedWal) -> bool:
+    """Whether a stake can be withdrawn at once, without announcing it and without rewards."""
+    return inner(rt, staking).can_withdraw_staked_wal_early(staked_wal)
 
 
 @MODULE.public(
-    "(self: &mut Staking, cap: &StorageNodeCap, public_key: vector<u8>, proof_of_possession: vector<u8>,"
-    " ctx: &mut TxContext)"
+    "(staking: &Staking, node_id: ID, staked_principal: u64, activation_epoch: u32, withdraw_epoch: u32): u64"
 )
-def set_next_public_key(
-    rt: Runtime, self: Staking, cap: StorageNodeCap, public_key: bytes, proof_of_possession: bytes
+def calculate_rewards(
+    rt: Runtime, staking: Staking, node_id: ObjectId, staked_principal: int, activation_epoch: int, withdraw_epoch: int
+) -> int:
+    """FROST that a principal earns with a node between two epochs."""
+    return inner(rt, staking).calculate_rewards(rt, node_id, staked_principal, activation_epoch, withdraw_epoch)
+
+
+@MODULE.public("(staking: &mut Staking, node_ids: vector<ID>, commissions: vector<Balance<WAL>>)")
+def add_commission_to_pools(
+    rt: Runtime, staking: Staking, node_ids: list[ObjectId], commissions: list[Balance]
 ) -> None:
-    """Sets the BLS key that starts with the next epoch for which the node is selected."""
-    state = inner_mut(rt, self)
-    pool = state.pool(rt, cap.node_id)
-    pool.set_next_public_key(rt, public_key, proof_of_possession, state.walrus_context())
-
-
-@MODULE.public("(self: &mut Staking, cap: &StorageNodeCap, name: String)")
-def set_name(rt: Runtime, self: Staking, cap: StorageNodeCap, name: str) -> None:
-    """Sets the node's name."""
-    inner_mut(rt, self).pool(rt, cap.node_id).set_name(name)
-
-
-@MODULE.public("(self: &mut Staking, cap: &StorageNodeCap, network_address: String)")
-def set_network_address(rt: Runtime, self: Staking, cap: StorageNodeCap, network_address: str) -> None:
-    """Sets the node's address."""
-    inner_mut(rt, self).pool(rt, cap.node_id).set_network_address(network_address)
-
-
-@MODULE.public("(self: &mut Staking, cap: &StorageNodeCap, network_public_key: vector<u8>)")
-def set_network_public_key(rt: Runtime, self: Staking, cap: StorageNodeCap, network_public_key: bytes) -> None:
-    """Sets the node's TLS key."""
-    inner_mut(rt, self).pool(rt, cap.node_id).node_info.set_network_public_key(network_public_key)
-
-
-@MODULE.public("(self: &mut Staking, cap: &StorageNodeCap, metadata: NodeMetadata)")
-def set_node_metadata(rt: Runtime, self: Staking, cap: StorageNodeCap, metadata: NodeMetadata) -> None:
-    """Sets the node's metadata."""
-    node_info = inner_mut(rt, self).pool(rt, cap.node_id).node_info
-    METADATA.swap(rt, node_info.metadata, metadata)
+    """Gives WAL to the commission of pools."""
+    inner_mut(rt, staking).add_commission_to_pools(rt, node_ids, commissions)
 
 
 # Epoch change
@@ -265,6 +193,18 @@ def update_prices(rt: Runtime, staking: Staking, system: System) -> None:
 # Views
 
 
+@MODULE.public("(staking: &Staking): &Committee", name="committee")
+def current_committee(rt: Runtime, staking: Staking) -> committee.Committee:
+    """The current committee."""
+    return inner(rt, staking).committee
+
+
+@MODULE.public("(staking: &Staking): &Committee")
+def previous_committee(rt: Runtime, staking: Staking) -> committee.Committee:
+    """The committee before."""
+    return inner(rt, staking).previous_committee
+
+
 @MODULE.public("(staking: &Staking): u32")
 def epoch(rt: Runtime, staking: Staking) -> int:
     """Current epoch."""
@@ -275,13 +215,6 @@ def epoch(rt: Runtime, staking: Staking) -> int:
 def compute_next_committee(rt: Runtime, staking: Staking) -> committee.Committee:
     """The committee as it would be selected now."""
     return inner(rt, staking).compute_next_committee(rt)
-
-
-@MODULE.public("(self: &Staking, node_id: ID): NodeMetadata", name="node_metadata")
-def node_metadata_of(rt: Runtime, self: Staking, node_id: ObjectId) -> NodeMetadata:
-    """The node's metadata."""
-    pool = POOLS.borrow(rt, inner(rt, self).pools, node_id)
-    return METADATA.borrow(rt, pool.node_info.metadata)
 
 
 def _system_state(rt: Runtime, system_object: System) -> SystemStateInnerV1:

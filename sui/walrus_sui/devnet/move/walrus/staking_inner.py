@@ -11,7 +11,7 @@ from typing import Annotated
 
 from walrus_codec import quorum
 from walrus_codec.types import ObjectId
-from walrus_sui.devnet.move.core.aborts import U64_MAX, abort, as_u16, as_u32, as_u64, require
+from walrus_sui.devnet.move.core.aborts import U16_MAX, U64_MAX, abort, as_u16, as_u32, as_u64, require
 from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import WALRUS
 from walrus_sui.devnet.move.core.runtime import Runtime
@@ -22,8 +22,10 @@ from walrus_sui.devnet.move.framework.collections import MaxQueue, map_insert
 from walrus_sui.devnet.move.framework.fields import ObjectTable, TableValue
 from walrus_sui.devnet.move.framework.objects import Clock
 from walrus_sui.devnet.move.walrus import committee as committees
+from walrus_sui.devnet.move.walrus import pool_withdrawals
 from walrus_sui.devnet.move.walrus.active_set import ActiveSet
 from walrus_sui.devnet.move.walrus.apportionment import dhondt
+from walrus_sui.devnet.move.walrus.auth import Authenticated, matches
 from walrus_sui.devnet.move.walrus.bls_aggregate import BlsCommittee, BlsCommitteeMember
 from walrus_sui.devnet.move.walrus.committee import Committee, CommitteeField
 from walrus_sui.devnet.move.walrus.epoch_parameters import EpochParams
@@ -39,6 +41,7 @@ from walrus_sui.devnet.move.walrus.extended_field import Extended, ExtendedField
 from walrus_sui.devnet.move.walrus.staked_wal import StakedWal
 from walrus_sui.devnet.move.walrus.staking_pool import StakingPool
 from walrus_sui.devnet.move.walrus.storage_node import StorageNodeCap
+from walrus_sui.devnet.move.walrus.votes import quorum_above, quorum_below
 from walrus_sui.devnet.move.walrus.walrus_context import WalrusContext
 
 MODULE = Module(WALRUS, "staking_inner")
@@ -57,6 +60,8 @@ E_INVALID_NODE_WEIGHT = MODULE.error(7, "EInvalidNodeWeight")
 E_POOL_NOT_FOUND = MODULE.error(8, "EPoolNotFound")
 E_ZERO_NODE_WEIGHT = MODULE.error(9, "EZeroNodeWeight")
 E_INCORRECT_NODE_ORDER = MODULE.error(10, "EIncorrectNodeOrder")
+# An ``assert!`` without a code: the compiler makes one of the line that it stands in (783) and marks it as such.
+E_UNEQUAL_LENGTHS = MODULE.error(1 << 63 | 783 << 32 | 0xFFFF_FFFF, "assertion in line 783")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +174,68 @@ class StakingInnerV1:
         self._track(rt, pool)
         return staked
 
+    def request_withdraw_stake(self, rt: Runtime, staked: StakedWal) -> None:
+        """Announces that a stake leaves; it counts no more in the next selection."""
+        pool = self.pool(rt, staked.node_id)
+        current, following = self._seats(staked.node_id)
+        pool_withdrawals.request_withdraw_stake(
+            rt, pool, staked, self.walrus_context(), in_current_committee=current, in_next_committee=following
+        )
+        self._track(rt, pool)
+
+    def withdraw_stake(self, rt: Runtime, staked: StakedWal) -> Coin:
+        """Ends a stake and pays it out."""
+        pool = self.pool(rt, staked.node_id)
+        current, following = self._seats(staked.node_id)
+        payout = pool_withdrawals.withdraw_stake(
+            rt, pool, staked, self.walrus_context(), in_current_committee=current, in_next_committee=following
+        )
+        self._track(rt, pool)
+        return payout.into_coin(rt)
+
+    def can_withdraw_staked_wal_early(self, staked: StakedWal) -> bool:
+        """Whether a stake can go at once, without rewards."""
+        return staked.can_withdraw_early(self.walrus_context(), node_in_next_committee=self._seats(staked.node_id)[1])
+
+    def try_join_active_set(self, rt: Runtime, node_id: ObjectId) -> None:
+        """Puts a node back that was evicted, if its stake suffices now."""
+        self._track(rt, POOLS.borrow(rt, self.pools, node_id))
+
+    def calculate_rewards(
+        self, rt: Runtime, node_id: ObjectId, principal: int, activation_epoch: int, withdraw_epoch: int
+    ) -> int:
+        """FROST that a principal earned with a node between two epochs."""
+        require(POOLS.contains(rt, self.pools, node_id), E_POOL_NOT_FOUND)
+        return POOLS.borrow(rt, self.pools, node_id).calculate_rewards(rt, principal, activation_epoch, withdraw_epoch)
+
+    def add_commission_to_pools(self, rt: Runtime, node_ids: list[ObjectId], commissions: list[Balance]) -> None:
+        """Adds to the commission of pools; before voting ends, what is added is blocked until then."""
+        require(len(node_ids) == len(commissions), E_UNEQUAL_LENGTHS)
+        block = not isinstance(self.epoch_state, NextParamsSelected)
+        for node_id, commission in zip(node_ids, commissions, strict=True):
+            self.pool(rt, node_id).add_commission(rt, commission, block=block)
+
+    def _seats(self, node_id: ObjectId) -> tuple[bool, bool]:
+        return node_id in self.committee, node_id in (self.next_committee or {})
+
     def _track(self, rt: Runtime, pool: StakingPool) -> None:
         # The set holds the stake for the next selection: for epoch + 1, or for epoch + 2 once that is selected.
         ahead = 2 if isinstance(self.epoch_state, NextParamsSelected) else 1
         balance = pool.wal_balance_at_epoch(rt, as_u32(self.epoch + ahead))
         ACTIVE_SET.borrow_mut(rt, self.active_set).insert_or_update(pool.id, balance)
+
+    # Governance
+
+    def check_governance_authorization(self, rt: Runtime, node_id: ObjectId, authenticated: Authenticated) -> bool:
+        """Whether this is who may vote for the node."""
+        return matches(authenticated, POOLS.borrow(rt, self.pools, node_id).governance_authorized)
+
+    def get_current_node_weight(self, node_id: ObjectId) -> int:
+        """Shards of a member of the current committee."""
+        require(node_id in self.committee, E_NOT_IN_COMMITTEE)
+        weight = len(self.committee[node_id])
+        require(weight <= U16_MAX, E_INVALID_NODE_WEIGHT)
+        return weight
 
     # End of voting
 
@@ -300,23 +362,3 @@ class StakingInnerV1:
             return quorum_below(votes, self.n_shards)
 
         return price(lambda pool: pool.voting_params.storage_price), price(lambda pool: pool.voting_params.write_price)
-
-
-def quorum_above(votes: MaxQueue, n_shards: int) -> int:
-    """The highest value such that a quorum voted for it or more; uses up the votes."""
-    weight_above = 0
-    while True:
-        value, weight = votes.pop_max()
-        weight_above += weight
-        if quorum.is_quorum(weight_above, n_shards):
-            return value
-
-
-def quorum_below(votes: MaxQueue, n_shards: int) -> int:
-    """The lowest value such that a quorum voted for it or less; uses up the votes."""
-    weight_below = n_shards
-    while True:
-        value, weight = votes.pop_max()
-        weight_below = as_u64(weight_below - weight)
-        if not quorum.is_quorum(weight_below, n_shards):
-            return value

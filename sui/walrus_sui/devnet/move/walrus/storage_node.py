@@ -110,6 +110,12 @@ def new_cap(rt: Runtime, node_id: ObjectId) -> StorageNodeCap:
     return StorageNodeCap(rt.new_uid(), node_id, 0, None, 0, 0, 0)
 
 
+@MODULE.public("(cap: &StorageNodeInfo): ID", name="id")
+def id_of(_rt: Runtime, cap: StorageNodeInfo) -> ObjectId:
+    """Which node the data is of; no transaction can get hold of the data itself."""
+    return cap.node_id
+
+
 @MODULE.public("(cap: &StorageNodeCap): ID", name="node_id")
 def node_id_of(_rt: Runtime, cap: StorageNodeCap) -> ObjectId:
     """Which node."""
