@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 import pytest
+from tests.unit.sui.devnet_ledger.shop import Shop
 
 from walrus_codec.types import EncodingType
 from walrus_sui.devnet.genesis import GenesisConfig
@@ -44,6 +45,12 @@ def next_epoch(chain: Chain, nodes: list[Node]) -> None:
     for node in nodes:
         if node.node_id in chain.staking().committee:
             chain.call("staking::epoch_sync_done", sender=node.account, cap=node.cap_id, epoch=epoch)
+
+
+@pytest.fixture
+def shop(network: tuple[Chain, list[Node]]) -> Shop:
+    """A user of that network's storage."""
+    return Shop(*network)
 
 
 @pytest.fixture

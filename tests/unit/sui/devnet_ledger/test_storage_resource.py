@@ -1,59 +1,22 @@
 """Storage cut and put together."""
 
-from dataclasses import dataclass
-from typing import Any
-
 import pytest
+from tests.unit.sui.devnet_ledger.shop import Shop
 
 from walrus_codec.types import ObjectId
-from walrus_sui.devnet.move.core.aborts import U32_MAX, U64_MAX, ArithmeticFailure, MoveAbort
+from walrus_sui.devnet.move.core.aborts import U32_MAX, U64_MAX, ArithmeticFailure
 from walrus_sui.devnet.move.walrus.storage_resource import Storage
-from walrus_sui.devnet.testing import Account, Chain, Node
-
-WAL = 10**9
-Network = tuple[Chain, list[Node]]
-
-
-@dataclass
-class Shop:
-    """Sells storage in epoch 1 and calls what is done with it."""
-
-    chain: Chain
-    alice: Account
-    coin: ObjectId
-
-    def buy(self, size: int, start: int, end: int) -> ObjectId:
-        arguments = {"storage_amount": size, "start_epoch": start, "end_epoch": end, "payment": self.coin}
-        made = self.chain.call("system::reserve_space_for_epochs", sender=self.alice, **arguments)
-        object_id: ObjectId = made.id
-        return object_id
-
-    def call(self, function: str, /, **arguments: Any) -> Any:
-        return self.chain.call(f"storage_resource::{function}", sender=self.alice, **arguments)
-
-    def seen(self, storage: ObjectId) -> tuple[int, int, int]:
-        value = self.chain.value(storage)
-        return value.storage_size, value.start_epoch, value.end_epoch
-
-    def refusal(self, function: str, /, **arguments: Any) -> tuple[str, int]:
-        with pytest.raises(MoveAbort) as caught:
-            self.call(function, **arguments)
-        return caught.value.module, caught.value.code
-
-
-@pytest.fixture
-def shop(network: Network) -> Shop:
-    chain, _ = network
-    alice = chain.account("alice")
-    return Shop(chain, alice, chain.coin(alice, WAL))
 
 
 def test_split_by_epoch_is_strictly_inside(shop: Shop) -> None:
     storage = shop.buy(100, 2, 6)
     for epoch in (0, 1, 2, 6, 7):
-        assert shop.refusal("split_by_epoch", storage=storage, split_epoch=epoch) == ("storage_resource", 0)
-    late = shop.call("split_by_epoch", storage=storage, split_epoch=5)
-    early = shop.call("split_by_epoch", storage=storage, split_epoch=3)
+        assert shop.refusal("storage_resource::split_by_epoch", storage=storage, split_epoch=epoch) == (
+            "storage_resource",
+            0,
+        )
+    late = shop.call("storage_resource::split_by_epoch", storage=storage, split_epoch=5)
+    early = shop.call("storage_resource::split_by_epoch", storage=storage, split_epoch=3)
     assert shop.seen(storage) == (100, 2, 3)
     assert shop.seen(early.id) == (100, 3, 5)
     assert shop.seen(late.id) == (100, 5, 6)
@@ -61,15 +24,15 @@ def test_split_by_epoch_is_strictly_inside(shop: Shop) -> None:
 
 def test_split_by_size_keeps_the_size_that_is_named(shop: Shop) -> None:
     storage = shop.buy(100, 2, 6)
-    assert shop.refusal("split_by_size", storage=storage, split_size=101) == ("storage_resource", 2)
-    rest = shop.call("split_by_size", storage=storage, split_size=30)
+    assert shop.refusal("storage_resource::split_by_size", storage=storage, split_size=101) == ("storage_resource", 2)
+    rest = shop.call("storage_resource::split_by_size", storage=storage, split_size=30)
     assert (shop.seen(storage), shop.seen(rest.id)) == ((30, 2, 6), (70, 2, 6))
 
 
 @pytest.mark.parametrize(("kept", "given"), [(0, 100), (100, 0)])
 def test_a_part_may_be_empty(shop: Shop, kept: int, given: int) -> None:
     storage = shop.buy(100, 2, 6)
-    rest = shop.call("split_by_size", storage=storage, split_size=kept)
+    rest = shop.call("storage_resource::split_by_size", storage=storage, split_size=kept)
     assert (shop.seen(storage), shop.seen(rest.id)) == ((kept, 2, 6), (given, 2, 6))
 
 
@@ -77,7 +40,7 @@ def test_a_part_may_be_empty(shop: Shop, kept: int, given: int) -> None:
 def test_periods_join_at_either_end(shop: Shop, first: tuple[int, int], second: tuple[int, int]) -> None:
     for function in ("fuse_periods", "fuse"):
         left, right = shop.buy(100, *first), shop.buy(100, *second)
-        shop.call(function, first=left, second=right)
+        shop.call(f"storage_resource::{function}", first=left, second=right)
         assert shop.seen(left) == (100, 2, 6)
         assert shop.chain.ledger.object(right) is None
 
@@ -99,14 +62,14 @@ def test_what_does_not_fit_is_not_fused(
     shop: Shop, function: str, first: tuple[int, int, int], second: tuple[int, int, int], code: int
 ) -> None:
     left, right = shop.buy(*first), shop.buy(*second)
-    assert shop.refusal(function, first=left, second=right) == ("storage_resource", code)
+    assert shop.refusal(f"storage_resource::{function}", first=left, second=right) == ("storage_resource", code)
     assert (shop.seen(left), shop.seen(right)) == (first, second)
 
 
 def test_amounts_of_one_period_add_up(shop: Shop) -> None:
     for function in ("fuse_amount", "fuse"):
         left, right = shop.buy(100, 2, 4), shop.buy(11, 2, 4)
-        shop.call(function, first=left, second=right)
+        shop.call(f"storage_resource::{function}", first=left, second=right)
         assert shop.seen(left) == (111, 2, 4)
 
 
@@ -124,6 +87,6 @@ def test_numbers_stay_in_their_types() -> None:
 def test_storage_can_be_given_up(shop: Shop) -> None:
     storage = shop.buy(100, 1, 4)
     used = shop.chain.system().used_capacity_size
-    shop.call("destroy", storage=storage)
+    shop.call("storage_resource::destroy", storage=storage)
     assert shop.chain.ledger.object(storage) is None
     assert shop.chain.system().used_capacity_size == used  # what was sold stays sold

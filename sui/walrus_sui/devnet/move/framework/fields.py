@@ -121,6 +121,10 @@ class DynamicField(Generic[K, V]):
         value: V = field.value
         return value
 
+    def remove_opt(self, rt: Runtime, parent: ObjectId, key: K) -> V | None:
+        """Takes the field out, if there is one."""
+        return self.remove(rt, parent, key) if self.exists(rt, parent, key) else None
+
     def _borrow_field(self, rt: Runtime, parent: ObjectId, key: K) -> FieldValue:
         field: FieldValue = rt.borrow_child(parent, rt.field_id(parent, self._key, key), self._field, mutable=True)
         return field

@@ -15,13 +15,14 @@ from walrus_sui.devnet.move.core.packages import WALRUS
 from walrus_sui.devnet.move.core.runtime import Runtime
 from walrus_sui.devnet.move.core.types import UID, u8, u32, u64, u256
 from walrus_sui.devnet.move.framework.std import borrow
-from walrus_sui.devnet.move.walrus import storage_resource
+from walrus_sui.devnet.move.walrus import metadata, storage_resource
 from walrus_sui.devnet.move.walrus.encoding import encoded_blob_length
-from walrus_sui.devnet.move.walrus.events import BlobCertified, BlobRegistered
+from walrus_sui.devnet.move.walrus.events import BlobCertified, BlobDeleted, BlobRegistered
 from walrus_sui.devnet.move.walrus.messages import CertifiedBlobMessage
+from walrus_sui.devnet.move.walrus.metadata import Attributes, Metadata
 from walrus_sui.devnet.move.walrus.storage_resource import Storage
 
-MODULE = Module(WALRUS, "blob", uses=(storage_resource.MODULE,))
+MODULE = Module(WALRUS, "blob", uses=(metadata.MODULE, storage_resource.MODULE))
 
 E_NOT_CERTIFIED = MODULE.error(0, "ENotCertified")
 E_BLOB_NOT_DELETABLE = MODULE.error(1, "EBlobNotDeletable")
@@ -33,6 +34,8 @@ E_DUPLICATE_METADATA = MODULE.error(7, "EDuplicateMetadata")
 E_MISSING_METADATA = MODULE.error(8, "EMissingMetadata")
 E_INVALID_BLOB_PERSISTENCE_TYPE = MODULE.error(9, "EInvalidBlobPersistenceType")
 E_INVALID_BLOB_OBJECT = MODULE.error(10, "EInvalidBlobObject")
+
+ATTRIBUTES = Attributes(E_DUPLICATE_METADATA, E_MISSING_METADATA)
 
 
 @MODULE.struct("key, store")
@@ -70,6 +73,28 @@ class Blob:
             require(message.object_id == self.id, E_INVALID_BLOB_OBJECT)
         self.certified_epoch = current_epoch
         self.emit_certified(rt, is_extension=False)
+
+    def assert_certified_not_expired(self, current_epoch: int) -> None:
+        """Aborts unless the blob is certified and its storage has not ended."""
+        require(self.certified_epoch is not None, E_NOT_CERTIFIED)
+        require(current_epoch < self.storage.end_epoch, E_RESOURCE_BOUNDS)
+
+    def extend_with_resource(self, rt: Runtime, extension: Storage, current_epoch: int) -> None:
+        """Prolongs the blob with storage of the same size that follows its own."""
+        self.assert_certified_not_expired(current_epoch)
+        require(extension.end_epoch > self.storage.end_epoch, E_RESOURCE_BOUNDS)
+        storage_resource.fuse_periods(rt, self.storage, extension)
+        self.emit_certified(rt, is_extension=True)
+
+    def delete(self, rt: Runtime, epoch: int) -> Storage:
+        """Ends a deletable blob before its time; gives its storage back."""
+        metadata.discard(rt, self.id)
+        require(self.deletable, E_BLOB_NOT_DELETABLE)
+        require(self.storage.end_epoch > epoch, E_RESOURCE_BOUNDS)
+        rt.delete_uid(self.id)
+        was_certified = self.certified_epoch is not None
+        rt.emit(BlobDeleted(epoch, self.blob_id, self.storage.end_epoch, self.id, was_certified))
+        return self.storage
 
     def emit_certified(self, rt: Runtime, *, is_extension: bool) -> None:
         """Tells nodes that the blob is available until the end of its storage."""
@@ -166,3 +191,47 @@ def encoded_size(rt: Runtime, self: Blob, n_shards: int) -> int:
 def end_epoch(_rt: Runtime, self: Blob) -> int:
     """First epoch in which it need not be available."""
     return self.storage.end_epoch
+
+
+@MODULE.public("(self: Blob)")
+def burn(rt: Runtime, self: Blob) -> None:
+    """Ends the object and its storage at any time. Nodes do not hear of it and keep the data until its end."""
+    metadata.discard(rt, self.id)
+    rt.delete_uid(self.id)
+    storage_resource.destroy(rt, self.storage)
+
+
+@MODULE.public("(self: &mut Blob, metadata: Metadata)")
+def add_metadata(rt: Runtime, self: Blob, metadata: Metadata) -> None:
+    """Gives the blob attributes; aborts if it has some."""
+    ATTRIBUTES.add(rt, self.id, metadata)
+
+
+@MODULE.public("(self: &mut Blob, metadata: Metadata): Option<Metadata>")
+def add_or_replace_metadata(rt: Runtime, self: Blob, metadata: Metadata) -> Metadata | None:
+    """Gives the blob attributes; returns those that it had."""
+    return ATTRIBUTES.add_or_replace(rt, self.id, metadata)
+
+
+@MODULE.public("(self: &mut Blob): Metadata")
+def take_metadata(rt: Runtime, self: Blob) -> Metadata:
+    """Takes the attributes away; aborts if there are none."""
+    return ATTRIBUTES.take(rt, self.id)
+
+
+@MODULE.public("(self: &mut Blob, key: String, value: String)")
+def insert_or_update_metadata_pair(rt: Runtime, self: Blob, key: str, value: str) -> None:
+    """Sets one attribute."""
+    ATTRIBUTES.insert_or_update_pair(rt, self.id, key, value)
+
+
+@MODULE.public("(self: &mut Blob, key: &String): (String, String)")
+def remove_metadata_pair(rt: Runtime, self: Blob, key: str) -> tuple[str, str]:
+    """Takes one attribute out; aborts if it is not there."""
+    return ATTRIBUTES.remove_pair(rt, self.id, key)
+
+
+@MODULE.public("(self: &mut Blob, key: &String): Option<String>")
+def remove_metadata_pair_if_exists(rt: Runtime, self: Blob, key: str) -> str | None:
+    """Takes one attribute out, if it is there."""
+    return ATTRIBUTES.remove_pair_if_exists(rt, self.id, key)

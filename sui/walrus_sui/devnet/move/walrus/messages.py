@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from walrus_codec import bcs
 from walrus_codec.types import ObjectId, SuiAddress
-from walrus_sui.devnet.move.core.aborts import abort, require
+from walrus_sui.devnet.move.core.aborts import MoveAbort, abort, require
 from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import SUI, WALRUS
 from walrus_sui.devnet.move.framework.bls12381 import min_pk_verify
@@ -23,6 +23,9 @@ BLS_KEY_LENGTH = 48
 PROOF_OF_POSSESSION_MSG_TYPE = 0
 BLOB_CERT_MSG_TYPE = 1
 INVALID_BLOB_ID_MSG_TYPE = 2
+DENY_LIST_UPDATE_MSG_TYPE = 4
+DENY_LIST_BLOB_DELETED_MSG_TYPE = 5
+PROTOCOL_VERSION_MSG_TYPE = 6
 
 E_INCORRECT_APP_ID = MODULE.error(0, "EIncorrectAppId")
 E_INCORRECT_EPOCH = MODULE.error(1, "EIncorrectEpoch")
@@ -39,6 +42,39 @@ def verify_proof_of_possession(*, epoch: int, sui_address: SuiAddress, bls_key: 
     require(len(bls_key) == BLS_KEY_LENGTH, E_INVALID_KEY_LENGTH)
     header = bytes([PROOF_OF_POSSESSION_MSG_TYPE, INTENT_VERSION, APP_ID]) + bcs.u32(epoch)
     return min_pk_verify(signature, bls_key, header + bytes.fromhex(sui_address[2:]) + bls_key)
+
+
+class Peeler:
+    """Takes values off the front of a message (module bcs). What is left at the end is not looked at: messages may grow."""
+
+    def __init__(self, data: bytes) -> None:
+        self.rest = data
+
+    def _peel(self, size: int, function: str) -> bytes:
+        if len(self.rest) < size:
+            raise MoveAbort(E_OUT_OF_RANGE, function=function)
+        taken, self.rest = self.rest[:size], self.rest[size:]
+        return taken
+
+    def peel_u8(self) -> int:
+        """A byte."""
+        return self._peel(1, "peel_u8")[0]
+
+    def peel_u32(self) -> int:
+        """A u32."""
+        return int.from_bytes(self._peel(4, "peel_u32"), "little")
+
+    def peel_u64(self) -> int:
+        """A u64."""
+        return int.from_bytes(self._peel(8, "peel_u64"), "little")
+
+    def peel_u256(self) -> int:
+        """A u256."""
+        return int.from_bytes(self._peel(32, "peel_u256"), "little")
+
+    def peel_address(self) -> ObjectId:
+        """An address, which is an id here."""
+        return ObjectId("0x" + self._peel(32, "peel_address").hex())
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +96,64 @@ class CertifiedMessage:
     @classmethod
     def new(cls, message_bytes: bytes, committee_epoch: int, stake_support: int) -> "CertifiedMessage":
         """Reads a message and checks version, application and epoch of its header."""
-        try:
-            reader = bcs.Reader(message_bytes)
-            intent_type, intent_version = reader.u8(), reader.u8()
-            require(intent_version == INTENT_VERSION, E_INCORRECT_INTENT_VERSION)
-            require(reader.u8() == APP_ID, E_INCORRECT_APP_ID)
-            cert_epoch = reader.u32()
-        except bcs.BcsError:
-            raise abort(E_OUT_OF_RANGE) from None
+        header = Peeler(message_bytes)
+        intent_type, intent_version = header.peel_u8(), header.peel_u8()
+        require(intent_version == INTENT_VERSION, E_INCORRECT_INTENT_VERSION)
+        require(header.peel_u8() == APP_ID, E_INCORRECT_APP_ID)
+        cert_epoch = header.peel_u32()
         require(cert_epoch == committee_epoch, E_INCORRECT_EPOCH)
-        return cls(intent_type, cert_epoch, reader.fixed(reader.remaining), stake_support)
+        return cls(intent_type, cert_epoch, header.rest, stake_support)
 
     def certify_blob_message(self) -> "CertifiedBlobMessage":
         """Reads the body as a storage confirmation."""
         require(self.intent_type == BLOB_CERT_MSG_TYPE, E_INVALID_MSG_TYPE)
-        try:
-            reader = bcs.Reader(self.message)
-            blob_id, kind = reader.u256(), reader.u8()
-            if kind == 0:
-                return CertifiedBlobMessage(blob_id, None)
-            if kind == 1:
-                return CertifiedBlobMessage(blob_id, ObjectId("0x" + reader.fixed(32).hex()))
-        except bcs.BcsError:
-            raise abort(E_OUT_OF_RANGE) from None
+        body = Peeler(self.message)
+        blob_id, kind = body.peel_u256(), body.peel_u8()
+        if kind == 0:
+            return CertifiedBlobMessage(blob_id, None)
+        if kind == 1:
+            return CertifiedBlobMessage(blob_id, body.peel_address())
         raise abort(E_INVALID_BLOB_PERSISTENCE_TYPE)
+
+    def invalid_blob_id_message(self) -> int:
+        """Reads the body as the id of a badly encoded blob."""
+        require(self.intent_type == INVALID_BLOB_ID_MSG_TYPE, E_INVALID_MSG_TYPE)
+        return Peeler(self.message).peel_u256()
+
+    def protocol_version_message(self) -> "ProtocolVersionMessage":
+        """Reads the body as the start of a protocol version."""
+        require(self.intent_type == PROTOCOL_VERSION_MSG_TYPE, E_INVALID_MSG_TYPE)
+        body = Peeler(self.message)
+        return ProtocolVersionMessage(body.peel_u32(), body.peel_u64())
+
+    def deny_list_update_message(self) -> "DenyListUpdateMessage":
+        """Reads the body as a change of a deny list."""
+        require(self.intent_type == DENY_LIST_UPDATE_MSG_TYPE, E_INVALID_MSG_TYPE)
+        body = Peeler(self.message)
+        return DenyListUpdateMessage(body.peel_address(), body.peel_u64(), body.peel_u64(), body.peel_u256())
+
+    def deny_list_blob_deleted_message(self) -> int:
+        """Reads the body as the id of a deny-listed blob."""
+        require(self.intent_type == DENY_LIST_BLOB_DELETED_MSG_TYPE, E_INVALID_MSG_TYPE)
+        return Peeler(self.message).peel_u256()
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolVersionMessage:
+    """A protocol version and the epoch from which on it holds."""
+
+    start_epoch: int
+    protocol_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class DenyListUpdateMessage:
+    """A deny list: its node, number, bytes and root."""
+
+    storage_node_id: ObjectId
+    sequence_number: int
+    size: int
+    root: int
 
 
 @dataclass(frozen=True, slots=True)

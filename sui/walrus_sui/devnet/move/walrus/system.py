@@ -13,7 +13,7 @@ from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import WALRUS
 from walrus_sui.devnet.move.core.runtime import Runtime
 from walrus_sui.devnet.move.core.types import ID, U64, UID, type_of, u64
-from walrus_sui.devnet.move.framework.coin import COIN, Coin
+from walrus_sui.devnet.move.framework.coin import BALANCE, COIN, Balance, Coin
 from walrus_sui.devnet.move.framework.fields import DynamicField
 from walrus_sui.devnet.move.wal.wal import MODULE as WAL
 from walrus_sui.devnet.move.walrus import blob as blobs
@@ -23,7 +23,9 @@ from walrus_sui.devnet.move.walrus.storage_accounting import FutureAccountingRin
 from walrus_sui.devnet.move.walrus.storage_resource import Storage
 from walrus_sui.devnet.move.walrus.system_state_inner import SystemStateInnerV1
 
-MODULE = Module(WALRUS, "system", uses=(WAL, COIN, blobs.MODULE, storage_accounting.MODULE, storage_resource.MODULE))
+MODULE = Module(
+    WALRUS, "system", uses=(WAL, COIN, BALANCE, blobs.MODULE, storage_accounting.MODULE, storage_resource.MODULE)
+)
 
 VERSION = 4
 
@@ -120,6 +122,42 @@ def certify_blob(
 ) -> None:
     """Certifies a blob."""
     inner(rt, self).certify_blob(rt, blob, signature, signers_bitmap, message)
+
+
+@MODULE.public("(system: &System, signature: vector<u8>, members_bitmap: vector<u8>, message: vector<u8>): u256")
+def invalidate_blob_id(rt: Runtime, system: System, signature: bytes, members_bitmap: bytes, message: bytes) -> int:
+    """Declares a blob id dead, with a certificate that one correct node signed."""
+    return inner(rt, system).invalidate_blob_id(rt, signature, members_bitmap, message)
+
+
+@MODULE.public("(self: &System, blob: Blob): Storage")
+def delete_blob(rt: Runtime, self: System, blob: Blob) -> Storage:
+    """Deletes a deletable blob; gives its storage back."""
+    return blob.delete(rt, inner(rt, self).epoch)
+
+
+@MODULE.public("(self: &System, blob: &mut Blob, extension: Storage)")
+def extend_blob_with_resource(rt: Runtime, self: System, blob: Blob, extension: Storage) -> None:
+    """Prolongs a blob with storage that one has already."""
+    blob.extend_with_resource(rt, extension, inner(rt, self).epoch)
+
+
+@MODULE.public("(self: &mut System, blob: &mut Blob, extended_epochs: u32, payment: &mut Coin<WAL>)")
+def extend_blob(rt: Runtime, self: System, blob: Blob, extended_epochs: int, payment: Coin) -> None:
+    """Prolongs a blob."""
+    inner_mut(rt, self).extend_blob(rt, blob, extended_epochs, payment)
+
+
+@MODULE.public("(system: &mut System, subsidy: Coin<WAL>, epochs_ahead: u32)")
+def add_subsidy(rt: Runtime, system: System, subsidy: Coin, epochs_ahead: int) -> None:
+    """Gives a coin to the nodes of this and coming epochs, in equal parts."""
+    inner_mut(rt, system).add_subsidy(subsidy.into_balance(rt), epochs_ahead)
+
+
+@MODULE.public("(system: &mut System, subsidies: vector<Balance<WAL>>)")
+def add_per_epoch_subsidies(rt: Runtime, system: System, subsidies: list[Balance]) -> None:
+    """Gives amounts to the nodes of this and coming epochs, one to each."""
+    inner_mut(rt, system).add_per_epoch_subsidies(subsidies)
 
 
 @MODULE.public("(self: &System): u32")

@@ -1,5 +1,6 @@
 """The storage state: committee keys, capacity, prices, the fund (contract module system_state_inner)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from walrus_codec.types import ObjectId
@@ -15,6 +16,7 @@ from walrus_sui.devnet.move.walrus.bls_aggregate import BlsCommittee
 from walrus_sui.devnet.move.walrus.encoding import encoded_blob_length
 from walrus_sui.devnet.move.walrus.epoch_parameters import EpochParams
 from walrus_sui.devnet.move.walrus.event_blob import EventBlobCertificationState
+from walrus_sui.devnet.move.walrus.events import InvalidBlobID
 from walrus_sui.devnet.move.walrus.extended_field import Extended, ExtendedField
 from walrus_sui.devnet.move.walrus.storage_accounting import FutureAccountingRingBuffer
 from walrus_sui.devnet.move.walrus.storage_resource import Storage, create_storage
@@ -158,13 +160,33 @@ class SystemStateInnerV1:
         require(end_offset - start_offset > 0, E_INVALID_EPOCHS_AHEAD)
         require(end_offset <= self.future_accounting.length, E_INVALID_EPOCHS_AHEAD)
         require(storage_amount > 0, E_INVALID_RESOURCE_SIZE)
+        self._account_capacity(start_offset, end_offset, storage_amount)
+        start_epoch, end_epoch = as_u32(self.epoch + start_offset), as_u32(self.epoch + end_offset)
+        return create_storage(rt, start_epoch=start_epoch, end_epoch=end_epoch, storage_size=storage_amount)
+
+    def _account_capacity(self, start_offset: int, end_offset: int, amount: int) -> None:
         for offset in range(start_offset, end_offset):
-            used = self.future_accounting.ring_lookup(offset).increase_used_capacity(storage_amount)
+            used = self.future_accounting.ring_lookup(offset).increase_used_capacity(amount)
             if offset == 0:
                 self.used_capacity_size = used
             require(used <= self.total_capacity_size, E_STORAGE_EXCEEDED)
-        start_epoch, end_epoch = as_u32(self.epoch + start_offset), as_u32(self.epoch + end_offset)
-        return create_storage(rt, start_epoch=start_epoch, end_epoch=end_epoch, storage_size=storage_amount)
+
+    # Donations
+
+    def add_subsidy(self, subsidy: Balance, epochs_ahead: int) -> None:
+        """Spreads an amount evenly over epochs from now on; what division leaves over goes to the current one."""
+        require(epochs_ahead > 0, E_INVALID_EPOCHS_AHEAD)
+        require(epochs_ahead <= self.future_accounting.length, E_INVALID_EPOCHS_AHEAD)
+        part = subsidy.value // epochs_ahead
+        for offset in range(epochs_ahead):
+            self.future_accounting.ring_lookup(offset).rewards_to_distribute.join(subsidy.split(part))
+        self.future_accounting.ring_lookup(0).rewards_to_distribute.join(subsidy)
+
+    def add_per_epoch_subsidies(self, subsidies: Sequence[Balance]) -> None:
+        """Adds the i-th amount to the rewards of the i-th epoch from now."""
+        require(len(subsidies) <= self.future_accounting.length, E_INVALID_EPOCHS_AHEAD)
+        for offset, subsidy in enumerate(subsidies):
+            self.future_accounting.ring_lookup(offset).rewards_to_distribute.join(subsidy)
 
     # Blobs
 
@@ -201,6 +223,27 @@ class SystemStateInnerV1:
         certified = self.committee.verify_quorum_in_epoch(signature, signers_bitmap, message)
         require(certified.cert_epoch == self.epoch, E_INVALID_ID_EPOCH)
         blob.certify_with_certified_msg(rt, self.epoch, certified.certify_blob_message())
+
+    def invalidate_blob_id(self, rt: Runtime, signature: bytes, members_bitmap: bytes, message: bytes) -> int:
+        """Declares a blob id dead, with a certificate of this epoch that one correct node signed; gives the id."""
+        certified = self.committee.verify_one_correct_node_in_epoch(signature, members_bitmap, message)
+        blob_id = certified.invalid_blob_id_message()
+        require(certified.cert_epoch == self.epoch, E_INVALID_ID_EPOCH)
+        rt.emit(InvalidBlobID(certified.cert_epoch, blob_id))
+        return blob_id
+
+    def extend_blob(self, rt: Runtime, blob: Blob, extended_epochs: int, payment: Coin) -> None:
+        """Prolongs a certified blob at the price of today."""
+        blob.assert_certified_not_expired(self.epoch)
+        start_offset = blob.storage.end_epoch - self.epoch
+        end_offset = as_u32(start_offset + extended_epochs)
+        require(extended_epochs > 0, E_INVALID_EPOCHS_AHEAD)
+        require(end_offset <= self.future_accounting.length, E_INVALID_EPOCHS_AHEAD)
+        size = blob.storage.storage_size
+        self._process_storage_payments(size, start_offset, end_offset, payment)
+        self._account_capacity(start_offset, end_offset, size)
+        blob.storage.extend_end_epoch(extended_epochs)
+        blob.emit_certified(rt, is_extension=True)
 
     def write_price(self, write_size: int) -> int:
         """FROST for writing this many encoded bytes."""
