@@ -7,7 +7,8 @@ u8 = 0, app id u8 = 3, epoch u32 little endian; the body follows without a lengt
 
 from dataclasses import dataclass
 
-from walrus_codec.types import BlobId, Epoch, ObjectId, SuiAddress
+from walrus_codec import bcs
+from walrus_codec.types import BlobId, Epoch, NodeId, ObjectId, SuiAddress
 from walrus_sui.errors import MessageError
 
 INTENT_PROOF_OF_POSSESSION = 0
@@ -89,6 +90,30 @@ def proof_of_possession(address: SuiAddress, bls_public_key: bytes, epoch: Epoch
 def invalid_blob(blob_id: BlobId, epoch: Epoch) -> bytes:
     """Return the 39 bytes that attest a badly encoded blob."""
     return header(INTENT_INVALID_BLOB, epoch) + blob_id
+
+
+def deny_list_update(node_id: NodeId, *, sequence: int, size: int, root: bytes, epoch: Epoch) -> bytes:
+    """Return the message that nodes sign when they have seen another node's deny list.
+
+    Args:
+        node_id: whose list.
+        sequence: its number.
+        size: encoded bytes that it lists.
+        root: 32 bytes that commit to it (the chain's u256 by its little-endian bytes).
+        epoch: the current one.
+    """
+    body = _id_bytes(node_id) + bcs.u64(sequence) + bcs.u64(size) + root
+    return header(INTENT_DENY_LIST_UPDATE, epoch) + body
+
+
+def deny_listed_blob_deleted(blob_id: BlobId, epoch: Epoch) -> bytes:
+    """Return the message that nodes sign when a blob of their deny lists is deleted."""
+    return header(INTENT_DENY_LIST_BLOB_DELETED, epoch) + blob_id
+
+
+def protocol_version(version: int, *, start: Epoch, epoch: Epoch) -> bytes:
+    """Return the message that nodes sign when they are ready for a protocol version from an epoch on."""
+    return header(INTENT_PROTOCOL_VERSION, epoch) + bcs.u32(start) + bcs.u64(version)
 
 
 def parse_confirmation(message: bytes) -> Confirmation:

@@ -19,8 +19,28 @@ _NAMES: Final[dict[str, str]] = {
         "EAuthorizationFailure EInvalidNetworkAddressLength EInvalidNameLength EZeroShares"
     ),
     "staking": "EInvalidMigration EWrongVersion EDeprecatedFunction",
-    "system": "EInvalidMigration EWrongVersion",
+    "system": "EInvalidMigration EWrongVersion EZeroExtractSize",
     "staked_wal": "ENotWithdrawing EMetadataMismatch EInvalidAmount - - - EAlreadyWithdrawing EStakeBelowThreshold",
+    "slashing": "ENotAuthorized EDuplicateVote ENoProposalForNode EWrongEpoch ENotEnoughVotes",
+    "upgrade": (
+        "EInvalidUpgradeManager ENotAuthorized EDuplicateVote EInvalidPackageDigest ENoProposalForDigest EWrongEpoch "
+        "ENotEnoughVotes EWrongVersion"
+    ),
+    "storage_pool": (
+        "EBlobNotDeletable EResourceBounds EAlreadyCertified EInvalidBlobId EInvalidBlobPersistenceType "
+        "EInvalidBlobObject EInsufficientCapacity EPoolNotEmpty EInvalidBlobSize EInvalidBlobCount EWrongVersion "
+        "EIncompatibleEndEpoch EDuplicateMetadata EMissingMetadata EInvalidPercent"
+    ),
+    "pool_exchange_rate": "EInvalidRate",
+    "pending_values": "EMissingEpochValue EReduceValueTooLarge",
+    "active_set": "EZeroMaxSize EDuplicateInsertion",
+    "apportionment_queue": "EPopFromEmptyHeap",
+    "committee": "EInvalidShardAssignment",
+    "init": "EInvalidMigration EInvalidUpgradeCap EDeprecatedFunction",
+    "event_blob": "EInvalidSequenceNumber",
+    "encoding": "EInvalidEncodingType",
+    "walrus_subsidies": "EUnauthorizedAdminCap EWrongVersion EInvalidMigration",
+    "walrus_subsidies_inner": "EInvalidSubsidyRate EInsufficientFundsInPool",
     "blob": (
         "ENotCertified EBlobNotDeletable EResourceBounds EResourceSize - EAlreadyCertified EInvalidBlobId "
         "EDuplicateMetadata EMissingMetadata EInvalidBlobPersistenceType EInvalidBlobObject"

@@ -7,7 +7,9 @@ from typing import ParamSpec, TypeVar
 from walrus_codec import bcs
 from walrus_codec.types import Epoch, NodeId, ObjectId
 from walrus_sui import bls
+from walrus_sui.abi import ptb
 from walrus_sui.errors import MalformedChainData
+from walrus_sui.types import SignedMessage
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,6 +60,15 @@ def vec_map(
         return reader.vector(lambda r: (key(r), value(r)))
 
     return read
+
+
+def signed(message: SignedMessage) -> tuple[ptb.Pure, ptb.Pure, ptb.Pure]:
+    """The three arguments of every call that takes a certificate: signature, bitmap of signers, message."""
+    return (
+        ptb.byte_vector(message.signature),
+        ptb.byte_vector(message.signers_bitmap),
+        ptb.byte_vector(message.message),
+    )
 
 
 def table(reader: bcs.Reader) -> ObjectId:

@@ -100,7 +100,32 @@ class MergeCoins:
     sources: tuple[Argument, ...]
 
 
-Command = MoveCall | TransferObjects | SplitCoins | MergeCoins
+@dataclass(frozen=True)
+class MakeVector:
+    """Put values into a vector; `element_type` is needed only when there are none."""
+
+    elements: tuple[Argument, ...]
+    element_type: str | None = None
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """Publish the next version of a package; returns the UpgradeReceipt.
+
+    Attributes:
+        modules: compiled modules, in order of dependency.
+        dependencies: all packages that they link to.
+        package: the version that is replaced.
+        ticket: the UpgradeTicket.
+    """
+
+    modules: tuple[bytes, ...]
+    dependencies: tuple[ObjectId, ...]
+    package: ObjectId
+    ticket: Argument
+
+
+Command = MoveCall | TransferObjects | SplitCoins | MergeCoins | MakeVector | Upgrade
 
 
 @dataclass
@@ -258,6 +283,16 @@ def address(value: str) -> Pure:
     return Pure(address_bytes(value))
 
 
+def address_vector(values: Sequence[str]) -> Pure:
+    """A vector<address> or vector<ID> argument."""
+    return Pure(bcs.vector(address_bytes, values))
+
+
+def byte_vectors(values: Sequence[bytes]) -> Pure:
+    """A vector<vector<u8>> argument."""
+    return Pure(bcs.vector(bcs.bytes_, values))
+
+
 def _arguments(command: Command) -> tuple[Argument, ...]:
     match command:
         case MoveCall():
@@ -268,6 +303,10 @@ def _arguments(command: Command) -> tuple[Argument, ...]:
             return (coin, *amounts)
         case MergeCoins(target, sources):
             return (target, *sources)
+        case MakeVector(elements):
+            return elements
+        case Upgrade():
+            return (command.ticket,)
 
 
 def _command(command: Command, write: Callable[[Argument], bytes]) -> bytes:
@@ -287,3 +326,9 @@ def _command(command: Command, write: Callable[[Argument], bytes]) -> bytes:
             return bcs.uleb(2) + write(coin) + bcs.vector(write, amounts)
         case MergeCoins(target, sources):
             return bcs.uleb(3) + write(target) + bcs.vector(write, sources)
+        case MakeVector(elements, element_type):
+            tag = b"\0" if element_type is None else b"\1" + type_tag(element_type)
+            return bcs.uleb(5) + tag + bcs.vector(write, elements)
+        case Upgrade(modules, dependencies, package, ticket):
+            linked = bcs.vector(address_bytes, dependencies)
+            return bcs.uleb(6) + bcs.vector(bcs.bytes_, modules) + linked + address_bytes(package) + write(ticket)

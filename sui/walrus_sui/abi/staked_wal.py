@@ -1,12 +1,24 @@
-"""Module `walrus::staked_wal`: WAL delegated to a node."""
+"""Module `walrus::staked_wal`: WAL delegated to a node, cut and put together."""
 
 from walrus_codec import bcs
 from walrus_codec.types import Epoch, SuiAddress
-from walrus_sui.abi import layout
+from walrus_sui.abi import layout, ptb
+from walrus_sui.abi.contract import Contract
+from walrus_sui.abi.ptb import Argument, Program, Result
 from walrus_sui.types import StakedWal
 
 MODULE = "staked_wal"
 STAKED_WAL = "StakedWal"
+
+
+def join(program: Program, contract: Contract, first: Argument, second: Argument) -> Result:
+    """Add `join`: the second becomes part of the first. Aborts staked_wal 1 when node, state or epochs differ."""
+    return contract.call(program, MODULE, "join", first, second)
+
+
+def split(program: Program, contract: Contract, stake: Argument, amount: int) -> Result:
+    """Add `split`; returns a StakedWal of `amount`. Aborts staked_wal 2, 7 (a part below 1 WAL)."""
+    return contract.call(program, MODULE, "split", stake, ptb.u64(amount))
 
 
 @layout.decoder("a StakedWal")

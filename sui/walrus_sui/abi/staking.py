@@ -1,10 +1,11 @@
-"""Module `walrus::staking`: registration, stake, the epoch machine; and the layout of its inner state.
+"""Module `walrus::staking`: registration, stake, commission, the epoch machine; and the layout of its inner state.
 
 Life of an epoch: `voting_end` fixes the next committee, `initiate_epoch_change` starts it, `epoch_sync_done` of a
 quorum completes it (contract module staking_inner). The state is read as `StakingInner`; what it says about nodes is
 completed from their pools by `walrus_sui.abi.views`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from walrus_codec import bcs
@@ -12,8 +13,8 @@ from walrus_codec.types import Epoch, NodeId, ObjectId, ShardIndex
 from walrus_sui.abi import layout, node_metadata, ptb
 from walrus_sui.abi.contract import Contract
 from walrus_sui.abi.move_types import CLOCK_ID
-from walrus_sui.abi.ptb import Argument, MoveCall, Program, Result, Shared
-from walrus_sui.types import EpochPhase, EpochState, NodeMetadata, VotingParams
+from walrus_sui.abi.ptb import Argument, Program, Result, Shared
+from walrus_sui.types import ActiveSet, EpochPhase, EpochState, NodeMetadata, VotingParams
 
 MODULE = "staking"
 _CLOCK = Shared(CLOCK_ID, mutable=False)
@@ -43,6 +44,8 @@ class StakingInner:
         previous_committee: shards by node.
         epoch_state: phase.
         next_public_keys_id: ExtendedField with the next committee's BLS keys.
+        active_set_id: ExtendedField with the ActiveSet.
+        voted_capacity: bytes of the epoch that was last voted for; None before the first vote.
     """
 
     n_shards: int
@@ -54,6 +57,8 @@ class StakingInner:
     previous_committee: tuple[tuple[NodeId, tuple[ShardIndex, ...]], ...]
     epoch_state: EpochState
     next_public_keys_id: ObjectId
+    active_set_id: ObjectId
+    voted_capacity: int | None
 
 
 def register_candidate(
@@ -141,6 +146,65 @@ def stake_with_pool(program: Program, contract: Contract, coin: Argument, node_i
     return _call(program, contract, "stake_with_pool", coin, ptb.address(node_id))
 
 
+def request_withdraw_stake(program: Program, contract: Contract, stake: Argument) -> Result:
+    """Add `request_withdraw_stake`. Aborts staking_pool 13 when `withdraw_stake` would pay at once; staked_wal 6."""
+    return _call(program, contract, "request_withdraw_stake", stake)
+
+
+def withdraw_stake(program: Program, contract: Contract, stake: Argument) -> Result:
+    """Add `withdraw_stake`; returns the WAL coin, which must be transferred. Aborts staking_pool 10, 11."""
+    return _call(program, contract, "withdraw_stake", stake)
+
+
+def try_join_active_set(program: Program, contract: Contract, cap: Argument) -> Result:
+    """Add `try_join_active_set`: come back after an eviction, if the stake suffices by now."""
+    return _call(program, contract, "try_join_active_set", cap)
+
+
+def collect_commission(program: Program, contract: Contract, node_id: NodeId, auth: Argument) -> Result:
+    """Add `collect_commission`; returns the WAL coin, which must be transferred. Aborts staking_pool 15."""
+    return _call(program, contract, "collect_commission", ptb.address(node_id), auth)
+
+
+def set_commission_receiver(
+    program: Program, contract: Contract, node_id: NodeId, auth: Argument, receiver: Argument
+) -> Result:
+    """Add `set_commission_receiver`. Aborts staking_pool 15 unless the receiver of today asks."""
+    return _call(program, contract, "set_commission_receiver", ptb.address(node_id), auth, receiver)
+
+
+def set_governance_authorized(
+    program: Program, contract: Contract, node_id: NodeId, auth: Argument, authorized: Argument
+) -> Result:
+    """Add `set_governance_authorized`. Aborts staking_pool 15 unless who may vote today asks."""
+    return _call(program, contract, "set_governance_authorized", ptb.address(node_id), auth, authorized)
+
+
+def add_commission_to_pools(
+    program: Program, contract: Contract, node_ids: Sequence[NodeId], balances: Argument
+) -> Result:
+    """Add `add_commission_to_pools`: give nodes WAL as commission, a vector of as many balances."""
+    return _call(program, contract, "add_commission_to_pools", ptb.address_vector(node_ids), balances)
+
+
+def calculate_rewards(
+    program: Program, contract: Contract, node_id: NodeId, *, principal: int, activation: Epoch, withdraw: Epoch
+) -> Result:
+    """Add the view `calculate_rewards`; returns FROST on top of the principal."""
+    arguments = (ptb.address(node_id), ptb.u64(principal), ptb.u32(activation), ptb.u32(withdraw))
+    return _view(program, contract, "calculate_rewards", *arguments)
+
+
+def can_withdraw_staked_wal_early(program: Program, contract: Contract, stake: Argument) -> Result:
+    """Add the view `can_withdraw_staked_wal_early`; returns whether `withdraw_stake` pays at once."""
+    return _view(program, contract, "can_withdraw_staked_wal_early", stake)
+
+
+def compute_next_committee(program: Program, contract: Contract) -> Result:
+    """Add the view `compute_next_committee`; returns a Committee. Aborts staking_inner 3 without any stake."""
+    return _view(program, contract, "compute_next_committee")
+
+
 def voting_end(program: Program, contract: Contract) -> Result:
     """Add `voting_end`. Aborts staking_inner 0 when it is too early or was done."""
     return _call(program, contract, "voting_end", _CLOCK)
@@ -173,13 +237,23 @@ def read_inner(reader: bcs.Reader) -> StakingInner:
     n_shards, duration, first_start = reader.u16(), reader.u64(), reader.u64()
     layout.table(reader)  # pools: each pool is reached by its own id, which is the node id
     epoch = layout.epoch(reader)
-    layout.object_id(reader)  # active set
-    next_committee = reader.option(_committee)
-    committee, previous = _committee(reader), _committee(reader)
-    reader.option(_epoch_params)
-    state = _epoch_state(reader)
-    keys = layout.object_id(reader)
-    return StakingInner(n_shards, duration, first_start, epoch, next_committee, committee, previous, state, keys)
+    active_set = layout.object_id(reader)
+    next_committee = reader.option(read_committee)
+    committee, previous = read_committee(reader), read_committee(reader)
+    params = reader.option(_epoch_params)
+    return StakingInner(
+        n_shards=n_shards,
+        epoch_duration_ms=duration,
+        first_epoch_start_ms=first_start,
+        epoch=epoch,
+        next_committee=next_committee,
+        committee=committee,
+        previous_committee=previous,
+        epoch_state=_epoch_state(reader),
+        next_public_keys_id=layout.object_id(reader),
+        active_set_id=active_set,
+        voted_capacity=params[0] if params else None,
+    )
 
 
 def read_public_keys(reader: bcs.Reader) -> dict[NodeId, bytes]:
@@ -187,13 +261,24 @@ def read_public_keys(reader: bcs.Reader) -> dict[NodeId, bytes]:
     return dict(layout.vec_map(layout.node_id, layout.uncompressed_key)(reader))
 
 
-def _call(program: Program, contract: Contract, function: str, *arguments: Argument) -> Result:
-    all_arguments = (contract.staking(mutable=True), *arguments)
-    return program.add(MoveCall(contract.package_id, MODULE, function, all_arguments))
+def read_active_set(reader: bcs.Reader) -> ActiveSet:
+    """Read the value of the active set's field."""
+    max_size, threshold = reader.u16(), reader.u64()
+    nodes = tuple(reader.vector(lambda r: (layout.node_id(r), r.u64())))
+    return ActiveSet(max_size, threshold, nodes, reader.u64())
 
 
-def _committee(reader: bcs.Reader) -> tuple[tuple[NodeId, tuple[ShardIndex, ...]], ...]:
+def read_committee(reader: bcs.Reader) -> tuple[tuple[NodeId, tuple[ShardIndex, ...]], ...]:
+    """Read a Committee: shards by node, in id order."""
     return tuple(layout.vec_map(layout.node_id, _shards)(reader))
+
+
+def _call(program: Program, contract: Contract, function: str, *arguments: Argument) -> Result:
+    return contract.call(program, MODULE, function, contract.staking(mutable=True), *arguments)
+
+
+def _view(program: Program, contract: Contract, function: str, *arguments: Argument) -> Result:
+    return contract.call(program, MODULE, function, contract.staking(mutable=False), *arguments)
 
 
 def _shards(reader: bcs.Reader) -> tuple[ShardIndex, ...]:

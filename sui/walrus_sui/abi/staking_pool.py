@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 from walrus_codec import bcs
-from walrus_codec.types import Epoch, NodeId, ObjectId
-from walrus_sui.abi import layout
-from walrus_sui.types import NodeMetadata, PoolPhase, PoolView, VotingParams
+from walrus_codec.types import Epoch, ObjectId
+from walrus_sui.abi import layout, move_types
+from walrus_sui.abi.contract import Contract
+from walrus_sui.types import Authorized, NodeMetadata, PoolPhase, PoolView, VotingParams
+
+MODULE = "staking_pool"
 
 
 @dataclass(frozen=True)
@@ -15,10 +18,12 @@ class StakingPool:
     Attributes:
         view: everything but the metadata, which are empty in it.
         metadata_id: ExtendedField with the NodeMetadata.
+        extra_fields_id: Bag for what later versions of the contract keep.
     """
 
     view: PoolView
     metadata_id: ObjectId
+    extra_fields_id: ObjectId
 
 
 @layout.decoder("a StakingPool")
@@ -37,16 +42,14 @@ def decode(contents: bytes) -> StakingPool:
     metadata_id = layout.object_id(reader)
     activation_epoch, latest_epoch = layout.epoch(reader), layout.epoch(reader)
     wal_balance, num_shares = reader.u64(), reader.u64()
-    _pending(reader)  # shares to withdraw
-    _pending(reader)  # withdrawals before activation
+    shares_withdraw, pre_active = _pending(reader), _pending(reader)
     pending_commission_rate = _pending(reader)
     commission_rate = reader.u16()
     layout.table(reader)  # exchange rates
     pending_stake = _pending(reader)
     rewards, commission = reader.u64(), reader.u64()
-    _authorized(reader)  # commission receiver
-    _authorized(reader)  # governance
-    layout.table(reader)  # extra fields
+    receiver, governance = _authorized(reader), _authorized(reader)
+    extra_fields = layout.table(reader)
     reader.finish()
     view = PoolView(
         node_id=pool_id,
@@ -67,8 +70,18 @@ def decode(contents: bytes) -> StakingPool:
         pending_commission_rate=pending_commission_rate,
         commission=commission,
         rewards=rewards,
+        pending_shares_withdraw=shares_withdraw,
+        pre_active_withdrawals=pre_active,
+        commission_receiver=receiver,
+        governance_authorized=governance,
     )
-    return StakingPool(view, metadata_id)
+    return StakingPool(view, metadata_id, extra_fields)
+
+
+def blocked_commission_id(pool: StakingPool, contract: Contract) -> ObjectId:
+    """Return the id of the field object (a u64) with the commission that cannot be collected yet; it may be absent."""
+    key = contract.type_name(MODULE, "NewEpochCommissionBlockedForCollection")
+    return move_types.dynamic_field_id(pool.extra_fields_id, key, layout.UNIT_STRUCT)
 
 
 def _phase(reader: bcs.Reader) -> PoolPhase:
@@ -88,7 +101,8 @@ def _pending(reader: bcs.Reader) -> tuple[tuple[Epoch, int], ...]:
     return tuple(layout.vec_map(layout.epoch, bcs.Reader.u64)(reader))
 
 
-def _authorized(reader: bcs.Reader) -> NodeId:
-    if reader.uleb() > 1:
+def _authorized(reader: bcs.Reader) -> Authorized:
+    kind = reader.uleb()
+    if kind > 1:
         raise bcs.BcsError("an Authorized is 0 (address) or 1 (object)")
-    return layout.node_id(reader)
+    return Authorized(layout.object_id(reader), is_object=kind == 1)

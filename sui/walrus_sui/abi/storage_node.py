@@ -13,10 +13,8 @@ CAP = "StorageNodeCap"
 def decode_cap(contents: bytes, *, owner: SuiAddress | None = None) -> NodeCap:
     """Decode a StorageNodeCap object."""
     reader = bcs.Reader(contents)
-    cap = NodeCap(layout.object_id(reader), layout.node_id(reader), layout.epoch(reader), owner)
-    reader.option(lambda r: (r.u64(), r.u32()))  # last event blob attestation
-    reader.fixed(32)  # deny list root
-    reader.u64()
-    reader.u64()
+    cap_id, node_id, epoch = layout.object_id(reader), layout.node_id(reader), layout.epoch(reader)
+    checkpoint, attested_in = reader.option(lambda r: (r.u64(), layout.epoch(r))) or (None, None)
+    root, sequence, size = reader.fixed(32), reader.u64(), reader.u64()
     reader.finish()
-    return cap
+    return NodeCap(cap_id, node_id, epoch, owner, checkpoint, attested_in, root, sequence, size)

@@ -1,4 +1,4 @@
-"""Module `walrus::system`: buying storage, registering and certifying blobs; and the layout of its inner state.
+"""Module `walrus::system`: storage, blobs, subsidies, what nodes certify together; and the layout of its inner state.
 
 Payments are taken from a WAL coin by mutable reference, so the change stays in the coin and a price that moved between
 reading and paying does no harm.
@@ -7,11 +7,11 @@ reading and paying does no harm.
 from dataclasses import dataclass
 
 from walrus_codec import bcs
-from walrus_codec.types import BlobId, Epoch, NodeId
+from walrus_codec.types import BlobId, Epoch, NodeId, ObjectId
 from walrus_sui.abi import layout, ptb
 from walrus_sui.abi.contract import Contract
-from walrus_sui.abi.ptb import Argument, MoveCall, Program, Result
-from walrus_sui.types import SystemView
+from walrus_sui.abi.ptb import Argument, Program, Result
+from walrus_sui.types import AccountingSlot, EventBlob, NewBlob, SignedMessage, SystemView
 
 MODULE = "system"
 
@@ -27,10 +27,11 @@ class BlsMember:
 
 @dataclass(frozen=True)
 class SystemInner:
-    """SystemStateInnerV1: the view, and the BLS committee in the order of certificate bitmaps."""
+    """SystemStateInnerV1: the view, the BLS committee in the order of certificate bitmaps, and the deny lists' field."""
 
     view: SystemView
     members: tuple[BlsMember, ...]
+    deny_list_sizes_id: ObjectId
 
 
 def reserve_space(
@@ -70,18 +71,85 @@ def register_blob(
     return _call(program, contract, "register_blob", *arguments)
 
 
-def certify_blob(
-    program: Program, contract: Contract, blob: Argument, *, signature: bytes, signers_bitmap: bytes, message: bytes
+def reserve_space_for_epochs(
+    program: Program, contract: Contract, *, encoded_size: int, start: Epoch, end: Epoch, payment: Argument
 ) -> Result:
+    """Add `reserve_space_for_epochs`; returns the Storage. Aborts: system_state_inner 1, 2, 11, 12 (end <= start)."""
+    arguments = (ptb.u64(encoded_size), ptb.u32(start), ptb.u32(end), payment)
+    return _call(program, contract, "reserve_space_for_epochs", *arguments)
+
+
+def certify_blob(program: Program, contract: Contract, blob: Argument, signed: SignedMessage) -> Result:
     """Add `certify_blob`. Aborts: bls_aggregate 0, 1, 2; messages 1; blob 2, 5, 6, 9, 10."""
+    return _view(program, contract, "certify_blob", blob, *layout.signed(signed))
+
+
+def invalidate_blob_id(program: Program, contract: Contract, signed: SignedMessage) -> Result:
+    """Add `invalidate_blob_id`; one honest node suffices. Aborts: bls_aggregate 0, 1, 2; messages 1."""
+    return _view(program, contract, "invalidate_blob_id", *layout.signed(signed))
+
+
+def delete_blob(program: Program, contract: Contract, blob: Argument) -> Result:
+    """Add `delete_blob`; returns the Storage, which must be transferred or used. Aborts: blob 1, 2."""
+    return _view(program, contract, "delete_blob", blob)
+
+
+def extend_blob(program: Program, contract: Contract, blob: Argument, epochs: int, *, payment: Argument) -> Result:
+    """Add `extend_blob`. Aborts: blob 0 (uncertified), 2 (expired); system_state_inner 1, 2."""
+    return _call(program, contract, "extend_blob", blob, ptb.u32(epochs), payment)
+
+
+def extend_blob_with_resource(program: Program, contract: Contract, blob: Argument, storage: Argument) -> Result:
+    """Add `extend_blob_with_resource`. Aborts: blob 0, 2 (expired, or not longer); storage_resource 1, 2."""
+    return _view(program, contract, "extend_blob_with_resource", blob, storage)
+
+
+def certify_event_blob(
+    program: Program, contract: Contract, cap: Argument, blob: NewBlob, *, ending_checkpoint: int, epoch: Epoch
+) -> Result:
+    """Add `certify_event_blob`: attest a blob of events. Aborts: system_state_inner 3, 6, 7, 8; blob 6."""
     arguments = (
-        contract.system(mutable=False),
-        blob,
-        ptb.byte_vector(signature),
-        ptb.byte_vector(signers_bitmap),
-        ptb.byte_vector(message),
+        cap,
+        ptb.fixed(blob.blob_id),
+        ptb.fixed(blob.root_hash),
+        ptb.u64(blob.size),
+        ptb.u8(blob.encoding_type),
+        ptb.u64(ending_checkpoint),
+        ptb.u32(epoch),
     )
-    return program.add(MoveCall(contract.package_id, MODULE, "certify_blob", arguments))
+    return _call(program, contract, "certify_event_blob", *arguments)
+
+
+def add_subsidy(program: Program, contract: Contract, coin: Argument, epochs_ahead: int) -> Result:
+    """Add `add_subsidy`: spread a WAL coin over the rewards of coming epochs. Aborts: system_state_inner 2."""
+    return _call(program, contract, "add_subsidy", coin, ptb.u32(epochs_ahead))
+
+
+def add_per_epoch_subsidies(program: Program, contract: Contract, balances: Argument) -> Result:
+    """Add `add_per_epoch_subsidies`: a vector of balances, one per epoch from the current one on. Aborts: 2."""
+    return _call(program, contract, "add_per_epoch_subsidies", balances)
+
+
+def update_protocol_version(program: Program, contract: Contract, cap: Argument, signed: SignedMessage) -> Result:
+    """Add `update_protocol_version`. Aborts: bls_aggregate 0, 1, 2; messages 1; system_state_inner 4, 8."""
+    return _call(program, contract, "update_protocol_version", cap, *layout.signed(signed))
+
+
+def register_deny_list_update(
+    program: Program, contract: Contract, cap: Argument, *, root: bytes, sequence: int
+) -> Result:
+    """Add `register_deny_list_update`: announce a deny list. Aborts: system_state_inner 9 (sequence not newer)."""
+    return _call(program, contract, "register_deny_list_update", cap, ptb.fixed(root), ptb.u64(sequence))
+
+
+def update_deny_list(program: Program, contract: Contract, cap: Argument, signed: SignedMessage) -> Result:
+    """Add `update_deny_list`: a quorum has seen the list. Aborts: system_state_inner 9, 10; bls_aggregate; messages."""
+    return _call(program, contract, "update_deny_list", cap, *layout.signed(signed))
+
+
+def delete_deny_listed_blob(program: Program, contract: Contract, signed: SignedMessage) -> Result:
+    """Add `delete_deny_listed_blob`. The event that it emits stops official nodes: not for shared networks."""
+    return _view(program, contract, "delete_deny_listed_blob", *layout.signed(signed))
 
 
 def read_inner(reader: bcs.Reader) -> SystemInner:
@@ -91,12 +159,10 @@ def read_inner(reader: bcs.Reader) -> SystemInner:
     reader.bytes_()  # total aggregated key
     total_capacity, used_capacity = reader.u64(), reader.u64()
     storage_price, write_price = reader.u64(), reader.u64()
-    reader.u32()  # index of the current slot
-    max_epochs_ahead = reader.u32()
-    reader.vector(_accounting)
-    reader.option(_event_blob)
-    layout.vec_map(_event_blob, bcs.Reader.u16)(reader)
-    layout.object_id(reader)  # deny list sizes
+    current, max_epochs_ahead = reader.u32(), reader.u32()
+    ring = reader.vector(_accounting)
+    latest = reader.option(_event_blob)
+    votes = layout.vec_map(_event_blob, bcs.Reader.u16)(reader)
     view = SystemView(
         epoch=epoch,
         total_capacity=total_capacity,
@@ -105,22 +171,33 @@ def read_inner(reader: bcs.Reader) -> SystemInner:
         write_price=write_price,
         n_shards=n_shards,
         max_epochs_ahead=max_epochs_ahead,
+        accounting=tuple(ring[current:] + ring[:current]),
+        latest_event_blob=latest,
+        event_blob_votes=tuple(votes),
     )
-    return SystemInner(view, members)
+    return SystemInner(view, members, layout.object_id(reader))
+
+
+def read_deny_list_sizes(reader: bcs.Reader) -> dict[NodeId, int]:
+    """Read the value of the deny lists' field: bytes by node."""
+    return dict(layout.vec_map(layout.node_id, bcs.Reader.u64)(reader))
 
 
 def _call(program: Program, contract: Contract, function: str, *arguments: Argument) -> Result:
-    all_arguments = (contract.system(mutable=True), *arguments)
-    return program.add(MoveCall(contract.package_id, MODULE, function, all_arguments))
+    return contract.call(program, MODULE, function, contract.system(mutable=True), *arguments)
+
+
+def _view(program: Program, contract: Contract, function: str, *arguments: Argument) -> Result:
+    return contract.call(program, MODULE, function, contract.system(mutable=False), *arguments)
 
 
 def _member(reader: bcs.Reader) -> BlsMember:
     return BlsMember(layout.uncompressed_key(reader), reader.u16(), layout.node_id(reader))
 
 
-def _accounting(reader: bcs.Reader) -> tuple[Epoch, int, int]:
-    return layout.epoch(reader), reader.u64(), reader.u64()
+def _accounting(reader: bcs.Reader) -> AccountingSlot:
+    return AccountingSlot(layout.epoch(reader), reader.u64(), reader.u64())
 
 
-def _event_blob(reader: bcs.Reader) -> tuple[bytes, int]:
-    return reader.fixed(32), reader.u64()
+def _event_blob(reader: bcs.Reader) -> EventBlob:
+    return EventBlob(BlobId(reader.fixed(32)), reader.u64())

@@ -15,6 +15,12 @@ def exchange_all_for_wal(program: Program, *, package_id: ObjectId, exchange: Ob
     return program.add(MoveCall(package_id, MODULE, "exchange_all_for_wal", arguments))
 
 
+def exchange_all_for_sui(program: Program, *, package_id: ObjectId, exchange: ObjectId, coin: Argument) -> Result:
+    """Add `exchange_all_for_sui`; returns the SUI coin. Aborts: wal_exchange 0 when the exchange has too little."""
+    arguments = (Shared(exchange, mutable=True), coin)
+    return program.add(MoveCall(package_id, MODULE, "exchange_all_for_sui", arguments))
+
+
 @layout.decoder("a WAL Exchange")
 def decode(contents: bytes) -> ExchangeView:
     """Decode an Exchange object."""

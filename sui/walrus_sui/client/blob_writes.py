@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from walrus_codec.types import ObjectId, SuiAddress
 from walrus_sui import events
-from walrus_sui.abi import blob, system
+from walrus_sui.abi import blob, shared_blob, system
 from walrus_sui.abi.contract import Contract
 from walrus_sui.abi.ptb import Owned, Program
 from walrus_sui.client import wire
 from walrus_sui.client.writer import Writer, budget, created
 from walrus_sui.errors import InsufficientFunds, MoveAbort
 from walrus_sui.keys import SuiKey
-from walrus_sui.types import BlobObject, Certificate, CertifiedBlob, NewBlob
+from walrus_sui.types import BlobObject, Certificate, CertifiedBlob, NewBlob, SignedMessage
 
 
 class BlobWrites(Writer):
@@ -97,17 +97,11 @@ class BlobWrites(Writer):
 
         def build(program: Program, contract: Contract, _wal: Sequence[ObjectId]) -> None:
             for item in certificates:
-                system.certify_blob(
-                    program,
-                    contract,
-                    Owned(item.object_id),
-                    signature=item.signature,
-                    signers_bitmap=item.signers_bitmap,
-                    message=item.message,
-                )
+                signed = SignedMessage(item.signature, item.signers_bitmap, item.message)
+                system.certify_blob(program, contract, Owned(item.object_id), signed)
             if share:
                 for item in certificates:
-                    blob.share(program, contract, Owned(item.object_id))
+                    shared_blob.new(program, contract, Owned(item.object_id))
             elif send_to is not None and send_to != key.address:
                 program.transfer([Owned(item.object_id) for item in certificates], send_to)
 
@@ -131,7 +125,7 @@ class BlobWrites(Writer):
         """Return the SharedBlobs that a transaction made, by the blobs inside."""
         contract = await self.contract()
         found: dict[ObjectId, ObjectId] = {}
-        for object_id in created(executed, contract.type_name(blob.SHARED_MODULE, blob.SHARED_BLOB)):
+        for object_id in created(executed, contract.type_name(shared_blob.MODULE, shared_blob.SHARED_BLOB)):
             contents = await self._contents(executed, object_id)
-            found[blob.decode_shared(contents).object_id] = object_id
+            found[shared_blob.decode(contents).blob.object_id] = object_id
         return found

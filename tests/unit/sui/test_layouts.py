@@ -10,6 +10,7 @@ from walrus_sui.abi import (
     blob,
     dynamic_field,
     node_metadata,
+    shared_blob,
     staked_wal,
     staking,
     staking_pool,
@@ -58,7 +59,7 @@ BLOB = raw(8) + u32(3) + bytes(range(32)) + u64(77) + b"\x80" + b"\1" + u32(4) +
 BLOB_OBJECT = BlobObject(
     text(8), 3, bytes(range(32)), 77, 128, 4, StorageObject(text(9), 3, 8, 1 << 20), deletable=True, owner=text(5)
 )
-CAP = raw(7) + raw(1) + u32(6) + b"\1" + u64(2) + u32(1) + raw(0) + u64(0) + u64(0)
+CAP = raw(7) + raw(1) + u32(6) + b"\1" + u64(2) + u32(1) + raw(5) + u64(3) + u64(9)
 STAKE = raw(4) + b"\1" + u32(12) + raw(1) + u64(500) + u32(2)
 EXCHANGE = raw(3) + u64(10) + u64(20) + u64(2) + u64(3) + raw(99)
 POOL = (
@@ -102,11 +103,11 @@ def test_a_blob() -> None:
     assert blob.decode(BLOB, owner=text(5)) == BLOB_OBJECT
     uncertified = BLOB.replace(b"\x80\1" + u32(4), b"\x80\0")
     assert blob.decode(uncertified).certified_epoch is None
-    assert blob.decode_shared(raw(44) + BLOB + u64(5)).object_id == text(8)
+    assert shared_blob.decode(raw(44) + BLOB + u64(5)).blob.object_id == text(8)
 
 
 def test_a_capability_a_stake_and_an_exchange() -> None:
-    assert storage_node.decode_cap(CAP) == NodeCap(text(7), text(1), 6)
+    assert storage_node.decode_cap(CAP) == NodeCap(text(7), text(1), 6, None, 2, 1, bytes(31) + b"\5", 3, 9)
     assert staked_wal.decode(STAKE) == StakedWal(text(4), text(1), 500, 2, 12)
     assert staked_wal.decode(raw(4) + b"\0" + STAKE[37:]).withdraw_epoch is None
     exchange = wal_exchange.decode(EXCHANGE)

@@ -6,10 +6,10 @@ from pysui.sui.sui_bcs import bcs as pbcs
 
 from walrus_codec import bcs
 from walrus_codec.types import Digest, NodeId, ObjectId, SuiAddress
-from walrus_sui.abi import blob, move_types, ptb, staking, system
+from walrus_sui.abi import move_types, ptb, shared_blob, staking, system
 from walrus_sui.abi.contract import Contract
 from walrus_sui.abi.ptb import MoveCall, ObjectRef, Owned, Program, Pure, Shared
-from walrus_sui.types import NodeMetadata, VotingParams
+from walrus_sui.types import NodeMetadata, SignedMessage, VotingParams
 
 
 def oid(number: int) -> ObjectId:
@@ -158,8 +158,8 @@ def test_a_store_passes_ids_as_their_bytes_and_pays_from_one_coin() -> None:
         deletable=True,
         payment=payment,
     )
-    system.certify_blob(program, CONTRACT, registered, signature=b"s" * 96, signers_bitmap=b"\1", message=b"m" * 40)
-    blob.share(program, CONTRACT, registered)
+    system.certify_blob(program, CONTRACT, registered, SignedMessage(b"s" * 96, b"\1", b"m" * 40))
+    shared_blob.new(program, CONTRACT, registered)
     reserve, register, certify, share = (command for command in program.commands if isinstance(command, MoveCall))
     assert reserve.arguments == (Shared(oid(1), mutable=True), Pure(bcs.u64(1 << 20)), Pure(bcs.u32(3)), payment)
     assert register.arguments[2:] == (
