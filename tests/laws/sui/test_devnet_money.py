@@ -66,6 +66,7 @@ class World:
         base, self.nodes = start()
         self.chain = base.fork()
         self.chain.__class__ = CheckedChain
+        self.chain.keep_failures = True
         self.blobs: list[ObjectId] = []
 
     def user(self, pick: int) -> Any:

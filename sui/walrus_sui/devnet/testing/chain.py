@@ -1,64 +1,81 @@
 """A chain whose transactions run at once and whose clock is set by hand."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from walrus_codec.types import Epoch, ObjectId
 from walrus_sui import bls, messages
-from walrus_sui.devnet.genesis import GenesisConfig, Prefunded
+from walrus_sui.devnet.genesis import GenesisConfig, Prefunded, faucet_key
 from walrus_sui.devnet.ledger import signatures
 from walrus_sui.devnet.ledger.checkpoints import Executed
-from walrus_sui.devnet.ledger.effects import IdOperation
 from walrus_sui.devnet.ledger.ledger import Ledger
-from walrus_sui.devnet.ledger.objects import Object
-from walrus_sui.devnet.ledger.programs import (
-    NestedResult,
-)
+from walrus_sui.devnet.ledger.objects import Object, SharedOwner
+from walrus_sui.devnet.ledger.programs import NestedResult
 from walrus_sui.devnet.ledger.transactions import TransactionData
+from walrus_sui.devnet.ledger.views import Simulated
 from walrus_sui.devnet.move import registry
-from walrus_sui.devnet.move.core import packages, tags
+from walrus_sui.devnet.move.core import tags
 from walrus_sui.devnet.move.core.types import MoveType
 from walrus_sui.devnet.move.walrus.staking_inner import StakingInnerV1
 from walrus_sui.devnet.move.walrus.staking_pool import StakingPool
 from walrus_sui.devnet.move.walrus.system_state_inner import SystemStateInnerV1
+from walrus_sui.devnet.testing import epochs, values
 from walrus_sui.devnet.testing.accounts import Account, Node, account, bls_secret
-from walrus_sui.devnet.testing.outcome import raise_failure
+from walrus_sui.devnet.testing.handles import Handle
+from walrus_sui.devnet.testing.outcome import Receipt, raise_failure, receipt
 from walrus_sui.devnet.testing.program import Program
 
 START_MS = 1_700_000_000_000
+_COIN = 10**9
 
 
 class Chain:
     """A chain whose transactions run at once.
 
     Args:
-        config: what the chain is made from; accounts named in `accounts` get money on top.
-        accounts: names of accounts that may be used.
+        config: what the chain is made from, a `GenesisConfig` or the content of a configuration file; accounts named
+            in `accounts` get money on top.
+        accounts: names of accounts that have money from the start; any other name gets as much when it is first used.
         sui, wal: whole coins for each account.
+        keep_failures: let calls that fail take effect as on a real chain: the gas is gone, inputs have new versions.
 
     Attributes:
         ledger: the chain itself.
+        network: ids of shared objects and packages.
+        keep_failures: as given.
         now_ms: the clock.
     """
 
     def __init__(
         self,
-        config: GenesisConfig | None = None,
+        config: GenesisConfig | Mapping[str, Any] | None = None,
         *,
         accounts: Sequence[str] = ("alice", "bob", "carol"),
         sui: int = 1_000_000,
         wal: int = 1_000_000,
+        keep_failures: bool = False,
     ) -> None:
         self._accounts = {name: account(name) for name in accounts}
+        self.keep_failures = keep_failures
+        self._money = (sui * _COIN, wal * _COIN)
         funded = tuple(Prefunded(account.address, sui, wal) for account in self._accounts.values())
-        base = config or GenesisConfig()
+        base = GenesisConfig.from_mapping(config) if isinstance(config, Mapping) else config or GenesisConfig()
         self.now_ms = START_MS
         self.ledger, _ = Ledger.genesis(
             replace(base, prefunded=(*base.prefunded, *funded)), now_ms=self.now_ms, strict=True
         )
+        self._start()
+
+    def _start(self) -> None:
         self.network = self.ledger.well_known
+        self._shared = {
+            self.type_of(obj.type).tag.head: obj.object_id
+            for obj in self.ledger.objects()
+            if isinstance(obj.owner, SharedOwner) and obj.owner.initial_version == 1
+        }
+        self._last: Receipt | None = None
 
     def fork(self) -> "Chain":
         """A chain that goes on from here on its own; transactions of the open checkpoint are sealed first."""
@@ -67,8 +84,9 @@ class Chain:
         genesis = self.ledger.checkpoint(0)
         if genesis is None:
             raise RuntimeError("a chain always keeps its checkpoint 0")
-        other = Chain.__new__(Chain)
-        other._accounts = self._accounts  # noqa: SLF001 - the other is of this class
+        other = type(self).__new__(type(self))
+        other._accounts = dict(self._accounts)  # noqa: SLF001 - the other is of this class
+        other.keep_failures, other._money = self.keep_failures, self._money  # noqa: SLF001
         other.now_ms = self.now_ms
         other.ledger = Ledger.restore(
             self.ledger.config,
@@ -78,12 +96,22 @@ class Chain:
             history_limit=None,
             strict=True,
         )
-        other.network = other.ledger.well_known
+        other._start()  # noqa: SLF001
         return other
 
     def account(self, name: str) -> Account:
-        """An account by name."""
+        """An account by name; a new name gets money from the genesis account."""
+        if name not in self._accounts:
+            self._accounts[name] = account(name)
+            reserve = Program(self, Account("the genesis account", self.network.faucet, faucet_key(self.ledger.config)))
+            sui, wal = self._money
+            reserve.transfer([reserve.split_gas(sui), reserve.money(self.network.wal_type, wal)], self._accounts[name])
+            reserve.run()
         return self._accounts[name]
+
+    def accounts(self) -> tuple[Account, ...]:
+        """All accounts that have been named so far."""
+        return tuple(self._accounts.values())
 
     # Time
 
@@ -92,43 +120,95 @@ class Chain:
         self.now_ms += ms
         self.ledger.close_checkpoint(self.now_ms)
 
+    def set_clock(self, now_ms: int) -> None:
+        """Sets the clock, in Unix milliseconds, and closes a checkpoint.
+
+        Raises:
+            ValueError: the chain is past that time.
+        """
+        if now_ms < self.now_ms:
+            raise ValueError(f"the clock stands at {self.now_ms} and never goes back to {now_ms}")
+        self.advance(ms=now_ms - self.now_ms)
+
+    def next_epoch(self, count: int = 1) -> int:
+        """Takes the network through whole epochs; gives the epoch that it is in then.
+
+        Voting ends and the next epoch begins as soon as the clock allows, and every member whose capability belongs to
+        an account of this chain attests its shards.
+        """
+        for _ in range(count):
+            epochs.advance(self)
+        return int(self.staking().epoch)
+
     # Calls
 
-    def program(self, sender: Account) -> Program:
+    def program(self, sender: Account | str) -> Program:
         """A transaction to be put together and run."""
-        return Program(self, sender)
+        return Program(self, self.account(sender) if isinstance(sender, str) else sender)
 
-    def call(self, function: str, /, *, sender: Account, **arguments: Any) -> Any:
+    def call(self, function: str, /, *, sender: Account | str, types: Sequence[str] = (), **arguments: Any) -> Any:
         """Runs one function, ``module::name`` or ``package::module::name``.
 
         Args:
             function: which one.
-            sender: who signs.
-            arguments: by their Move names: plain values as Python values, objects as their ids or handles. The system,
-                staking, treasury, exchange and clock objects may be left out.
+            sender: who signs: an account or its name.
+            types: type arguments, where they do not follow from the arguments.
+            arguments: by their Move names, in any form that `walrus_sui.devnet.testing.values` reads. Objects are given
+                by id, handle, or, for coins, as the amount to take off the sender's money. Objects that every chain
+                has one of (system, staking, exchange, clock...), proofs of identity and node descriptions may be left
+                out.
 
         Returns:
-            None, the value, or a tuple of values. Objects were sent to the sender and come back decoded. What a function
-            returns by reference is looked up without a transaction, because none may call it.
+            None, the value, or a tuple of values. Objects were sent to the sender and come back as handles.
+            What a function returns by reference is looked up without a transaction, because none may call it.
 
         Raises:
-            MoveAbort: the contract refused; nothing but gas has changed.
-            TransactionFailed: it failed otherwise.
+            MoveAbort: the contract refused; the chain is as it was before.
+            TransactionFailed: it failed otherwise; the chain is as it was before.
+            ArgumentError: an argument cannot stand for its parameter.
             Rejected: it did not run at all.
         """
         program = self.program(sender)
-        result = program.call(function, **arguments)
+        result = program.call(function, types=types, **arguments)
+        if result.is_reference:
+            return _unpacked(program.inspect(result))
         returned = program.types_of(result)
         kept = [index for index, move_type in enumerate(returned) if {"key", "store"} <= move_type.abilities]
-        if kept and not result.is_reference:
-            program.transfer([NestedResult(result.command, index) for index in kept], sender.address)
-        values = program.inspect(result) if result.is_reference else program.run_for_values(result)
-        return None if not values else values[0] if len(values) == 1 else tuple(values)
+        if kept:
+            program.transfer([NestedResult(result.command, index) for index in kept], program.sender)
+        found = program.run_for_values(result)
+        return _unpacked([Handle(self, item.id) if index in kept else item for index, item in enumerate(found)])
+
+    def view(
+        self, function: str, /, *, sender: Account | str = "alice", types: Sequence[str] = (), **arguments: Any
+    ) -> Any:
+        """What a function would return; nothing takes effect. Arguments and errors as of `call`."""
+        program = self.program(sender)
+        return _unpacked(program.inspect(program.call(function, types=types, **arguments)))
+
+    @property
+    def last(self) -> Receipt:
+        """What the last transaction that took effect did: ``events``, ``created`` objects, ``effects``.
+
+        Raises:
+            LookupError: there was none yet.
+        """
+        if self._last is None:
+            raise LookupError("no transaction has run on this chain yet")
+        return self._last
+
+    def rehearse(self, transaction: TransactionData) -> Simulated:
+        """Runs a transaction without effect; raises like `call` if it would fail, unless failures are kept."""
+        simulated = self.ledger.simulate(transaction)
+        if not self.keep_failures:
+            raise_failure(simulated.executed.effects.failure)
+        return simulated
 
     def submit(self, transaction: TransactionData, sender: Account) -> Executed:
-        """Signs and executes; raises like `call` if it failed."""
+        """Signs and executes as a client would; if it fails, the gas is gone and it raises like `call`."""
         tx_bytes = transaction.to_bcs()
         executed = self.ledger.execute(tx_bytes, [signatures.sign(tx_bytes, sender.key)])
+        self._last = receipt(self, executed)
         raise_failure(executed.effects.failure)
         return executed
 
@@ -136,7 +216,7 @@ class Chain:
 
     def add_node(
         self,
-        account: Account,
+        account: Account | str,
         *,
         commission_rate: int = 0,
         storage_price: int = 5,
@@ -144,38 +224,31 @@ class Chain:
         node_capacity: int = 1_000_000_000_000,
     ) -> Node:
         """Registers a node whose keys follow from the account's name; the account keeps the capability."""
-        secret = bls_secret(account.name)
-        program = self.program(account)
-        cap = program.call(
+        owner = self.account(account) if isinstance(account, str) else account
+        secret = bls_secret(owner.name)
+        cap = self.call(
             "staking::register_candidate",
-            metadata=program.call("node_metadata::new", image_url="", project_url="", description=""),
-            name=account.name,
-            network_address=f"{account.name}.example:9185",
+            sender=owner,
+            name=owner.name,
+            network_address=f"{owner.name}.example:9185",
             public_key=bls.public_key(secret),
-            network_public_key=b"\x02" + hashlib.blake2b(account.name.encode(), digest_size=32).digest(),
-            proof_of_possession=self.proof_of_possession(account, secret),
+            network_public_key=b"\x02" + hashlib.blake2b(owner.name.encode(), digest_size=32).digest(),
+            proof_of_possession=self.proof_of_possession(owner, secret),
             commission_rate=commission_rate,
             storage_price=storage_price,
             write_price=write_price,
             node_capacity=node_capacity,
         )
-        program.transfer([cap], account.address)
-        made = {item.object_id for item in program.run().effects.changed_objects}
-        caps = self.ledger.owned_objects(
-            account.address, f"{self.network.walrus_package}::storage_node::StorageNodeCap"
-        )
-        (cap_id,) = [obj.object_id for obj in caps if obj.object_id in made]
-        return Node(account, secret, self.value(cap_id).node_id, cap_id)
+        return Node(owner, secret, cap.node_id, cap.id)
 
     def proof_of_possession(self, account: Account, secret: int) -> bytes:
         """Signature with which an account registers a BLS key now."""
         epoch = Epoch(self.staking().epoch)
         return bls.sign(secret, messages.proof_of_possession(account.address, bls.public_key(secret), epoch))
 
-    def stake(self, sender: Account, node: Node, amount: int) -> Any:
+    def stake(self, sender: Account | str, node: Node, amount: int) -> Any:
         """Stakes FROST with a node; gives the `StakedWal`."""
-        coin = self.coin(sender, amount)
-        return self.call("staking::stake_with_pool", sender=sender, to_stake=coin, node_id=node.node_id)
+        return self.call("staking::stake_with_pool", sender=sender, to_stake=amount, node_id=node)
 
     def certificate(self, message: bytes, signers: Sequence[Node]) -> dict[str, bytes]:
         """Arguments ``signature``, ``signers_bitmap`` and ``message`` of a certificate by these nodes."""
@@ -188,35 +261,50 @@ class Chain:
     # Reads
 
     def gas_coin(self, owner: Account, *, without: Sequence[ObjectId] = ()) -> Object:
-        """The largest coin of SUI of an account."""
-        coins = self.ledger.owned_objects(owner.address, self.network.sui_coin)
-        return max((coin for coin in coins if coin.object_id not in without), key=lambda coin: coin.coin_balance or 0)
+        """The largest coin of SUI of an account.
 
-    def coin(self, owner: Account, amount: int, *, coin_type: str | None = None) -> ObjectId:
+        Raises:
+            ArgumentError: it has none besides those that are used already.
+        """
+        owned = self.ledger.owned_objects(owner.address, self.network.sui_coin)
+        free = [coin for coin in owned if coin.object_id not in without]
+        if not free:
+            raise values.ArgumentError(f"{owner.name} has no coin of SUI left to pay the gas with")
+        return max(free, key=lambda coin: coin.coin_balance or 0)
+
+    def coin(self, owner: Account | str, amount: int, *, coin_type: str | None = None) -> ObjectId:
         """A new coin of exactly this amount, WAL unless said otherwise."""
-        coin_type = coin_type or self.network.wal_type
         program = self.program(owner)
-        if coin_type == self.network.sui_type:
-            part = program.split_gas(amount)
-        else:
-            whole = self.ledger.owned_objects(owner.address, f"{packages.SUI}::coin::Coin<{coin_type}>")
-            source = max(whole, key=lambda coin: coin.coin_balance or 0)
-            part = program.split(source.object_id, [amount])
-        program.transfer([part], owner.address)
-        executed = program.run()
-        created = [item for item in executed.effects.changed_objects if item.operation is IdOperation.CREATED]
-        return created[0].object_id
+        program.transfer([program.money(self._coin_type(coin_type), amount)], program.sender)
+        program.run()
+        (made,) = self.last.created
+        return made.id
 
-    def value(self, object_id: ObjectId) -> Any:
-        """An object decoded."""
-        obj = self.ledger.object(object_id)
+    def handle(self, object_id: Any) -> Handle:
+        """A handle for an object given by its id or by anything that has one."""
+        return Handle(self, values.address_of(object_id))
+
+    def owned(self, owner: Account | str, kind: str) -> list[Handle]:
+        """Objects of an account by the name of their type, like ``StakedWal``."""
+        holder = self.account(owner) if isinstance(owner, str) else owner
+        found = self.ledger.owned_objects(holder.address)
+        return [Handle(self, obj.object_id) for obj in found if tags.parse(obj.type).name == kind]
+
+    def value(self, object_id: Any) -> Any:
+        """An object decoded; a copy."""
+        found = values.address_of(object_id)
+        obj = self.ledger.object(found)
         if obj is None:
-            raise KeyError(object_id)
+            raise KeyError(found)
         return self.type_of(obj.type).from_bcs(obj.contents)
 
     def type_of(self, text: str) -> MoveType:
         """The Move type of a published type's text."""
         return registry.resolve(self.network.packages.aliased(tags.parse(text)))
+
+    def shared_at_genesis(self, head: tuple[str, str, str]) -> ObjectId | None:
+        """The shared object of a type that was made at genesis."""
+        return self._shared.get(head)
 
     def staking(self) -> StakingInnerV1:
         """The staking state decoded; a copy."""
@@ -228,9 +316,9 @@ class Chain:
         found: SystemStateInnerV1 = self.field(self.network.system)
         return found
 
-    def pool(self, node_id: ObjectId) -> StakingPool:
-        """A pool decoded; a copy."""
-        found: StakingPool = self.value(node_id)
+    def pool(self, node: Any) -> StakingPool:
+        """A pool decoded, by node or node id; a copy."""
+        found: StakingPool = self.value(node)
         return found
 
     def field(self, parent: ObjectId) -> Any:
@@ -238,6 +326,15 @@ class Chain:
         (found,) = self.ledger.dynamic_fields(parent)
         return self.type_of(found.value_type).from_bcs(found.value.bcs)
 
-    def balance(self, owner: Account, coin_type: str | None = None) -> int:
-        """Sum of an account's coins, WAL unless said otherwise."""
-        return self.ledger.balance(owner.address, coin_type or self.network.wal_type)
+    def balance(self, owner: Account | str, coin_type: str | None = None) -> int:
+        """Sum of an account's coins in the smallest unit, WAL unless said otherwise; ``"SUI"`` for SUI."""
+        holder = self.account(owner) if isinstance(owner, str) else owner
+        return self.ledger.balance(holder.address, self._coin_type(coin_type))
+
+    def _coin_type(self, text: str | None) -> str:
+        known = {None: self.network.wal_type, "WAL": self.network.wal_type, "SUI": self.network.sui_type}
+        return known.get(text) or str(tags.parse(text or ""))
+
+
+def _unpacked(found: Sequence[Any]) -> Any:
+    return None if not found else found[0] if len(found) == 1 else tuple(found)

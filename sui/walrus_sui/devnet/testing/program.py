@@ -1,15 +1,20 @@
-"""Programs put together by hand: calls by their Move names, with arguments as Python values."""
+"""Programs put together by hand: calls by their Move names, with arguments as Python values.
+
+A `Program` is one transaction while it grows. Each argument may be a Python value, an object in any form that
+`walrus_sui.devnet.testing.values.address_of` reads, or the result of an earlier command. For a coin, a number may stand:
+that much is taken off the sender's money. Nothing happens on the chain before `run`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from walrus_codec.types import ObjectId, SuiAddress
+from walrus_codec.types import ObjectId
 from walrus_sui.devnet.genesis import WellKnown
 from walrus_sui.devnet.ledger import gas
 from walrus_sui.devnet.ledger.checkpoints import Executed
 from walrus_sui.devnet.ledger.ledger import Ledger
-from walrus_sui.devnet.ledger.objects import AddressOwner, ImmutableOwner, Object, SharedOwner
+from walrus_sui.devnet.ledger.objects import COIN_PREFIX, AddressOwner, ImmutableOwner, Object, SharedOwner
 from walrus_sui.devnet.ledger.programs import (
     GAS_COIN,
     Argument,
@@ -17,6 +22,7 @@ from walrus_sui.devnet.ledger.programs import (
     Command,
     Input,
     MakeMoveVec,
+    MergeCoins,
     MoveCall,
     NestedResult,
     OwnedObject,
@@ -27,14 +33,17 @@ from walrus_sui.devnet.ledger.programs import (
     TransferObjects,
 )
 from walrus_sui.devnet.ledger.transactions import GasData, TransactionData
-from walrus_sui.devnet.ledger.views import TypedValue
+from walrus_sui.devnet.ledger.views import Simulated
 from walrus_sui.devnet.move import registry
-from walrus_sui.devnet.move.core import packages, tags
+from walrus_sui.devnet.move.core import packages
 from walrus_sui.devnet.move.core.module import Function
-from walrus_sui.devnet.move.core.signatures import substitute
-from walrus_sui.devnet.move.core.types import MoveType
-from walrus_sui.devnet.testing.accounts import Account
+from walrus_sui.devnet.move.core.signatures import Parameter, substitute
+from walrus_sui.devnet.move.core.tags import TypeTag
+from walrus_sui.devnet.move.core.types import MoveType, Option, VecMap, Vector
+from walrus_sui.devnet.testing import constructors, values
+from walrus_sui.devnet.testing.accounts import Account, Node
 from walrus_sui.devnet.testing.outcome import raise_failure
+from walrus_sui.devnet.testing.values import ArgumentError
 
 BUDGET = 5_000_000_000
 _HOMES = (packages.WALRUS, packages.WAL, packages.WAL_EXCHANGE, packages.SUI, packages.STD)
@@ -52,17 +61,26 @@ class RunsPrograms(Protocol):
     def gas_coin(self, owner: Account, *, without: Sequence[ObjectId] = ()) -> Object:
         """A coin of SUI to pay with."""
 
+    def shared_at_genesis(self, head: tuple[str, str, str]) -> ObjectId | None:
+        """The object of a type that every chain has one of."""
+
+    def rehearse(self, transaction: TransactionData) -> Simulated:
+        """Runs without effect; raises what a failure deserves."""
+
     def submit(self, transaction: TransactionData, sender: Account) -> Executed:
         """Signs and executes."""
 
 
 @dataclass(frozen=True)
 class Returned:
-    """Results of a command of a program."""
+    """Results of a command of a program; stands for the first one when it is used as an argument."""
 
     command: int
     function: Function
     type_arguments: tuple[MoveType, ...]
+
+    def __getitem__(self, index: int) -> Argument:
+        return NestedResult(self.command, index)
 
     @property
     def is_reference(self) -> bool:
@@ -75,48 +93,82 @@ class Program:
 
     def __init__(self, chain: RunsPrograms, sender: Account) -> None:
         self._chain = chain
-        self._sender = sender
+        self.sender = sender
         self._inputs: list[CallInput] = []
         self._objects: dict[ObjectId, int] = {}
         self._commands: list[Command] = []
+        self._purses: dict[str, Argument] = {}
+        self._result_types: dict[Argument, TypeTag] = {}
+
+    # Commands
 
     def call(self, function: str, /, *, types: Sequence[str] = (), **arguments: Any) -> Returned:
-        """Adds a call; see `Chain.call` for the arguments."""
+        """Adds a call; see `Chain.call` for the arguments.
+
+        Raises:
+            LookupError: there is no such function.
+            ArgumentError: an argument is unknown, missing, or cannot stand for its parameter.
+        """
         package, module, found = find_function(function)
-        type_arguments = tuple(self._chain.type_of(text) for text in types)
-        given: list[Argument] = []
-        for parameter in found.signature.arguments:
-            tag = substitute(parameter.tag, tuple(item.tag for item in type_arguments))
-            value = arguments.pop(parameter.name) if parameter.name in arguments else self._default(tag, parameter.name)
-            given.append(self._argument(value, registry.resolve(tag), mutable=parameter.reference != "&"))
-        if arguments:
-            raise TypeError(f"{function} has no arguments {sorted(arguments)}")
+        named = {name.lstrip("_"): value for name, value in arguments.items()}
+        unknown = sorted(set(named) - {parameter.name for parameter in found.signature.arguments})
+        if unknown:
+            known = ", ".join(parameter.name for parameter in found.signature.arguments)
+            raise ArgumentError(f"{function} has no argument {', '.join(unknown)}; it takes: {known or 'none'}")
+        type_arguments = self._type_arguments(function, found, types, named)
+        change: list[Argument] = []
+        given = tuple(
+            self._parameter(function, parameter, named, type_arguments, change)
+            for parameter in found.signature.arguments
+        )
         package_id = self._chain.network.packages.id_of(package)
-        type_texts = tuple(str(self._chain.network.packages.published(item.tag)) for item in type_arguments)
-        self._commands.append(MoveCall(package_id, module, found.name, type_texts, tuple(given)))
-        return Returned(len(self._commands) - 1, found, type_arguments)
+        texts = tuple(self.published(item.tag) for item in type_arguments)
+        returned = Returned(self._add(MoveCall(package_id, module, found.name, texts, given)), found, type_arguments)
+        for index, move_type in enumerate(self.types_of(returned)):
+            self._result_types[returned[index]] = move_type.tag
+        if change:
+            self.transfer(change, self.sender)
+        return returned
 
     def split(self, coin: Any, amounts: Sequence[int]) -> Argument:
         """Splits coins off; with one amount the result is that coin."""
-        source = coin if isinstance(coin, Argument) else self._object(coin, mutable=True)
-        values = tuple(self._pure(amount.to_bytes(8, "little")) for amount in amounts)
-        self._commands.append(SplitCoins(source, values))
-        return NestedResult(len(self._commands) - 1, 0)
+        source = coin if isinstance(coin, Argument) else self.argument(coin, None, mutable=True)
+        command = SplitCoins(source, tuple(self._pure(amount.to_bytes(8, "little")) for amount in amounts))
+        made = NestedResult(self._add(command), 0)
+        tag = self._tag_of(coin)
+        if tag is not None:
+            self._result_types[made] = tag
+        return made
 
     def split_gas(self, amount: int) -> Argument:
         """Takes SUI off the gas coin."""
         return self.split(GAS_COIN, [amount])
 
-    def vector(self, elements: Sequence[Any], element_type: str | None = None) -> Argument:
-        """A vector of results."""
-        made = tuple(self._argument(element, None, mutable=True) for element in elements)
-        self._commands.append(MakeMoveVec(element_type, made))
-        return NestedResult(len(self._commands) - 1, 0)
+    def money(self, coin_type: str, amount: int) -> Argument:
+        """A new coin of this amount, off the sender's coins of a type; they are merged when no single one suffices.
 
-    def transfer(self, values: Sequence[Any], recipient: SuiAddress) -> None:
+        Raises:
+            ArgumentError: the sender has less.
+        """
+        if coin_type == self._chain.network.sui_type:
+            return self.split_gas(amount)
+        if coin_type not in self._purses:
+            self._purses[coin_type] = self._purse(coin_type, amount)
+        made = self.split(self._purses[coin_type], [amount])
+        self._result_types[made] = self._chain.type_of(f"{COIN_PREFIX}{coin_type}>").tag
+        return made
+
+    def vector(self, elements: Sequence[Any], element_type: str | None = None) -> Argument:
+        """A vector of objects or results."""
+        made = tuple(self.argument(element, None, mutable=True) for element in elements)
+        return NestedResult(self._add(MakeMoveVec(element_type, made)), 0)
+
+    def transfer(self, objects: Sequence[Any], recipient: Any) -> None:
         """Sends objects away."""
-        objects = tuple(self._argument(value, None, mutable=True) for value in values)
-        self._commands.append(TransferObjects(objects, self._pure(bytes.fromhex(recipient[2:]))))
+        sent = tuple(self.argument(value, None, mutable=True) for value in objects)
+        self._add(TransferObjects(sent, self._pure(bytes.fromhex(values.address_of(recipient)[2:]))))
+
+    # The transaction
 
     def types_of(self, returned: Returned) -> tuple[MoveType, ...]:
         """Types of a command's results."""
@@ -124,54 +176,169 @@ class Program:
         results = returned.function.signature.returns
         return tuple(registry.resolve(substitute(result.tag, arguments)) for result in results)
 
+    def published(self, tag: TypeTag) -> str:
+        """A type as text, as this chain writes it."""
+        return str(self._chain.network.packages.published(tag))
+
     def transaction(self) -> TransactionData:
         """The transaction as it stands, paid with the sender's largest coin."""
-        coin = self._chain.gas_coin(self._sender, without=tuple(self._objects))
+        coin = self._chain.gas_coin(self.sender, without=tuple(self._objects))
         kind = ProgrammableTransaction(tuple(self._inputs), tuple(self._commands))
-        data = GasData((coin.ref,), self._sender.address, gas.REFERENCE_GAS_PRICE, BUDGET)
-        return TransactionData(kind, self._sender.address, data)
+        data = GasData((coin.ref,), self.sender.address, gas.REFERENCE_GAS_PRICE, BUDGET)
+        return TransactionData(kind, self.sender.address, data)
 
     def run(self) -> Executed:
         """Signs and executes; raises like `Chain.call`."""
-        return self._chain.submit(self.transaction(), self._sender)
+        transaction = self.transaction()
+        self._chain.rehearse(transaction)
+        return self._chain.submit(transaction, self.sender)
 
     def run_for_values(self, returned: Returned) -> list[Any]:
-        """Executes and gives the values that one of its commands returned."""
+        """Executes and gives the values that one of its commands returned, decoded."""
         transaction = self.transaction()
-        simulated = self._chain.ledger.simulate(transaction)
-        self._chain.submit(transaction, self._sender)
-        return [self._decode(value) for value in simulated.outputs[returned.command].return_values]
+        simulated = self._chain.rehearse(transaction)
+        self._chain.submit(transaction, self.sender)
+        return self._outputs(simulated, returned)
 
     def inspect(self, returned: Returned) -> list[Any]:
         """Values that a command would return, references followed; nothing is executed. Raises like `Chain.call`."""
         simulated = self._chain.ledger.simulate(self.transaction(), checks=False)
-        raise_failure(simulated.executed.effects.failure)
-        return [self._decode(value) for value in simulated.outputs[returned.command].return_values]
+        # A result that must be used fails the transaction only after the function has returned it.
+        if len(simulated.outputs) <= returned.command:
+            raise_failure(simulated.executed.effects.failure)
+        return self._outputs(simulated, returned)
 
-    def _decode(self, value: TypedValue) -> Any:
-        return self._chain.type_of(value.type).from_bcs(value.bcs)
+    def _outputs(self, simulated: Simulated, returned: Returned) -> list[Any]:
+        found = simulated.outputs[returned.command].return_values
+        return [self._chain.type_of(value.type).from_bcs(value.bcs) for value in found]
 
-    def _default(self, tag: tags.TypeTag, name: str) -> ObjectId:
-        network = self._chain.network
-        known = {
-            "Clock": ObjectId(tags.normalize_address("0x6")),
-            "System": network.system,
-            "Staking": network.staking,
-            "Exchange": network.exchange,
-            "ProtectedTreasury": network.treasury,
-        }
-        if tag.name not in known:
-            raise TypeError(f"argument {name} is missing")
-        return known[tag.name]
+    # Arguments
 
-    def _argument(self, value: Any, move_type: MoveType | None, *, mutable: bool) -> Argument:
+    def argument(self, value: Any, move_type: MoveType | None, *, mutable: bool) -> Argument:
+        """Makes an argument of a value; without a type it is an object."""
         if isinstance(value, Argument):
             return value
         if isinstance(value, Returned):
-            return NestedResult(value.command, 0)
+            return value[0]
         if move_type is None or "key" in move_type.abilities:
-            return self._object(getattr(value, "id", value), mutable=mutable)
-        return self._pure(move_type.to_bcs(value))
+            return self._object_argument(value, move_type, mutable=mutable)
+        made = constructors.construct(self, move_type, value)
+        if made is not None:
+            return made
+        if isinstance(move_type, Vector) and "key" in move_type.element.abilities:
+            items = [self.argument(item, move_type.element, mutable=True) for item in value]
+            return self.vector(items, self.published(move_type.element.tag))
+        if isinstance(move_type, Option) and "key" in move_type.element.abilities:
+            return self._option(value, move_type)
+        if isinstance(move_type, VecMap):
+            return self._map(value, move_type)
+        if not move_type.is_pure:
+            raise ArgumentError(f"a {move_type.tag.name} is made by a call: put it into a program and pass its result")
+        return self._pure(values.to_bcs(move_type, value))
+
+    def _parameter(
+        self,
+        function: str,
+        parameter: Parameter,
+        named: dict[str, Any],
+        type_arguments: tuple[MoveType, ...],
+        change: list[Argument],
+    ) -> Argument:
+        tag = substitute(parameter.tag, tuple(item.tag for item in type_arguments))
+        move_type = registry.resolve(tag)
+        try:
+            if parameter.name not in named:
+                return self._default(move_type, mutable=parameter.reference != "&")
+            made = self.argument(named[parameter.name], move_type, mutable=parameter.reference != "&")
+        except ArgumentError as error:
+            raise ArgumentError(f"{function}, argument {parameter.name}: {error}") from None
+        if parameter.reference and isinstance(named[parameter.name], int) and "key" in move_type.abilities:
+            change.append(made)  # a coin that was made for this call and is only lent to it
+        return made
+
+    def owns_object(self, address: str) -> bool:
+        """Whether an address is the id of a live object."""
+        return self._chain.ledger.object(ObjectId(address)) is not None
+
+    def _default(self, move_type: MoveType, *, mutable: bool) -> Argument:
+        found = self._chain.shared_at_genesis(move_type.tag.head)
+        if found is not None:
+            return self._object(found, mutable=mutable)
+        made = constructors.default(self, move_type)
+        if made is None:
+            raise ArgumentError("is missing")
+        return made
+
+    def _object_argument(self, value: Any, move_type: MoveType | None, *, mutable: bool) -> Argument:
+        if isinstance(value, int) and move_type is not None:
+            coin_type = self.published(move_type.tag)
+            if not coin_type.startswith(COIN_PREFIX):
+                raise ArgumentError(f"{value} is no {move_type.tag.name}: give its id or a handle")
+            return self.money(coin_type[len(COIN_PREFIX) : -1], value)
+        if isinstance(value, Node) and (move_type is None or move_type.tag.name == "StorageNodeCap"):
+            value = value.cap_id
+        return self._object(values.address_of(value), mutable=mutable)
+
+    def _option(self, value: Any, move_type: Option) -> Argument:
+        text = [self.published(move_type.element.tag)]
+        if value is None:
+            return self.call("option::none", types=text)[0]
+        return self.call("option::some", types=text, e=self.argument(value, move_type.element, mutable=True))[0]
+
+    def _map(self, value: Any, move_type: VecMap) -> Argument:
+        entries = values.plain(move_type, value)
+        text = [self.published(move_type.key.tag), self.published(move_type.value.tag)]
+        keys, items = list(entries), list(entries.values())
+        return self.call("vec_map::from_keys_values", types=text, keys=keys, values=items)[0]
+
+    def _purse(self, coin_type: str, amount: int) -> Argument:
+        owned = self._chain.ledger.owned_objects(self.sender.address, f"{COIN_PREFIX}{coin_type}>")
+        coins = sorted((coin for coin in owned if coin.object_id not in self._objects), key=_richest_first)
+        if sum(coin.coin_balance or 0 for coin in coins) < amount or not coins:
+            raise ArgumentError(f"{self.sender.name} has less than {amount} of {coin_type}")
+        first, covered, more = coins[0], coins[0].coin_balance or 0, []
+        for coin in coins[1:]:
+            if covered >= amount:
+                break
+            covered += coin.coin_balance or 0
+            more.append(self._object(coin.object_id, mutable=True))
+        purse = self._object(first.object_id, mutable=True)
+        if more:
+            self._add(MergeCoins(purse, tuple(more)))
+        return purse
+
+    # Types
+
+    def _type_arguments(
+        self, function: str, found: Function, texts: Sequence[str], named: dict[str, Any]
+    ) -> tuple[MoveType, ...]:
+        if texts or not found.signature.type_parameters:
+            return tuple(self._chain.type_of(text) for text in texts)
+        known: dict[int, TypeTag] = {}
+        for parameter in found.signature.arguments:
+            tag = self._tag_of(named.get(parameter.name))
+            if tag is not None:
+                _match(parameter.tag, tag, known)
+        if len(known) != len(found.signature.type_parameters):
+            raise ArgumentError(f"{function}: its type arguments do not follow from the arguments: give types=[...]")
+        return tuple(registry.resolve(known[index]) for index in sorted(known))
+
+    def _tag_of(self, value: Any) -> TypeTag | None:
+        if isinstance(value, Returned):
+            return self._result_types.get(value[0])
+        if isinstance(value, NestedResult):
+            return self._result_types.get(value)
+        try:
+            obj = self._chain.ledger.object(value.cap_id if isinstance(value, Node) else values.address_of(value))
+        except ArgumentError:
+            return None
+        return None if obj is None or obj.is_package else self._chain.type_of(obj.type).tag
+
+    # Inputs
+
+    def _add(self, command: Command) -> int:
+        self._commands.append(command)
+        return len(self._commands) - 1
 
     def _pure(self, data: bytes) -> Argument:
         self._inputs.append(Pure(data))
@@ -180,8 +347,9 @@ class Program:
     def _object(self, object_id: ObjectId, *, mutable: bool) -> Argument:
         known = self._objects.get(object_id)
         if known is None:
+            made = self._chain_input(object_id, mutable=mutable)
             known = self._objects[object_id] = len(self._inputs)
-            self._inputs.append(self._chain_input(object_id, mutable=mutable))
+            self._inputs.append(made)
         item = self._inputs[known]
         if mutable and isinstance(item, SharedObject):
             self._inputs[known] = replace(item, mutable=True)
@@ -190,12 +358,12 @@ class Program:
     def _chain_input(self, object_id: ObjectId, *, mutable: bool) -> CallInput:
         obj = self._chain.ledger.object(object_id)
         if obj is None:
-            raise KeyError(f"no object {object_id}")
+            raise ArgumentError(f"no object {object_id} is live")
         if isinstance(obj.owner, SharedOwner):
             return SharedObject(object_id, obj.owner.initial_version, mutable)
         if isinstance(obj.owner, AddressOwner | ImmutableOwner):
             return OwnedObject(obj.ref)
-        raise TypeError(f"object {object_id} is a child of another object")
+        raise ArgumentError(f"object {object_id} is a child of another object")
 
 
 def find_function(name: str) -> tuple[str, str, Function]:
@@ -210,3 +378,16 @@ def find_function(name: str) -> tuple[str, str, Function]:
         if found is not None:
             return package, module, found
     raise LookupError(f"no function {name}")
+
+
+def _richest_first(coin: Object) -> int:
+    return -(coin.coin_balance or 0)
+
+
+def _match(pattern: TypeTag, tag: TypeTag, known: dict[int, TypeTag]) -> None:
+    """Finds what the type parameters of a pattern stand for."""
+    if pattern.name.startswith("$"):
+        known.setdefault(int(pattern.name[1:]), tag)
+    elif pattern.head == tag.head and len(pattern.params) == len(tag.params):
+        for part, given in zip(pattern.params, tag.params, strict=True):
+            _match(part, given, known)

@@ -112,6 +112,7 @@ def test_storage_is_paid_and_given_back(chain: Chain) -> None:
 
 
 def test_an_abort_changes_gas_only(chain: Chain) -> None:
+    chain.keep_failures = True
     alice = chain.account("alice")
     coin = chain.coin(alice, 10)
     before = {obj.object_id: obj for obj in chain.ledger.objects()}
