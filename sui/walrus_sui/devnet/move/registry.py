@@ -37,8 +37,10 @@ from walrus_sui.devnet.move.walrus import (
     staking_pool,
     storage_accounting,
     storage_node,
+    storage_pool,
     storage_resource,
     system,
+    system_pools,  # noqa: F401 - has functions of module system
     system_state_inner,
 )
 
@@ -89,6 +91,7 @@ MODULES: tuple[Module, ...] = (
     staking_pool.MODULE,
     storage_accounting.MODULE,
     storage_node.MODULE,
+    storage_pool.MODULE,
     storage_resource.MODULE,
     system.MODULE,
     system_state_inner.MODULE,

@@ -145,31 +145,34 @@ class SystemStateInnerV1:
         require(end_epoch > start_epoch, E_INVALID_EPOCHS_AHEAD)
         end_offset = end_epoch - self.epoch
         require(end_offset <= self.future_accounting.length, E_INVALID_EPOCHS_AHEAD)
-        self._process_storage_payments(storage_amount, start_offset, end_offset, payment)
-        return self._reserve_space_without_payment(rt, storage_amount, start_offset, end_offset)
+        self.process_storage_payments(storage_amount, start_offset, end_offset, payment)
+        return self.reserve_space_without_payment(rt, storage_amount, start_offset, end_offset)
 
-    def _process_storage_payments(self, storage_size: int, start_offset: int, end_offset: int, payment: Coin) -> None:
+    def process_storage_payments(self, storage_size: int, start_offset: int, end_offset: int, payment: Coin) -> None:
+        """Takes the price of a period; each of its epochs gets its part."""
         due = as_u64(self.storage_price_per_unit_size * storage_units_from_size(storage_size))
         for offset in range(start_offset, end_offset):
             part = payment.balance.split(due)
             self.future_accounting.ring_lookup(offset).rewards_to_distribute.join(part)
 
-    def _reserve_space_without_payment(
-        self, rt: Runtime, storage_amount: int, start_offset: int, end_offset: int
+    def reserve_space_without_payment(
+        self, rt: Runtime, storage_amount: int, start_offset: int, end_offset: int, *, check_capacity: bool = True
     ) -> Storage:
+        """Gives storage away; the capacity need not suffice for event blobs."""
         require(end_offset - start_offset > 0, E_INVALID_EPOCHS_AHEAD)
         require(end_offset <= self.future_accounting.length, E_INVALID_EPOCHS_AHEAD)
         require(storage_amount > 0, E_INVALID_RESOURCE_SIZE)
-        self._account_capacity(start_offset, end_offset, storage_amount)
+        self.account_capacity(start_offset, end_offset, storage_amount, check_capacity=check_capacity)
         start_epoch, end_epoch = as_u32(self.epoch + start_offset), as_u32(self.epoch + end_offset)
         return create_storage(rt, start_epoch=start_epoch, end_epoch=end_epoch, storage_size=storage_amount)
 
-    def _account_capacity(self, start_offset: int, end_offset: int, amount: int) -> None:
+    def account_capacity(self, start_offset: int, end_offset: int, amount: int, *, check_capacity: bool = True) -> None:
+        """Reserves bytes in each epoch of a period; aborts where that exceeds the capacity."""
         for offset in range(start_offset, end_offset):
             used = self.future_accounting.ring_lookup(offset).increase_used_capacity(amount)
             if offset == 0:
                 self.used_capacity_size = used
-            require(used <= self.total_capacity_size, E_STORAGE_EXCEEDED)
+            require(not check_capacity or used <= self.total_capacity_size, E_STORAGE_EXCEEDED)
 
     # Donations
 
@@ -214,8 +217,7 @@ class SystemStateInnerV1:
             registered_epoch=self.epoch,
             n_shards=self.n_shards,
         )
-        price = self.write_price(encoded_blob_length(rt, size, encoding_type, self.n_shards))
-        self.future_accounting.ring_lookup(0).rewards_to_distribute.join(write_payment.balance.split(price))
+        self.process_write_payment(encoded_blob_length(rt, size, encoding_type, self.n_shards), write_payment)
         return blob
 
     def certify_blob(self, rt: Runtime, blob: Blob, signature: bytes, signers_bitmap: bytes, message: bytes) -> None:
@@ -240,11 +242,12 @@ class SystemStateInnerV1:
         require(extended_epochs > 0, E_INVALID_EPOCHS_AHEAD)
         require(end_offset <= self.future_accounting.length, E_INVALID_EPOCHS_AHEAD)
         size = blob.storage.storage_size
-        self._process_storage_payments(size, start_offset, end_offset, payment)
-        self._account_capacity(start_offset, end_offset, size)
+        self.process_storage_payments(size, start_offset, end_offset, payment)
+        self.account_capacity(start_offset, end_offset, size)
         blob.storage.extend_end_epoch(extended_epochs)
         blob.emit_certified(rt, is_extension=True)
 
-    def write_price(self, write_size: int) -> int:
-        """FROST for writing this many encoded bytes."""
-        return as_u64(self.write_price_per_unit_size * storage_units_from_size(write_size))
+    def process_write_payment(self, write_size: int, payment: Coin) -> None:
+        """Takes the price for writing this many encoded bytes, which this epoch's committee earns."""
+        price = as_u64(self.write_price_per_unit_size * storage_units_from_size(write_size))
+        self.future_accounting.ring_lookup(0).rewards_to_distribute.join(payment.balance.split(price))
