@@ -1,7 +1,7 @@
 import pysui_fastcrypto
 import pytest
 
-from walrus_codec.types import BlobId, Epoch, ObjectId, SuiAddress
+from walrus_codec.types import BlobId, Epoch, NodeId, ObjectId, SuiAddress
 from walrus_sui import messages
 from walrus_sui.errors import MessageError
 from walrus_sui.messages import Deletable, Permanent
@@ -29,6 +29,16 @@ def test_a_proof_of_possession_binds_epoch_address_and_key() -> None:
     assert message == bytes([0, 0, 3, 4, 3, 2, 1]) + b"\xcd" * 32 + b"k" * 48
     with pytest.raises(MessageError, match="48 bytes"):
         messages.proof_of_possession(ADDRESS, b"k" * 96, EPOCH)
+
+
+def test_what_else_members_sign_has_the_documented_bytes() -> None:
+    update = messages.deny_list_update(NodeId(OBJECT), sequence=7, size=9, root=BLOB, epoch=EPOCH)
+    numbers = (7).to_bytes(8, "little") + (9).to_bytes(8, "little")
+    assert update == bytes([4, 0, 3, 4, 3, 2, 1]) + b"\xab" * 32 + numbers + BLOB
+    assert len(update) == 87
+    assert messages.deny_listed_blob_deleted(BLOB, EPOCH) == bytes([5, 0, 3, 4, 3, 2, 1]) + BLOB
+    version = messages.protocol_version(6, start=Epoch(EPOCH + 1), epoch=EPOCH)
+    assert version == bytes([6, 0, 3, 4, 3, 2, 1, 5, 3, 2, 1, 6]) + bytes(7)
 
 
 def test_messages_come_back_from_their_bytes() -> None:

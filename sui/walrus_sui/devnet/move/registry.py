@@ -40,6 +40,7 @@ from walrus_sui.devnet.move.walrus import (
     storage_pool,
     storage_resource,
     system,
+    system_attestations,  # noqa: F401 - has functions of module system
     system_pools,  # noqa: F401 - has functions of module system
     system_state_inner,
 )

@@ -55,6 +55,10 @@ class BlsCommittee:
         """Whether the node is a member."""
         return any(member.node_id == node_id for member in self.members)
 
+    def weight_of(self, node_id: ObjectId) -> int:
+        """Number of shards of a node; 0 for one that is no member."""
+        return next((member.weight for member in self.members if member.node_id == node_id), 0)
+
     def is_quorum(self, weight: int) -> bool:
         """Whether the weight may decide for the network."""
         return quorum.is_quorum(weight, self.n_shards)

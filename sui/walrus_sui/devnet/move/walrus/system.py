@@ -17,7 +17,7 @@ from walrus_sui.devnet.move.framework.coin import BALANCE, COIN, Balance, Coin
 from walrus_sui.devnet.move.framework.fields import DynamicField
 from walrus_sui.devnet.move.wal.wal import MODULE as WAL
 from walrus_sui.devnet.move.walrus import blob as blobs
-from walrus_sui.devnet.move.walrus import storage_accounting, storage_pool, storage_resource
+from walrus_sui.devnet.move.walrus import storage_accounting, storage_node, storage_pool, storage_resource
 from walrus_sui.devnet.move.walrus.blob import Blob
 from walrus_sui.devnet.move.walrus.storage_accounting import FutureAccountingRingBuffer
 from walrus_sui.devnet.move.walrus.storage_resource import Storage
@@ -26,7 +26,16 @@ from walrus_sui.devnet.move.walrus.system_state_inner import SystemStateInnerV1
 MODULE = Module(
     WALRUS,
     "system",
-    uses=(WAL, COIN, BALANCE, blobs.MODULE, storage_accounting.MODULE, storage_pool.MODULE, storage_resource.MODULE),
+    uses=(
+        WAL,
+        COIN,
+        BALANCE,
+        blobs.MODULE,
+        storage_accounting.MODULE,
+        storage_node.MODULE,
+        storage_pool.MODULE,
+        storage_resource.MODULE,
+    ),
 )
 
 VERSION = 4
