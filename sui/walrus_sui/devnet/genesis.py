@@ -37,7 +37,7 @@ from walrus_sui.devnet.move.framework.coin import COIN, SUI_TAG, Balance, Coin, 
 from walrus_sui.devnet.move.framework.objects import Clock
 from walrus_sui.devnet.move.wal import wal
 from walrus_sui.devnet.move.wal_exchange import wal_exchange
-from walrus_sui.devnet.move.walrus import staking, system
+from walrus_sui.devnet.move.walrus import slashing, staking, system
 
 __all__ = ["Genesis", "GenesisConfig", "Prefunded", "WellKnown", "build", "faucet_key", "published_packages"]
 
@@ -53,7 +53,7 @@ class WellKnown:
 
     Attributes:
         packages: where packages are published.
-        system, staking, exchange, treasury: shared objects, all shared at version 1.
+        system, staking, exchange, treasury, slashing_manager: shared objects, all shared at version 1.
         wal_type, sui_type: coin types, canonical.
         faucet: address of the faucet's account, which also owns the WAL that nobody else has and the exchange's
             admin capability.
@@ -64,6 +64,7 @@ class WellKnown:
     staking: ObjectId
     exchange: ObjectId
     treasury: ObjectId
+    slashing_manager: ObjectId
     wal_type: str
     sui_type: str
     faucet: SuiAddress
@@ -153,6 +154,7 @@ def build(config: GenesisConfig, *, now_ms: int) -> Genesis:
         staking=staking_.id,
         exchange=exchange,
         treasury=treasury.id,
+        slashing_manager=slashing.new(rt).id,
         wal_type=str(rules.packages.published(wal.WAL_TAG)),
         sui_type=str(SUI_TAG),
         faucet=faucet,

@@ -117,6 +117,7 @@ class Devnet:
             exchange_objects=(known.exchange,),
             wal_type=known.wal_type,
             treasury_object=known.treasury,
+            slashing_manager=known.slashing_manager,
             encoding=genesis.encoding_types[0].label.lower(),
             n_shards=genesis.n_shards,
             max_epochs_ahead=genesis.max_epochs_ahead,

@@ -31,6 +31,7 @@ from walrus_sui.devnet.move.walrus import (
     node_metadata,
     pending_values,
     shared_blob,
+    slashing,
     staked_wal,
     staking_inner,
     staking_nodes,
@@ -58,6 +59,7 @@ MODULES: tuple[Module, ...] = (
     coin.BALANCE,
     coin.COIN,
     collections.VEC_MAP,
+    collections.VEC_SET,
     collections.PRIORITY_QUEUE,
     fields.DYNAMIC_FIELD,
     fields.DYNAMIC_OBJECT_FIELD,
@@ -86,6 +88,7 @@ MODULES: tuple[Module, ...] = (
     node_metadata.MODULE,
     pending_values.MODULE,
     shared_blob.MODULE,
+    slashing.MODULE,
     staked_wal.MODULE,
     staking_nodes.MODULE,  # the whole of the contract's module staking
     staking_inner.MODULE,

@@ -1,30 +1,56 @@
 """Maps and queues that live inside one value (modules vec_map, vec_set, priority_queue).
 
-A ``VecMap`` is a Python dictionary. These functions add Move's checks to it.
+A ``VecMap`` is a Python dictionary, a ``VecSet`` a list. These functions add Move's checks to them.
 """
+
+# ruff: noqa: D102 - write, read and to_json are described once, in MoveType
 
 import heapq
 from typing import Any, TypeVar
 
+from walrus_codec import bcs
+from walrus_sui.devnet.move.core import tags
 from walrus_sui.devnet.move.core.aborts import require
 from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import SUI
 from walrus_sui.devnet.move.core.runtime import Runtime
-from walrus_sui.devnet.move.core.types import MoveType, VecMap
+from walrus_sui.devnet.move.core.types import JSON, VALUE, MoveType, VecMap, Vector
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 VEC_MAP = Module(SUI, "vec_map")
+VEC_SET = Module(SUI, "vec_set")
 PRIORITY_QUEUE = Module(SUI, "priority_queue")
 
 E_KEY_ALREADY_EXISTS = VEC_MAP.error(0, "EKeyAlreadyExists")
 E_KEY_DOES_NOT_EXIST = VEC_MAP.error(1, "EKeyDoesNotExist")
 E_MAP_NOT_EMPTY = VEC_MAP.error(2, "EMapNotEmpty")
 E_UNEQUAL_LENGTHS = VEC_MAP.error(5, "EUnequalLengths")
+E_ELEMENT_ALREADY_EXISTS = VEC_SET.error(0, "EKeyAlreadyExists")
 E_POP_FROM_EMPTY_HEAP = PRIORITY_QUEUE.error(0, "EPopFromEmptyHeap")
 
 VEC_MAP.generic("VecMap", 2, "copy, drop, store", VecMap)
+
+
+class VecSet(MoveType):
+    """``0x2::vec_set::VecSet<K>``: a list without repetitions, in the order of insertion."""
+
+    def __init__(self, element: MoveType) -> None:
+        super().__init__(tags.struct(SUI, "vec_set", "VecSet", element.tag), element.abilities & VALUE)
+        self._contents = Vector(element)
+
+    def write(self, value: Any, out: bytearray) -> None:
+        self._contents.write(value, out)
+
+    def read(self, reader: bcs.Reader) -> list[Any]:
+        return self._contents.read(reader)
+
+    def to_json(self, value: Any) -> JSON:
+        return {"contents": self._contents.to_json(value)}
+
+
+VEC_SET.generic("VecSet", 1, "copy, drop, store", VecSet)
 
 
 def map_insert(entries: dict[K, V], key: K, value: V) -> None:
@@ -43,6 +69,12 @@ def map_get(entries: dict[K, V], key: K) -> V:
     """Value of a key; aborts if it is not there."""
     require(key in entries, E_KEY_DOES_NOT_EXIST)
     return entries[key]
+
+
+def set_insert(elements: list[K], element: K) -> None:
+    """Adds an element at the end; aborts if it is there."""
+    require(element not in elements, E_ELEMENT_ALREADY_EXISTS)
+    elements.append(element)
 
 
 class MaxQueue:

@@ -208,6 +208,10 @@ class Table(Generic[K, V]):
         """The value, which must not be changed; aborts if there is none."""
         return self._fields.borrow(rt, table.id, key)
 
+    def borrow_mut(self, rt: Runtime, table: TableValue, key: K) -> V:
+        """The value, which may be changed in place; aborts if there is none."""
+        return self._fields.borrow_mut(rt, table.id, key)
+
     def replace(self, rt: Runtime, table: TableValue, key: K, value: V) -> None:
         """Assigns to an entry that exists."""
         self._fields.replace(rt, table.id, key, value)
