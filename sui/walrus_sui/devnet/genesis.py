@@ -35,9 +35,13 @@ from walrus_sui.devnet.move.core.runtime import ChainRules, Destination, Runtime
 from walrus_sui.devnet.move.core.types import MoveType, type_of
 from walrus_sui.devnet.move.framework.coin import COIN, SUI_TAG, Balance, Coin, CoinMetadata, SuiCoin
 from walrus_sui.devnet.move.framework.objects import Clock
+from walrus_sui.devnet.move.framework.package import COMPATIBLE, Publisher, UpgradeCap
 from walrus_sui.devnet.move.wal import wal
 from walrus_sui.devnet.move.wal_exchange import wal_exchange
-from walrus_sui.devnet.move.walrus import slashing, staking, system
+from walrus_sui.devnet.move.walrus import init, slashing
+from walrus_sui.devnet.move.walrus.staking import Staking
+from walrus_sui.devnet.move.walrus.system import System
+from walrus_sui.devnet.move.walrus.upgrade import EmergencyUpgradeCap, UpgradeManager
 
 __all__ = ["Genesis", "GenesisConfig", "Prefunded", "WellKnown", "build", "faucet_key", "published_packages"]
 
@@ -53,10 +57,10 @@ class WellKnown:
 
     Attributes:
         packages: where packages are published.
-        system, staking, exchange, treasury, slashing_manager: shared objects, all shared at version 1.
+        system, staking, exchange, treasury, slashing_manager, upgrade_manager: shared objects, all shared at version 1.
         wal_type, sui_type: coin types, canonical.
-        faucet: address of the faucet's account, which also owns the WAL that nobody else has and the exchange's
-            admin capability.
+        faucet: address of the faucet's account, which also owns the WAL that nobody else has, the exchange's admin
+            capability and the emergency upgrade capability.
     """
 
     packages: Packages
@@ -65,6 +69,7 @@ class WellKnown:
     exchange: ObjectId
     treasury: ObjectId
     slashing_manager: ObjectId
+    upgrade_manager: ObjectId
     wal_type: str
     sui_type: str
     faucet: SuiAddress
@@ -133,16 +138,7 @@ def build(config: GenesisConfig, *, now_ms: int) -> Genesis:
     rt.share(type_of(Clock), clock)
     treasury, wal_left = wal.init(rt)
     _freeze_sui_metadata(rt)
-    walrus_package = rules.packages.id_of(packages.WALRUS)
-    system_ = system.create_empty(rt, config.max_epochs_ahead, walrus_package)
-    staking_ = staking.create(
-        rt,
-        clock,
-        epoch_zero_duration=config.epoch_zero_duration_ms,
-        epoch_duration=config.epoch_duration_ms,
-        n_shards=config.n_shards,
-        package_id=walrus_package,
-    )
+    _initialize_walrus(rt, config, clock)
     rate = wal_exchange.ExchangeRate(config.exchange_wal, config.exchange_sui)
     funding = wal_left.balance.split(config.exchange_funding * wal.FROST_PER_WAL).into_coin(rt)
     exchange, cap = wal_exchange.create_at_genesis(rt, rate, funding)
@@ -150,17 +146,39 @@ def build(config: GenesisConfig, *, now_ms: int) -> Genesis:
     _fund_accounts(rt, config, wal_left)
     well_known = WellKnown(
         packages=rules.packages,
-        system=system_.id,
-        staking=staking_.id,
+        system=_shared(rt, System),
+        staking=_shared(rt, Staking),
         exchange=exchange,
         treasury=treasury.id,
         slashing_manager=slashing.new(rt).id,
+        upgrade_manager=_shared(rt, UpgradeManager),
         wal_type=str(rules.packages.published(wal.WAL_TAG)),
         sui_type=str(SUI_TAG),
         faucet=faucet,
     )
     objects = (*_packages(rules.packages), *_objects(rt))
     return Genesis(objects, well_known, rules)
+
+
+def _initialize_walrus(rt: Runtime, config: GenesisConfig, clock: Clock) -> None:
+    package_id = rt.rules.packages.id_of(packages.WALRUS)
+    init_cap = init.InitCap(rt.new_uid(), Publisher(rt.new_uid(), package_id[2:], init.MODULE.name))
+    cap = init.initialize_walrus(
+        rt,
+        init_cap,
+        UpgradeCap(rt.new_uid(), package_id, 1, COMPATIBLE),
+        config.epoch_zero_duration_ms,
+        config.epoch_duration_ms,
+        config.n_shards,
+        config.max_epochs_ahead,
+        clock,
+    )
+    rt.transfer(type_of(EmergencyUpgradeCap), cap, rt.sender)
+
+
+def _shared(rt: Runtime, kind: type[object]) -> ObjectId:
+    (found,) = [object_id for object_id, sent in rt.transfers.items() if isinstance(sent.value, kind)]
+    return found
 
 
 def _freeze_sui_metadata(rt: Runtime) -> None:

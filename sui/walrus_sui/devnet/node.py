@@ -118,6 +118,7 @@ class Devnet:
             wal_type=known.wal_type,
             treasury_object=known.treasury,
             slashing_manager=known.slashing_manager,
+            upgrade_manager=known.upgrade_manager,
             encoding=genesis.encoding_types[0].label.lower(),
             n_shards=genesis.n_shards,
             max_epochs_ahead=genesis.max_epochs_ahead,

@@ -69,6 +69,7 @@ async def test_the_network_configuration_leads_to_the_network(devnet, client):
         loaded.staking_object: "::staking::Staking",
         loaded.treasury_object: "::wal::ProtectedTreasury",
         loaded.slashing_manager: "::slashing::SlashingManager",
+        loaded.upgrade_manager: "::upgrade::UpgradeManager",
         loaded.exchange_objects[0]: "::wal_exchange::Exchange",
     }
     for object_id, suffix in types.items():

@@ -16,11 +16,13 @@ from walrus_sui.devnet.ledger.inputs import LoadedInputs
 from walrus_sui.devnet.ledger.interpreter import Interpreter
 from walrus_sui.devnet.ledger.objects import (
     IMMUTABLE,
+    PACKAGE_TYPE,
     AddressOwner,
     ImmutableOwner,
     Object,
     ObjectOwner,
     Owner,
+    Package,
     SharedOwner,
 )
 from walrus_sui.devnet.ledger.programs import MoveCall, Pure, SharedObject
@@ -102,6 +104,10 @@ class Execution:
             return None
         return Stored(obj.owner.object_id, self._aliased(obj), obj.contents)
 
+    def _package(self, object_id: ObjectId) -> Package | None:
+        obj = self._state.get(object_id)
+        return Package.from_bcs(obj.contents) if obj is not None and obj.is_package else None
+
     def _aliased(self, obj: Object) -> tags.TypeTag:
         return self._rt.rules.packages.aliased(tags.parse(obj.type))
 
@@ -116,7 +122,9 @@ class Execution:
         ]
         gas_coin = self._gas_coin()
         gas_slot = None if gas_coin is None else self._gas_slot(gas_coin)
-        interpreter = Interpreter(self._rt, slots, gas_slot, collect=self._collect, inspect=self._inspect)
+        interpreter = Interpreter(
+            self._rt, slots, gas_slot, load_package=self._package, collect=self._collect, inspect=self._inspect
+        )
         try:
             interpreter.run(self._transaction.commands)
             return self._writes(interpreter, slots, gas_coin)
@@ -169,6 +177,10 @@ class Execution:
             kind, owner_ = sent.move_type, self._owner(sent.destination, sent.recipient)
             text = self._published(kind.tag)
             drafts[object_id] = Draft(text, kind.to_bcs(sent.value), owner_, "store" in kind.abilities)
+        for package in interpreter.packages:
+            drafts[package.object_id] = Draft(
+                PACKAGE_TYPE, package.to_bcs(), IMMUTABLE, has_public_transfer=True, package_version=package.version
+            )
         gas_left = None
         if gas_coin is not None:
             gas_left = self._transaction.gas.budget + gas_coin.balance.value
@@ -256,6 +268,7 @@ def _command_failure(failed: CommandFailed, command: int | None) -> Failure:
         argument=failed.argument,
         argument_kind=failed.argument_kind,
         type_argument_kind=failed.type_argument_kind,
+        upgrade=failed.upgrade,
         index=failed.index,
         sub_index=failed.sub_index,
         note=failed.note,

@@ -33,6 +33,8 @@ class FailureKind(IntEnum):
     UNUSED_VALUE_WITHOUT_DROP = 21
     INVALID_PUBLIC_FUNCTION_RETURN_TYPE = 22
     INVALID_TRANSFER_OBJECT = 23
+    PUBLISH_UPGRADE_MISSING_DEPENDENCY = 25
+    PACKAGE_UPGRADE_ERROR = 27
     SHARED_OBJECT_OPERATION_NOT_ALLOWED = 31
 
 
@@ -60,6 +62,31 @@ class TypeArgumentErrorKind(IntEnum):
     CONSTRAINT_NOT_SATISFIED = 1
 
 
+class UpgradeErrorKind(IntEnum):
+    """What is wrong with an upgrade; numbers are the BCS variants."""
+
+    UNABLE_TO_FETCH_PACKAGE = 0
+    DIGEST_DOES_NOT_MATCH = 3
+    PACKAGE_ID_DOES_NOT_MATCH = 5
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeError:
+    """Why a package was not upgraded.
+
+    Attributes:
+        kind: what is wrong.
+        package: the package to upgrade, unless it is the code that is wrong.
+        ticket: the package that the ticket is for, if that is another.
+        digest: of the code and dependencies that came, if it is not the ticket's.
+    """
+
+    kind: UpgradeErrorKind
+    package: ObjectId | None = None
+    ticket: ObjectId | None = None
+    digest: bytes | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class MoveLocation:
     """Where Move code stopped. Native modules have no instructions, so that number is always 0."""
@@ -83,6 +110,7 @@ class Failure:
         argument: index of the wrong argument or type argument.
         argument_kind: what is wrong with the argument.
         type_argument_kind: what is wrong with the type argument.
+        upgrade: what is wrong with an upgrade.
         index: index of the command whose result was named or left unused.
         sub_index: index within that command's results.
         note: a sentence for people; not part of the BCS.
@@ -95,6 +123,7 @@ class Failure:
     argument: int | None = None
     argument_kind: ArgumentErrorKind | None = None
     type_argument_kind: TypeArgumentErrorKind | None = None
+    upgrade: UpgradeError | None = None
     index: int | None = None
     sub_index: int | None = None
     note: str = ""
@@ -133,6 +162,8 @@ def _write_details(failure: Failure) -> bytes:
             return bcs.u16(failure.argument or 0) + bcs.uleb(kind) + _write_argument_details(failure, kind)
         case FailureKind.TYPE_ARGUMENT_ERROR:
             return bcs.u16(failure.argument or 0) + bcs.uleb(failure.type_argument_kind or 0)
+        case FailureKind.PACKAGE_UPGRADE_ERROR:
+            return _write_upgrade_error(failure.upgrade)
         case FailureKind.UNUSED_VALUE_WITHOUT_DROP:
             return bcs.u16(failure.index or 0) + bcs.u16(failure.sub_index or 0)
         case FailureKind.INVALID_PUBLIC_FUNCTION_RETURN_TYPE:
@@ -147,6 +178,24 @@ def _write_argument_details(failure: Failure, kind: ArgumentErrorKind) -> bytes:
     if kind in {ArgumentErrorKind.INDEX_OUT_OF_BOUNDS, ArgumentErrorKind.INVALID_RESULT_ARITY}:
         return bcs.u16(failure.index or 0)
     return b""
+
+
+def _write_upgrade_error(error: UpgradeError | None) -> bytes:
+    if error is None:
+        raise ValueError("a failed upgrade needs its reason")
+    named = [digests.write_address(item) for item in (error.package, error.ticket) if item is not None]
+    return bcs.uleb(error.kind) + b"".join(named) + (b"" if error.digest is None else bcs.bytes_(error.digest))
+
+
+def _read_upgrade_error(reader: bcs.Reader) -> UpgradeError:
+    kind = UpgradeErrorKind(reader.uleb())
+    match kind:
+        case UpgradeErrorKind.DIGEST_DOES_NOT_MATCH:
+            return UpgradeError(kind, digest=reader.bytes_())
+        case UpgradeErrorKind.PACKAGE_ID_DOES_NOT_MATCH:
+            return UpgradeError(kind, digests.read_id(reader), digests.read_id(reader))
+        case UpgradeErrorKind.UNABLE_TO_FETCH_PACKAGE:
+            return UpgradeError(kind, digests.read_id(reader))
 
 
 def _write_location(location: MoveLocation | None) -> bytes:
@@ -191,6 +240,7 @@ def _read_details(reader: bcs.Reader, kind: FailureKind) -> dict[str, object]:
             "argument": reader.u16(),
             "type_argument_kind": TypeArgumentErrorKind(reader.uleb()),
         },
+        FailureKind.PACKAGE_UPGRADE_ERROR: lambda: {"upgrade": _read_upgrade_error(reader)},
         FailureKind.UNUSED_VALUE_WITHOUT_DROP: lambda: {"index": reader.u16(), "sub_index": reader.u16()},
         FailureKind.INVALID_PUBLIC_FUNCTION_RETURN_TYPE: lambda: {"index": reader.u16()},
     }

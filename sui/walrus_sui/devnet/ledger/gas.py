@@ -10,7 +10,7 @@ Source: ``sui-types`` modules gas, gas_model; object sizes as ``object_size_for_
 from collections.abc import Iterable
 
 from walrus_sui.devnet.ledger.effects import GasUsed
-from walrus_sui.devnet.ledger.objects import Object, type_size
+from walrus_sui.devnet.ledger.objects import PACKAGE_TYPE, Object, type_size
 
 REFERENCE_GAS_PRICE = 1_000
 COMPUTATION_UNITS = 1_000
@@ -25,16 +25,14 @@ _MOVE_HEADER_SIZE = 1 + 8
 
 def storage_cost(type_text: str, contents_size: int) -> int:
     """MIST for keeping an object of this type with contents of this size."""
+    if type_text == PACKAGE_TYPE:
+        return MIST_PER_BYTE * (_METADATA_SIZE + contents_size)
     return MIST_PER_BYTE * (_METADATA_SIZE + _MOVE_HEADER_SIZE + type_size(type_text) + contents_size)
 
 
 def object_cost(obj: Object) -> int:
     """MIST for keeping an object."""
-    return (
-        MIST_PER_BYTE * (_METADATA_SIZE + len(obj.contents))
-        if obj.is_package
-        else storage_cost(obj.type, len(obj.contents))
-    )
+    return storage_cost(obj.type, len(obj.contents))
 
 
 def computation_cost(price: int) -> int:

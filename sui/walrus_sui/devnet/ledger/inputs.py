@@ -105,7 +105,11 @@ def check_form(transaction: TransactionData, size: int) -> None:
                 if kind is None and not elements:
                     raise Rejected("Command MakeMoveVec must have at least one argument or a type")
                 _check_count(len(elements))
-            case Publish() | Upgrade():
+            case Upgrade(modules=modules, dependencies=dependencies):
+                if not modules:
+                    raise Rejected("Command Upgrade must have at least one module")
+                _check_count(max(len(modules), len(dependencies)))
+            case Publish():
                 raise Rejected("Feature is not supported: this devnet publishes its packages at genesis")
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from walrus_codec.types import ObjectId, SuiAddress
+from walrus_sui.devnet.ledger import upgrades
 from walrus_sui.devnet.ledger.failures import ArgumentErrorKind, FailureKind, TypeArgumentErrorKind
-from walrus_sui.devnet.ledger.objects import COIN_PREFIX
+from walrus_sui.devnet.ledger.objects import COIN_PREFIX, Package
 from walrus_sui.devnet.ledger.programs import (
     Argument,
     Command,
@@ -25,8 +26,10 @@ from walrus_sui.devnet.ledger.programs import (
     Result,
     SplitCoins,
     TransferObjects,
+    Upgrade,
 )
 from walrus_sui.devnet.ledger.slots import CommandFailed, Slot, bad_argument
+from walrus_sui.devnet.ledger.upgrades import LoadPackage
 from walrus_sui.devnet.ledger.views import CommandOutput, TypedValue
 from walrus_sui.devnet.move import registry
 from walrus_sui.devnet.move.core import tags
@@ -37,6 +40,7 @@ from walrus_sui.devnet.move.core.signatures import Parameter, substitute
 from walrus_sui.devnet.move.core.tags import TypeTag
 from walrus_sui.devnet.move.core.types import ADDRESS, U64, MoveType, Vector
 from walrus_sui.devnet.move.framework.coin import Balance, Coin
+from walrus_sui.devnet.move.framework.package import UPGRADE_RECEIPT, UPGRADE_TICKET, UpgradeReceipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Interpreter:
     Attributes:
         emitters: for each event of the run-time, the call that emitted it.
         outputs: what each command gave, if `collect`.
+        packages: new packages.
         gas_recipient: who gets the gas coin, if it was sent away.
         at: index of the current command.
     """
@@ -68,6 +73,7 @@ class Interpreter:
         *,
         collect: bool = False,
         inspect: bool = False,
+        load_package: LoadPackage = lambda _: None,
     ) -> None:
         self._rt = rt
         self._inputs = inputs
@@ -75,6 +81,8 @@ class Interpreter:
         self._results: list[list[Slot]] = []
         self._collect = collect
         self._inspect = inspect
+        self._load_package = load_package
+        self.packages: list[Package] = []
         self.emitters: list[EmittedBy] = []
         self.outputs: list[CommandOutput] = []
         self.gas_recipient: SuiAddress | None = None
@@ -110,6 +118,8 @@ class Interpreter:
                 return self._merge(command)
             case MakeMoveVec():
                 return self._make_vector(command)
+            case Upgrade():
+                return self._upgrade(command)
             case _:
                 raise CommandFailed(FailureKind.FEATURE_NOT_YET_SUPPORTED)
 
@@ -177,6 +187,7 @@ class Interpreter:
         argument_tags = tuple(move_type.tag for move_type in type_arguments)
         values = self._arguments(parameters, command.arguments, argument_tags, lent)
         emitted = len(self._rt.events)
+        self._rt.upgrades = self._rt.rules.packages.upgrades_behind(command.package)
         returned = function.run(self._rt, *([type_arguments] if type_arguments else []), *values)
         self.emitters += [EmittedBy(command.package, command.module)] * (len(self._rt.events) - emitted)
         return _results(function, argument_tags, returned)
@@ -285,6 +296,12 @@ class Interpreter:
                 raise CommandFailed(FailureKind.COIN_BALANCE_OVERFLOW)
             coin.balance.join(source.into_balance(self._rt))
         return []
+
+    def _upgrade(self, command: Upgrade) -> list[tuple[MoveType, Any]]:
+        _, ticket = self._slot(command.ticket, 0).take(0, UPGRADE_TICKET)
+        new_id = self._rt.new_uid()
+        self.packages.append(upgrades.upgrade(command, ticket, new_id, self._load_package))
+        return [(UPGRADE_RECEIPT, UpgradeReceipt(ticket.cap, new_id))]
 
     def _make_vector(self, command: MakeMoveVec) -> list[tuple[MoveType, Any]]:
         wanted = None if command.element_type is None else self._resolve(command.element_type, 0)

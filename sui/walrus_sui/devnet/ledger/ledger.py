@@ -6,6 +6,7 @@ numbers or does IO: the same calls give the same digests.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from walrus_codec.bcs import BcsError
 from walrus_codec.types import Digest, ObjectId, SuiAddress
@@ -30,7 +31,9 @@ from walrus_sui.devnet.ledger.programs import (
 )
 from walrus_sui.devnet.ledger.state import State
 from walrus_sui.devnet.ledger.transactions import GasData, TransactionData, transaction_digest
+from walrus_sui.devnet.ledger.upgrades import with_upgrades
 from walrus_sui.devnet.ledger.views import CoinInfo, DynamicField, EpochInfo, FunctionSignature, Simulated
+from walrus_sui.devnet.move.core.packages import Packages
 from walrus_sui.devnet.move.core.tags import TypeTagError
 from walrus_sui.devnet.move.core.types import JSON
 
@@ -68,6 +71,7 @@ class Ledger:
         self.head = head
         self._genesis = genesis
         self._rules = made.rules
+        self._know_packages(state)
         self._state = state
         self._history = history
         self._strict = strict
@@ -180,6 +184,7 @@ class Ledger:
             self._state.remove(object_id)
         for obj in outcome.after:
             self._state.put(obj)
+        self._know_packages(outcome.after)
         executed = Executed(
             transaction,
             tx_bytes,
@@ -270,6 +275,11 @@ class Ledger:
         self._history.add(delta)
         return delta
 
+    def _know_packages(self, objects: Iterable[Object]) -> None:
+        packages = with_upgrades(self._rules.packages, objects)
+        if packages != self._rules.packages:
+            self._rules = replace(self._rules, packages=packages)
+
     def _check_expiration(self, transaction: TransactionData) -> None:
         now_ms = self.head.timestamp_ms
         inputs.check_expiration(transaction, epoch=SUI_EPOCH, chain_id=self.chain_id, now_ms=now_ms)
@@ -300,6 +310,11 @@ class Ledger:
                 if (obj.object_id, obj.version) == (object_id, version):
                     return obj
         return self._history.version(object_id, version)
+
+    @property
+    def packages(self) -> Packages:
+        """Where packages stand now, upgrades included."""
+        return self._rules.packages
 
     def objects(self) -> list[Object]:
         """All live objects."""

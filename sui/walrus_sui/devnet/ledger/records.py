@@ -12,6 +12,8 @@ from walrus_sui.devnet.ledger.failures import (
     FailureKind,
     MoveLocation,
     TypeArgumentErrorKind,
+    UpgradeError,
+    UpgradeErrorKind,
 )
 from walrus_sui.devnet.ledger.objects import (
     CLOCK_ID,
@@ -141,6 +143,8 @@ __all__ = [
     "TypeOrigin",
     "TypedValue",
     "Upgrade",
+    "UpgradeError",
+    "UpgradeErrorKind",
     "ValidDuring",
     "signing_digest",
     "transaction_digest",

@@ -29,12 +29,13 @@ from walrus_sui.devnet.ledger.views import CommandOutput
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An object to be written, without version and digest."""
+    """An object to be written, without digest; the version is the transaction's, except for packages."""
 
     type: str
     contents: bytes
     owner: Owner
     has_public_transfer: bool
+    package_version: int | None = None
 
     @property
     def cost(self) -> int:
@@ -126,6 +127,7 @@ class Settlement:
                 ObjectState.of(before.get(object_id)),
                 ObjectState.of(after.get(object_id)),
                 _operation(object_id, writes),
+                is_package=object_id in after and after[object_id].is_package,
             )
             for object_id in ids
         )
@@ -159,7 +161,7 @@ class Settlement:
         contents = draft.contents if balance is None else draft.contents[:32] + balance.to_bytes(8, "little")
         return Object(
             object_id,
-            self.inputs.lamport_version,
+            self.inputs.lamport_version if draft.package_version is None else draft.package_version,
             draft.owner,
             draft.type,
             contents,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from walrus_codec.bcs import BcsError
-from walrus_sui.devnet.ledger.failures import ArgumentErrorKind, FailureKind, TypeArgumentErrorKind
+from walrus_sui.devnet.ledger.failures import ArgumentErrorKind, FailureKind, TypeArgumentErrorKind, UpgradeError
 from walrus_sui.devnet.ledger.objects import Object
 from walrus_sui.devnet.move.core.types import MoveType
 
@@ -26,6 +26,7 @@ class CommandFailed(Exception):  # noqa: N818 - an outcome
         argument: int | None = None,
         argument_kind: ArgumentErrorKind | None = None,
         type_argument_kind: TypeArgumentErrorKind | None = None,
+        upgrade: UpgradeError | None = None,
         index: int | None = None,
         sub_index: int | None = None,
         note: str = "",
@@ -35,6 +36,7 @@ class CommandFailed(Exception):  # noqa: N818 - an outcome
         self.argument = argument
         self.argument_kind = argument_kind
         self.type_argument_kind = type_argument_kind
+        self.upgrade = upgrade
         self.index = index
         self.sub_index = sub_index
         self.note = note

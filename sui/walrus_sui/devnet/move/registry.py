@@ -10,7 +10,7 @@ from walrus_sui.devnet.move.core.module import Function, Module
 from walrus_sui.devnet.move.core.structs import StructDeclaration
 from walrus_sui.devnet.move.core.tags import TypeTag
 from walrus_sui.devnet.move.core.types import MoveType
-from walrus_sui.devnet.move.framework import bls12381, coin, collections, fields, objects, std
+from walrus_sui.devnet.move.framework import bls12381, coin, collections, fields, objects, package, std
 from walrus_sui.devnet.move.wal import wal
 from walrus_sui.devnet.move.wal_exchange import wal_exchange
 from walrus_sui.devnet.move.walrus import (
@@ -26,6 +26,7 @@ from walrus_sui.devnet.move.walrus import (
     events,
     exchange_rate,
     extended_field,
+    init,
     messages,
     metadata,
     node_metadata,
@@ -44,6 +45,7 @@ from walrus_sui.devnet.move.walrus import (
     system_attestations,  # noqa: F401 - has functions of module system
     system_pools,  # noqa: F401 - has functions of module system
     system_state_inner,
+    upgrade,
 )
 
 MODULES: tuple[Module, ...] = (
@@ -66,6 +68,7 @@ MODULES: tuple[Module, ...] = (
     fields.TABLE,
     fields.OBJECT_TABLE,
     fields.BAG,
+    package.PACKAGE,
     bls12381.BLS12381,
     bls12381.GROUP_OPS,
     messages.BCS,
@@ -83,6 +86,7 @@ MODULES: tuple[Module, ...] = (
     events.MODULE,
     exchange_rate.MODULE,
     extended_field.MODULE,
+    init.MODULE,
     messages.MODULE,
     metadata.MODULE,
     node_metadata.MODULE,
@@ -99,6 +103,7 @@ MODULES: tuple[Module, ...] = (
     storage_resource.MODULE,
     system.MODULE,
     system_state_inner.MODULE,
+    upgrade.MODULE,
 )
 
 _BY_NAME = {(module.package, module.name): module for module in MODULES}

@@ -53,10 +53,11 @@ class MovePackageService(move_package_service_pb2_grpc.MovePackageServiceService
     def ListPackageVersions(
         self, request: move_package_service_pb2.ListPackageVersionsRequest
     ) -> move_package_service_pb2.ListPackageVersionsResponse:
-        """The version itself: packages of a devnet have one."""
-        package = self._package(request.package_id)
+        """All versions of a package, the first one first; they fit on one page."""
+        asked = self._package(request.package_id)
         answer = move_package_service_pb2.ListPackageVersionsResponse()
-        answer.versions.add(package_id=package.object_id, version=package.version)
+        for package_id in self.engine.ledger.packages.versions(asked.object_id):
+            answer.versions.add(package_id=package_id, version=len(answer.versions) + 1)
         return answer
 
     @calls.read

@@ -16,8 +16,8 @@ from walrus_sui.devnet.ledger.programs import NestedResult
 from walrus_sui.devnet.ledger.transactions import TransactionData
 from walrus_sui.devnet.ledger.views import Simulated
 from walrus_sui.devnet.move import registry
-from walrus_sui.devnet.move.core import tags
-from walrus_sui.devnet.move.core.types import MoveType
+from walrus_sui.devnet.move.core import packages, tags
+from walrus_sui.devnet.move.core.types import U64, MoveType
 from walrus_sui.devnet.move.walrus.staking_inner import StakingInnerV1
 from walrus_sui.devnet.move.walrus.staking_pool import StakingPool
 from walrus_sui.devnet.move.walrus.system_state_inner import SystemStateInnerV1
@@ -146,13 +146,23 @@ class Chain:
         """A transaction to be put together and run."""
         return Program(self, self.account(sender) if isinstance(sender, str) else sender)
 
-    def call(self, function: str, /, *, sender: Account | str, types: Sequence[str] = (), **arguments: Any) -> Any:
+    def call(
+        self,
+        function: str,
+        /,
+        *,
+        sender: Account | str,
+        types: Sequence[str] = (),
+        at: ObjectId | None = None,
+        **arguments: Any,
+    ) -> Any:
         """Runs one function, ``module::name`` or ``package::module::name``.
 
         Args:
             function: which one.
             sender: who signs: an account or its name.
             types: type arguments, where they do not follow from the arguments.
+            at: the package to call, after an upgrade; without it the one that the staking object names.
             arguments: by their Move names, in any form that `walrus_sui.devnet.testing.values` reads. Objects are given
                 by id, handle, or, for coins, as the amount to take off the sender's money. Objects that every chain
                 has one of (system, staking, exchange, clock...), proofs of identity and node descriptions may be left
@@ -169,7 +179,7 @@ class Chain:
             Rejected: it did not run at all.
         """
         program = self.program(sender)
-        result = program.call(function, types=types, **arguments)
+        result = program.call(function, types=types, at=at, **arguments)
         if result.is_reference:
             return _unpacked(program.inspect(result))
         returned = program.types_of(result)
@@ -300,21 +310,33 @@ class Chain:
 
     def type_of(self, text: str) -> MoveType:
         """The Move type of a published type's text."""
-        return registry.resolve(self.network.packages.aliased(tags.parse(text)))
+        return registry.resolve(self.ledger.packages.aliased(tags.parse(text)))
 
     def shared_at_genesis(self, head: tuple[str, str, str]) -> ObjectId | None:
         """The shared object of a type that was made at genesis."""
         return self._shared.get(head)
 
+    def package(self, alias: str) -> ObjectId:
+        """Where calls to a package go; those to Walrus to the package that the staking object names."""
+        if alias == packages.WALRUS:
+            named: ObjectId = self.value(self.network.staking).package_id
+            return named
+        return self.network.packages.id_of(alias)
+
     def staking(self) -> StakingInnerV1:
         """The staking state decoded; a copy."""
-        found: StakingInnerV1 = self.field(self.network.staking)
+        found: StakingInnerV1 = self._inner(self.network.staking)
         return found
 
     def system(self) -> SystemStateInnerV1:
         """The system state decoded; a copy."""
-        found: SystemStateInnerV1 = self.field(self.network.system)
+        found: SystemStateInnerV1 = self._inner(self.network.system)
         return found
+
+    def _inner(self, shared: ObjectId) -> Any:
+        version = U64.to_bcs(self.value(shared).version)
+        (found,) = [item for item in self.ledger.dynamic_fields(shared) if item.name.bcs == version]
+        return self.type_of(found.value_type).from_bcs(found.value.bcs)
 
     def pool(self, node: Any) -> StakingPool:
         """A pool decoded, by node or node id; a copy."""

@@ -31,6 +31,7 @@ from walrus_sui.devnet.ledger.programs import (
     SharedObject,
     SplitCoins,
     TransferObjects,
+    Upgrade,
 )
 from walrus_sui.devnet.ledger.transactions import GasData, TransactionData
 from walrus_sui.devnet.ledger.views import Simulated
@@ -60,6 +61,9 @@ class RunsPrograms(Protocol):
 
     def gas_coin(self, owner: Account, *, without: Sequence[ObjectId] = ()) -> Object:
         """A coin of SUI to pay with."""
+
+    def package(self, alias: str) -> ObjectId:
+        """Where calls to a package go."""
 
     def shared_at_genesis(self, head: tuple[str, str, str]) -> ObjectId | None:
         """The object of a type that every chain has one of."""
@@ -102,7 +106,9 @@ class Program:
 
     # Commands
 
-    def call(self, function: str, /, *, types: Sequence[str] = (), **arguments: Any) -> Returned:
+    def call(
+        self, function: str, /, *, types: Sequence[str] = (), at: ObjectId | None = None, **arguments: Any
+    ) -> Returned:
         """Adds a call; see `Chain.call` for the arguments.
 
         Raises:
@@ -121,7 +127,7 @@ class Program:
             self._parameter(function, parameter, named, type_arguments, change)
             for parameter in found.signature.arguments
         )
-        package_id = self._chain.network.packages.id_of(package)
+        package_id = self._chain.package(package) if at is None else at
         texts = tuple(self.published(item.tag) for item in type_arguments)
         returned = Returned(self._add(MoveCall(package_id, module, found.name, texts, given)), found, type_arguments)
         for index, move_type in enumerate(self.types_of(returned)):
@@ -162,6 +168,13 @@ class Program:
         """A vector of objects or results."""
         made = tuple(self.argument(element, None, mutable=True) for element in elements)
         return NestedResult(self._add(MakeMoveVec(element_type, made)), 0)
+
+    def upgrade(
+        self, ticket: Any, modules: Sequence[bytes], dependencies: Sequence[ObjectId] = (), *, package: ObjectId
+    ) -> Argument:
+        """Upgrades a package; gives the receipt, which must be committed in the same transaction."""
+        given = self.argument(ticket, None, mutable=True)
+        return NestedResult(self._add(Upgrade(tuple(modules), tuple(dependencies), package, given)), 0)
 
     def transfer(self, objects: Sequence[Any], recipient: Any) -> None:
         """Sends objects away."""

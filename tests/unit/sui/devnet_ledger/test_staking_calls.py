@@ -261,6 +261,7 @@ def test_the_whole_module_is_there() -> None:
         "request_withdraw_stake",
         "set_commission_receiver",
         "set_governance_authorized",
+        "set_migration_epoch",
         "set_name",
         "set_network_address",
         "set_network_public_key",

@@ -24,9 +24,11 @@ class Packages:
 
     Attributes:
         ids: alias and the id under which the package was first published, which is the one that types carry.
+        upgrades: later packages of the Walrus contract, in order; no other package can be upgraded.
     """
 
     ids: tuple[tuple[str, ObjectId], ...]
+    upgrades: tuple[ObjectId, ...] = ()
 
     @cached_property
     def _by_alias(self) -> dict[str, ObjectId]:
@@ -34,7 +36,8 @@ class Packages:
 
     @cached_property
     def _by_id(self) -> dict[str, str]:
-        return {object_id: alias for alias, object_id in self.ids}
+        first = [(str(object_id), alias) for alias, object_id in self.ids]
+        return dict(first) | dict.fromkeys(self.upgrades, WALRUS)
 
     @cached_property
     def _published(self) -> dict[TypeTag, TypeTag]:
@@ -51,6 +54,21 @@ class Packages:
     def alias_of(self, object_id: str) -> str:
         """Alias of a package, or its id again if it has none."""
         return self._by_id.get(object_id, object_id)
+
+    def upgraded(self, object_id: ObjectId) -> "Packages":
+        """The same with one more package of the Walrus contract."""
+        return Packages(self.ids, (*self.upgrades, object_id))
+
+    def versions(self, object_id: ObjectId) -> tuple[ObjectId, ...]:
+        """All packages that are versions of the same, the first one first."""
+        alias = self.alias_of(object_id)
+        return (self.id_of(alias), *(self.upgrades if alias == WALRUS else ()))
+
+    def upgrades_behind(self, called: ObjectId) -> int:
+        """How many upgrades of the Walrus contract lie behind a call: packages beside it call its newest."""
+        if called in self.upgrades:
+            return self.upgrades.index(called) + 1
+        return 0 if called == self.id_of(WALRUS) else len(self.upgrades)
 
     def published(self, tag: TypeTag) -> TypeTag:
         """The type as the chain writes it."""

@@ -140,6 +140,7 @@ class Runtime:
         load: gives a stored child object, None if there is none.
         resolve: gives the `MoveType` of a tag.
         strict: check that borrowed values were not changed.
+        upgrades: how many upgrades of the Walrus contract lie behind the package that is called now.
         created: ids made by this transaction.
         deleted: ids ended by this transaction.
         transfers: objects sent away, by id, in the order of the last transfer.
@@ -152,6 +153,7 @@ class Runtime:
     load: Callable[[ObjectId], Stored | None]
     resolve: Callable[[TypeTag], MoveType]
     strict: bool = False
+    upgrades: int = 0
     created: dict[ObjectId, None] = field(default_factory=dict)
     deleted: dict[ObjectId, None] = field(default_factory=dict)
     transfers: dict[ObjectId, Transfer] = field(default_factory=dict)

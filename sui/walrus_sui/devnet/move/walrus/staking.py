@@ -8,11 +8,11 @@ The object is small; the state lies in a dynamic field under the version's numbe
 from dataclasses import dataclass
 
 from walrus_codec.types import ObjectId
-from walrus_sui.devnet.move.core.aborts import abort, require
+from walrus_sui.devnet.move.core.aborts import abort, as_u32, require
 from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import WALRUS
 from walrus_sui.devnet.move.core.runtime import Runtime
-from walrus_sui.devnet.move.core.types import ID, U64, UID, type_of, u64
+from walrus_sui.devnet.move.core.types import BYTES, ID, U32, U64, UID, type_of, u64
 from walrus_sui.devnet.move.framework import objects
 from walrus_sui.devnet.move.framework.coin import BALANCE, COIN, Balance, Coin
 from walrus_sui.devnet.move.framework.fields import DynamicField
@@ -34,6 +34,7 @@ from walrus_sui.devnet.move.walrus.staking_inner import StakingInnerV1
 from walrus_sui.devnet.move.walrus.storage_node import StorageNodeCap
 from walrus_sui.devnet.move.walrus.system import System
 from walrus_sui.devnet.move.walrus.system_state_inner import SystemStateInnerV1
+from walrus_sui.devnet.move.walrus.version import current as current_version
 
 MODULE = Module(
     WALRUS,
@@ -52,13 +53,13 @@ MODULE = Module(
     ),
 )
 
-VERSION = 4
-
 E_INVALID_MIGRATION = MODULE.error(0, "EInvalidMigration")
 E_WRONG_VERSION = MODULE.error(1, "EWrongVersion")
 E_DEPRECATED_FUNCTION = MODULE.error(2, "EDeprecatedFunction")
 
 INNER: DynamicField[int, StakingInnerV1] = DynamicField(U64, StakingInnerV1)
+MIGRATION_EPOCH: DynamicField[bytes, int] = DynamicField(BYTES, U32)
+MIGRATION_EPOCH_KEY = b"migration_epoch"
 
 
 @MODULE.struct("key")
@@ -76,25 +77,46 @@ def create(
     rt: Runtime, clock: Clock, *, epoch_zero_duration: int, epoch_duration: int, n_shards: int, package_id: ObjectId
 ) -> Staking:
     """Makes and shares the staking object; durations in ms."""
-    staking = Staking(rt.new_uid(), VERSION, package_id, None)
+    staking = Staking(rt.new_uid(), current_version(rt), package_id, None)
     state = StakingInnerV1.new(
         rt, clock, epoch_zero_duration=epoch_zero_duration, epoch_duration=epoch_duration, n_shards=n_shards
     )
-    INNER.add(rt, staking.id, VERSION, state)
+    INNER.add(rt, staking.id, staking.version, state)
     rt.share(type_of(Staking), staking)
     return staking
 
 
 def inner_mut(rt: Runtime, staking: Staking) -> StakingInnerV1:
     """The state, to be changed; aborts on an object of another version."""
-    require(staking.version == VERSION, E_WRONG_VERSION)
-    return INNER.borrow_mut(rt, staking.id, VERSION)
+    require(staking.version == current_version(rt), E_WRONG_VERSION)
+    return INNER.borrow_mut(rt, staking.id, staking.version)
 
 
 def inner(rt: Runtime, staking: Staking) -> StakingInnerV1:
     """The state, to be read; aborts on an object of another version."""
-    require(staking.version == VERSION, E_WRONG_VERSION)
-    return INNER.borrow(rt, staking.id, VERSION)
+    require(staking.version == current_version(rt), E_WRONG_VERSION)
+    return INNER.borrow(rt, staking.id, staking.version)
+
+
+def migrate(rt: Runtime, staking: Staking) -> None:
+    """Moves the object to the called package's version; aborts unless a newer package was committed."""
+    require(staking.version < current_version(rt), E_INVALID_MIGRATION)
+    INNER.add(rt, staking.id, current_version(rt), INNER.remove(rt, staking.id, staking.version))
+    staking.version = current_version(rt)
+    if staking.new_package_id is None:
+        raise abort(E_INVALID_MIGRATION)
+    staking.package_id, staking.new_package_id = staking.new_package_id, None
+    inner_mut(rt, staking).update_active_set_max_size(rt)
+
+
+@MODULE.entry("(staking: &mut Staking)")
+def set_migration_epoch(rt: Runtime, staking: Staking) -> None:
+    """Notes the epoch after this one, once per upgrade of old; the migration itself does not ask for it any more."""
+    require(staking.version < current_version(rt), E_INVALID_MIGRATION)
+    if MIGRATION_EPOCH.exists(rt, staking.id, MIGRATION_EPOCH_KEY):
+        return
+    epoch = INNER.borrow(rt, staking.id, staking.version).epoch
+    MIGRATION_EPOCH.add(rt, staking.id, MIGRATION_EPOCH_KEY, as_u32(epoch + 1))
 
 
 # Stake

@@ -201,6 +201,10 @@ class StakingInnerV1:
         """Puts a node back that was evicted, if its stake suffices now."""
         self._track(rt, POOLS.borrow(rt, self.pools, node_id))
 
+    def update_active_set_max_size(self, rt: Runtime) -> None:
+        """Applies the limit of nodes to a set that was made under another one."""
+        ACTIVE_SET.borrow_mut(rt, self.active_set).max_size = TEMP_ACTIVE_SET_SIZE_LIMIT
+
     def calculate_rewards(
         self, rt: Runtime, node_id: ObjectId, principal: int, activation_epoch: int, withdraw_epoch: int
     ) -> int:

@@ -8,7 +8,7 @@ The object is small; the state lies in a dynamic field under the version's numbe
 from dataclasses import dataclass
 
 from walrus_codec.types import ObjectId
-from walrus_sui.devnet.move.core.aborts import require
+from walrus_sui.devnet.move.core.aborts import abort, require
 from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import WALRUS
 from walrus_sui.devnet.move.core.runtime import Runtime
@@ -22,6 +22,7 @@ from walrus_sui.devnet.move.walrus.blob import Blob
 from walrus_sui.devnet.move.walrus.storage_accounting import FutureAccountingRingBuffer
 from walrus_sui.devnet.move.walrus.storage_resource import Storage
 from walrus_sui.devnet.move.walrus.system_state_inner import SystemStateInnerV1
+from walrus_sui.devnet.move.walrus.version import current as current_version
 
 MODULE = Module(
     WALRUS,
@@ -37,8 +38,6 @@ MODULE = Module(
         storage_resource.MODULE,
     ),
 )
-
-VERSION = 4
 
 E_INVALID_MIGRATION = MODULE.error(0, "EInvalidMigration")
 E_WRONG_VERSION = MODULE.error(1, "EWrongVersion")
@@ -60,22 +59,32 @@ class System:
 
 def create_empty(rt: Runtime, max_epochs_ahead: int, package_id: ObjectId) -> System:
     """Makes and shares the system object."""
-    system = System(rt.new_uid(), VERSION, package_id, None)
-    INNER.add(rt, system.id, VERSION, SystemStateInnerV1.create_empty(rt, max_epochs_ahead))
+    system = System(rt.new_uid(), current_version(rt), package_id, None)
+    INNER.add(rt, system.id, system.version, SystemStateInnerV1.create_empty(rt, max_epochs_ahead))
     rt.share(type_of(System), system)
     return system
 
 
 def inner_mut(rt: Runtime, self: System) -> SystemStateInnerV1:
     """The state, to be changed; aborts on an object of another version."""
-    require(self.version == VERSION, E_WRONG_VERSION)
-    return INNER.borrow_mut(rt, self.id, VERSION)
+    require(self.version == current_version(rt), E_WRONG_VERSION)
+    return INNER.borrow_mut(rt, self.id, self.version)
 
 
 def inner(rt: Runtime, self: System) -> SystemStateInnerV1:
     """The state, to be read; aborts on an object of another version."""
-    require(self.version == VERSION, E_WRONG_VERSION)
-    return INNER.borrow(rt, self.id, VERSION)
+    require(self.version == current_version(rt), E_WRONG_VERSION)
+    return INNER.borrow(rt, self.id, self.version)
+
+
+def migrate(rt: Runtime, self: System) -> None:
+    """Moves the object to the called package's version; aborts unless a newer package was committed."""
+    require(self.version < current_version(rt), E_INVALID_MIGRATION)
+    INNER.add(rt, self.id, current_version(rt), INNER.remove(rt, self.id, self.version))
+    self.version = current_version(rt)
+    if self.new_package_id is None:
+        raise abort(E_INVALID_MIGRATION)
+    self.package_id, self.new_package_id = self.new_package_id, None
 
 
 @MODULE.public(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from walrus_codec.types import ObjectId
 from walrus_proto.sui.rpc.v2 import effects_pb2, object_pb2
+from walrus_sui.devnet.ledger.digests import to_text
 from walrus_sui.devnet.ledger.records import (
     AddressOwner,
     ArgumentErrorKind,
@@ -18,6 +19,7 @@ from walrus_sui.devnet.ledger.records import (
     MoveLocation,
     Object,
     ObjectChange,
+    UpgradeError,
 )
 from walrus_sui.devnet.server.masks import EVERYTHING, Mask
 from walrus_sui.devnet.server.render import objects, transactions
@@ -163,6 +165,9 @@ def _failure(value: Failure) -> effects_pb2.ExecutionError:
             error = errors.TypeArgumentErrorKind.ValueType((value.type_argument_kind or 0) + 1)
             detail = errors(type_argument=value.argument or 0, kind=error)
             message.type_argument_error.CopyFrom(detail)
+        case FailureKind.PACKAGE_UPGRADE_ERROR:
+            if value.upgrade is not None:
+                message.package_upgrade_error.CopyFrom(_upgrade_error(value.upgrade))
         case FailureKind.UNUSED_VALUE_WITHOUT_DROP:
             detail_index = effects_pb2.IndexError(index=value.index or 0, subresult=value.sub_index or 0)
             message.index_error.CopyFrom(detail_index)
@@ -171,6 +176,16 @@ def _failure(value: Failure) -> effects_pb2.ExecutionError:
         case _:
             pass
     return message
+
+
+def _upgrade_error(value: UpgradeError) -> effects_pb2.PackageUpgradeError:
+    errors = effects_pb2.PackageUpgradeError
+    return errors(
+        kind=errors.PackageUpgradeErrorKind.ValueType(value.kind + 1),
+        package_id=value.package,
+        ticket_id=value.ticket,
+        digest=None if value.digest is None else to_text(value.digest),
+    )
 
 
 def _argument_error(value: Failure) -> effects_pb2.CommandArgumentError:
