@@ -18,7 +18,14 @@ import yaml
 from walrus_codec.types import EncodingType, ObjectId
 from walrus_sui.errors import NetworkConfigError
 
-_OBJECT_FIELDS = ("system_object", "staking_object", "treasury_object", "slashing_manager", "upgrade_manager")
+_OBJECT_FIELDS = (
+    "system_object",
+    "staking_object",
+    "treasury_object",
+    "slashing_manager",
+    "upgrade_manager",
+    "walrus_subsidies_object",
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,7 @@ class NetworkConfig:
         treasury_object: id of the WAL ProtectedTreasury, needed by the epoch change.
         slashing_manager: id of the SlashingManager; None when the deployment has none.
         upgrade_manager: id of the UpgradeManager; None when unknown.
+        walrus_subsidies_object: id of the WalrusSubsidies; None on networks without.
         faucet_url: where SUI is given away; None on networks without one.
         encoding: label of the default encoding, "rs2" or "isal".
         n_shards: shards of the network.
@@ -51,6 +59,7 @@ class NetworkConfig:
     exchange_objects: tuple[ObjectId, ...] = ()
     slashing_manager: ObjectId | None = None
     upgrade_manager: ObjectId | None = None
+    walrus_subsidies_object: ObjectId | None = None
     faucet_url: str | None = None
     encoding: str = "rs2"
     n_shards: int = 0

@@ -1,7 +1,7 @@
 """Where calls go: the deployed contract's newest package and its shared objects; and where its types come from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from walrus_codec.types import ObjectId
 from walrus_sui.abi.ptb import Argument, MoveCall, Program, Result, Shared
@@ -57,6 +57,10 @@ class Contract:
         if self.upgrade_id is None:
             raise NetworkConfigError("upgrade_manager is not configured: add the id of the network's UpgradeManager")
         return Shared(self.upgrade_id, mutable=True)
+
+    def at(self, package_id: ObjectId) -> "Contract":
+        """The same deployment, called at another version of the package."""
+        return replace(self, package_id=package_id)
 
     def call(
         self, program: Program, module: str, function: str, *arguments: Argument, types: tuple[str, ...] = ()

@@ -10,22 +10,42 @@ from types import TracebackType
 from typing import Self
 
 from walrus_sui.client import wire
+from walrus_sui.client.blob_changes import BlobChanges
 from walrus_sui.client.blob_writes import BlobWrites
+from walrus_sui.client.gas import GAS_CAP
+from walrus_sui.client.governance_writes import GovernanceWrites
 from walrus_sui.client.money_writes import MoneyWrites
 from walrus_sui.client.node_writes import NodeWrites
+from walrus_sui.client.pool_writes import PoolWrites
+from walrus_sui.client.quorum_writes import QuorumWrites
+from walrus_sui.client.stake_writes import StakeWrites
+from walrus_sui.client.storage_writes import StorageWrites
+from walrus_sui.client.subsidy_writes import SubsidyWrites
 from walrus_sui.errors import NetworkConfigError
 from walrus_sui.network_config import NetworkConfig
 
 __all__ = ["ChainClient"]
 
 
-class ChainClient(NodeWrites, BlobWrites, MoneyWrites):
+class ChainClient(
+    NodeWrites,
+    GovernanceWrites,
+    QuorumWrites,
+    BlobWrites,
+    BlobChanges,
+    StorageWrites,
+    PoolWrites,
+    StakeWrites,
+    SubsidyWrites,
+    MoneyWrites,
+):
     """Typed reads and writes of one network.
 
     Args:
         config: the network.
         timeout: seconds for each single request.
         patience: seconds for which a write goes on submitting the same bytes, and for which it waits for an index.
+        gas_cap: MIST that no transaction may exceed.
         until_checkpoint: whether every write returns only once a checkpoint includes it.
         rng: source of jitter.
     """
@@ -36,6 +56,7 @@ class ChainClient(NodeWrites, BlobWrites, MoneyWrites):
         *,
         timeout: float = 10.0,
         patience: float = 60.0,
+        gas_cap: int = GAS_CAP,
         until_checkpoint: bool = False,
         rng: random.Random | None = None,
     ) -> None:
@@ -43,7 +64,9 @@ class ChainClient(NodeWrites, BlobWrites, MoneyWrites):
 
         transport = Transport(config.rpc_url, ca_pem=config.rpc_ca, timeout=timeout)
         jitter = rng or random.Random()  # noqa: S311  (jitter, no secret)
-        super().__init__(config, transport, patience=patience, until_checkpoint=until_checkpoint, rng=jitter)
+        super().__init__(
+            config, transport, patience=patience, until_checkpoint=until_checkpoint, rng=jitter, gas_cap=gas_cap
+        )
 
     async def close(self) -> None:
         """Close the connection; calls in flight fail with `ChainUnreachable`."""

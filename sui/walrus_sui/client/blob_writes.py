@@ -8,7 +8,7 @@ from walrus_sui.abi import blob, shared_blob, system
 from walrus_sui.abi.contract import Contract
 from walrus_sui.abi.ptb import Owned, Program
 from walrus_sui.client import wire
-from walrus_sui.client.writer import Writer, budget, created
+from walrus_sui.client.writer import Writer, created
 from walrus_sui.errors import InsufficientFunds, MoveAbort
 from walrus_sui.keys import SuiKey
 from walrus_sui.types import BlobObject, Certificate, CertifiedBlob, NewBlob, SignedMessage
@@ -60,7 +60,7 @@ class BlobWrites(Writer):
             )
 
         try:
-            executed = await self._run(key, build, wal=0, gas_budget=budget(len(blobs)))
+            executed = await self._run(key, build, wal=0)
         except InsufficientFunds as error:
             if error.coin == "WAL":
                 raise InsufficientFunds(key.address, coin="WAL", needed=await cost(), available=0) from None
@@ -105,7 +105,7 @@ class BlobWrites(Writer):
             elif send_to is not None and send_to != key.address:
                 program.transfer([Owned(item.object_id) for item in certificates], send_to)
 
-        executed = await self._run(key, build, gas_budget=budget(len(certificates)))
+        executed = await self._run(key, build)
         shared = await self._shared_blobs(executed) if share else {}
         return [
             CertifiedBlob(

@@ -1,21 +1,25 @@
 """Programs become executed transactions: coins, references, signature, submission, and what is learnt from the effects.
 
-Life of a program: it waits for its key's lock; a transaction in doubt is settled first; gas and WAL coins are chosen
-from the purse; references are filled in; the bytes are signed and sent, and sent again, the same bytes, until the chain
-gives an answer. A refusal means that something known was stale: everything is read anew and the program is built
-again; when other bytes come out they are sent, and after a few rounds the refusal is the answer. Effects are checked,
-and the new versions remembered, so that the next program needs no reads at all.
+Life of a program: it waits for its turn, in order of arrival per key; a transaction in doubt is settled first; WAL coins
+are chosen from the purse, references filled in, the gas is estimated and gas coins chosen; the bytes are signed and
+sent, and sent again, the same bytes, until the chain gives an answer. A refusal means that something known was stale:
+everything is read anew and the program is built again; when other bytes come out they are sent, and after a few rounds
+the refusal is the answer. A transaction that ran and was cut off (out of gas, congestion) is dead and built again with
+more room. Effects are checked, and the new versions remembered, so that the next program needs no reads at all.
 """
 
+import asyncio
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from walrus_codec.types import ObjectId, SuiAddress
 from walrus_sui.abi import aborts, move_types, ptb
 from walrus_sui.abi.ptb import ObjectRef, Program
 from walrus_sui.client import wire
+from walrus_sui.client.gas import GAS_CAP, MARK, Budget, GasEstimates
 from walrus_sui.client.purse import Coin, Purse, Signed, balance_of, choose, token_of
 from walrus_sui.client.submission import Endpoint, Submission
 from walrus_sui.errors import (
@@ -29,16 +33,6 @@ from walrus_sui.errors import (
 )
 from walrus_sui.keys import SuiKey
 from walrus_sui.telemetry import meter, names, tracer
-
-GAS_BUDGET = 500_000_000
-"""MIST that a transaction may cost at most; unused budget is not charged."""
-
-MIN_GAS_BUDGET = 20_000_000
-"""MIST below which trying is pointless; between the two, all that the address has is the budget."""
-
-_MARK = 1 << 16
-"""Budgets differ by up to so many MIST from call to call. Two processes with one key that want the same thing at the
-same time would otherwise sign identical bytes, which are one transaction, and both would take it for theirs."""
 
 SUI = move_types.canonical(move_types.SUI_TYPE)
 
@@ -58,17 +52,28 @@ class Executor:
         endpoint: the transport.
         wal_type: Move type of WAL.
         patience: seconds to go on submitting the same bytes, and to wait for a lagging index.
+        queue_patience: seconds that a call may wait for its turn.
+        gas_cap: MIST that no transaction may exceed.
         rng: source of jitter.
     """
 
     def __init__(
-        self, endpoint: Endpoint, *, wal_type: str, patience: float = 60.0, rng: random.Random | None = None
+        self,
+        endpoint: Endpoint,
+        *,
+        wal_type: str,
+        patience: float = 60.0,
+        queue_patience: float = 600.0,
+        gas_cap: int = GAS_CAP,
+        rng: random.Random | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._wal = move_types.canonical(wal_type)
         self._patience = patience
         self._rng = rng or random.Random()  # noqa: S311  (jitter, no secret)
         self._submission = Submission(endpoint, patience=patience, rng=self._rng)
+        self._queue_patience = queue_patience
+        self._estimates = GasEstimates(endpoint, cap=gas_cap)
         self._purses: dict[SuiAddress, Purse] = {}
         self._shared_since: dict[ObjectId, int] = {}
         self._refs: OrderedDict[ObjectId, ObjectRef] = OrderedDict()
@@ -79,9 +84,7 @@ class Executor:
             names.CHAIN_TRANSACTION_DURATION, unit="s", description="From the call to known effects."
         )
 
-    async def run(
-        self, key: SuiKey, build: Build, *, wal: int | None = None, gas_budget: int = GAS_BUDGET
-    ) -> wire.Executed:
+    async def run(self, key: SuiKey, build: Build, *, wal: int | None = None) -> wire.Executed:
         """Execute a program and return its effects.
 
         Args:
@@ -89,7 +92,6 @@ class Executor:
             build: adds the commands; may be called again when what it was built on turns out to be stale.
             wal: FROST that `build` will spend from the sender's coins, which are then handed to it; 0 hands it all
                 coins, for calls whose price only the contract knows; None hands it none.
-            gas_budget: MIST.
 
         Raises:
             MoveAbort: the contract refused.
@@ -97,19 +99,17 @@ class Executor:
             TransactionRejected: the chain refused to execute.
             TransactionUnknown: sent, but no answer within `patience`.
             InsufficientFunds: too little SUI or no WAL; nothing was sent.
-            ChainUnreachable: nothing was sent.
+            ChainUnreachable: nothing was sent; also when too many others wait for the same key (`ChainTimeout`).
         """
         purse = self._purses.setdefault(key.address, Purse(key.address))
         started = time.monotonic()
         attributes = {names.ATTR_FUNCTION: "unbuilt", names.ATTR_OUTCOME: "error"}
         with tracer().start_as_current_span("chain transaction") as span:
             try:
-                async with purse.lock:
-                    executed = await self._run_locked(
-                        purse, key, build, wal=wal, budget=gas_budget, attributes=attributes
-                    )
+                async with self._turn(purse):
+                    executed = await self._run_locked(purse, key, build, wal=wal, attributes=attributes)
                 if executed.failure is not None:
-                    raise _error_of(executed)
+                    raise _error_of(executed.failure, executed.digest)
                 attributes[names.ATTR_OUTCOME] = "executed"
             except ChainError as error:
                 attributes[names.ATTR_OUTCOME] = type(error).__name__
@@ -120,6 +120,40 @@ class Executor:
                 self._duration.record(time.monotonic() - started, attributes)
         return executed
 
+    async def simulate(self, build: Build, *, sender: SuiAddress) -> wire.Simulated:
+        """Run a program without effect or payment, to learn what its commands return.
+
+        Raises:
+            MoveAbort: it would abort.
+            ChainUnreachable: nobody answers.
+        """
+        program = Program()
+        build(program, ())
+        shared = await self._shared(program.shared_objects)
+        owned = await self._owned(Purse(sender), program.owned_objects)
+        kind = program.encode(owned, shared)
+        price, cap = await self._price(), self._estimates.unknown.wanted
+        data = ptb.transaction_data(kind, sender=sender, payment=[], gas_price=price, gas_budget=cap)
+        simulated = await self._endpoint.simulate(data)
+        if simulated.failure is not None:
+            raise _error_of(simulated.failure, "")
+        return simulated
+
+    @asynccontextmanager
+    async def _turn(self, purse: Purse) -> AsyncIterator[None]:
+        """Hold a key; callers get it in the order in which they came."""
+        try:
+            async with asyncio.timeout(self._queue_patience):
+                await purse.lock.acquire()
+        except TimeoutError:
+            raise ChainTimeout(
+                f"other transactions of {purse.address} took all of {self._queue_patience} s; nothing was sent"
+            ) from None
+        try:
+            yield
+        finally:
+            purse.lock.release()
+
     async def _run_locked(
         self,
         purse: Purse,
@@ -127,35 +161,37 @@ class Executor:
         build: Build,
         *,
         wal: int | None,
-        budget: int,
         attributes: dict[str, str],
     ) -> wire.Executed:
         settled = await self._submission.settle(purse)
         if settled is not None:
             self._remember_all(settled)
         previous, pause = b"", _FIRST_PAUSE
-        mark = self._rng.randrange(_MARK)
+        mark = self._rng.randrange(MARK)
         refusal: ChainError | None = None
-        for _round in range(_ROUNDS):
+        cut_off = False
+        for round_ in range(_ROUNDS):
             program = Program()
             build(program, await self._wal_coins(purse, wal) if wal is not None else ())
             attributes[names.ATTR_FUNCTION] = program.description
-            payment, budget_now = await self._payment(purse, program, budget)
             shared = await self._shared(program.shared_objects)
             owned = await self._owned(purse, program.owned_objects)
+            kind, price = program.encode(owned, shared), await self._price()
+            budget = self._estimates.unknown
+            if not cut_off:
+                budget = await self._estimates.budget(program, kind, sender=key.address, price=price)
+            payment, allowed = await self._payment(purse, program, budget)
+            gas = [coin.ref for coin in payment]
             data = ptb.transaction_data(
-                program.encode(owned, shared),
-                sender=key.address,
-                payment=[coin.ref for coin in payment],
-                gas_price=await self._price(),
-                gas_budget=budget_now - mark,
+                kind, sender=key.address, payment=gas, gas_price=price, gas_budget=allowed - mark
             )
             if data == previous:  # perhaps only the index has not seen yet what the refusal is about
                 pause = await self._submission.pause(pause)
                 self._distrust(purse, program)
                 continue
             previous = data
-            signed = Signed(data, key.sign_transaction(data), move_types.transaction_digest(data))
+            inputs = (*gas, *owned.values())
+            signed = Signed(data, key.sign_transaction(data), move_types.transaction_digest(data), inputs)
             try:
                 executed = await self._submission.submit(purse, signed)
             except TransactionRejected as error:
@@ -164,23 +200,26 @@ class Executor:
                 continue
             gas_before = sum(coin.balance for coin in payment)
             self._learn(purse, executed, gas_before=gas_before, spent=program.gas_coin_spent)
-            return executed
+            self._estimates.learn(program, executed)
+            cut_off = executed.failure is not None and executed.failure.may_pass_later
+            if not cut_off or round_ == _ROUNDS - 1:
+                return executed
         raise refusal or TransactionRejected("the chain refused the transaction")
 
     # -- what a transaction is built from
 
-    async def _payment(self, purse: Purse, program: Program, budget: int) -> tuple[list[Coin], int]:
+    async def _payment(self, purse: Purse, program: Program, budget: Budget) -> tuple[list[Coin], int]:
         """Choose gas coins for a budget on top of what the program splits off; shrink the budget when funds are low."""
         used = set(program.owned_objects)
-        needed = budget + program.gas_coin_spent
+        needed = budget.wanted + program.gas_coin_spent
         for fresh in (False, True):
             coins = [coin for coin in await self._coins(purse, SUI, fresh=fresh) if coin.ref.object_id not in used]
             chosen = choose(coins, needed)
             total = sum(coin.balance for coin in chosen)
             if total >= needed:
-                return chosen, budget
-        if total < program.gas_coin_spent + min(budget, MIN_GAS_BUDGET):
-            needed = program.gas_coin_spent + min(budget, MIN_GAS_BUDGET)
+                return chosen, budget.wanted
+        needed = budget.least + program.gas_coin_spent
+        if total < needed:
             raise InsufficientFunds(purse.address, coin="SUI", needed=needed, available=total)
         return chosen, total - program.gas_coin_spent
 
@@ -296,17 +335,14 @@ class Executor:
             self._refs.pop(object_id, None)
 
 
-def _error_of(executed: wire.Executed) -> TransactionFailed:
-    failure = executed.failure
-    if failure is None:
-        raise AssertionError("only failed transactions have an error")
+def _error_of(failure: wire.Failure, digest: str) -> TransactionFailed:
     if not failure.module:
-        return TransactionFailed(f"transaction {executed.digest} failed: {failure.description}", digest=executed.digest)
+        return TransactionFailed(f"transaction {digest} failed: {failure.description}", digest=digest)
     return MoveAbort(
         failure.module,
         failure.code,
         function=failure.function,
-        digest=executed.digest,
+        digest=digest,
         name=aborts.name(failure.module, failure.code),
         command=failure.command,
     )

@@ -34,19 +34,31 @@ def executed_from(message: Any) -> wire.Executed:
     """Convert an ExecutedTransaction."""
     effects = _required(message.effects, "effects")
     gas = effects.gas_used
-    cost = 0
-    if gas is not None:
-        cost = (gas.computation_cost or 0) + (gas.storage_cost or 0) - (gas.storage_rebate or 0)
+    used = _gas_used(gas)
     gas_object = effects.gas_object
     return wire.Executed(
         digest=Digest(message.digest or effects.transaction_digest or ""),
         failure=_failure(_required(effects.status, "status")),
-        gas_cost=cost,
+        gas_cost=used - (gas.storage_rebate or 0) if gas is not None else 0,
+        gas_used=used,
         changed=tuple(_changed(item) for item in effects.changed_objects),
         gas_object_id=_object_id(gas_object.object_id) if gas_object is not None and gas_object.object_id else None,
         events=_events(message),
         objects=tuple(object_from(item) for item in message.objects.objects) if message.objects is not None else (),
         checkpoint=message.checkpoint,
+    )
+
+
+def simulated_from(message: Any) -> wire.Simulated:
+    """Convert a SimulateTransactionResponse."""
+    effects = _required(_required(message.transaction, "simulated transaction").effects, "effects")
+    return wire.Simulated(
+        failure=_failure(_required(effects.status, "status")),
+        gas_used=_gas_used(effects.gas_used),
+        returned=tuple(
+            tuple(item.value.value or b"" if item.value is not None else b"" for item in output.return_values)
+            for output in message.command_outputs
+        ),
     )
 
 
@@ -83,14 +95,20 @@ def _failure(status: Any) -> wire.Failure | None:
     kind = error.kind.name if error.kind is not None else ""
     abort = error.abort
     if abort is None or abort.location is None:
-        return wire.Failure(error.description or kind or "the chain gives no reason", command=error.command)
+        text = error.description or kind or "the chain gives no reason"
+        return wire.Failure(text, command=error.command, kind=kind)
     return wire.Failure(
         error.description or kind,
         module=abort.location.module or "",
         function=abort.location.function_name or "",
         code=abort.abort_code or 0,
         command=error.command,
+        kind=kind,
     )
+
+
+def _gas_used(gas: Any) -> int:
+    return (gas.computation_cost or 0) + (gas.storage_cost or 0) if gas is not None else 0
 
 
 def _changed(item: Any) -> wire.ChangedObject:

@@ -1,13 +1,12 @@
-"""Typed writes of money: payments, the exchange of SUI for WAL, and stake."""
+"""Typed writes of money: payments, and the exchange of SUI for WAL and back."""
 
 from collections.abc import Sequence
 
-from walrus_codec.types import NodeId, ObjectId, SuiAddress
-from walrus_sui.abi import move_types, staked_wal, staking, wal_exchange
+from walrus_codec.types import ObjectId, SuiAddress
+from walrus_sui.abi import wal_exchange
 from walrus_sui.abi.contract import Contract
 from walrus_sui.abi.ptb import Program
-from walrus_sui.client.purse import balance_of
-from walrus_sui.client.writer import Writer, budget, created
+from walrus_sui.client.writer import Writer
 from walrus_sui.keys import SuiKey
 from walrus_sui.types import Payment
 
@@ -22,20 +21,30 @@ class MoneyWrites(Writer):
             NetworkConfigError: the network has no exchange.
             MoveAbort: wal_exchange 0 when the exchange has too little WAL.
         """
-        exchange = self.config.exchange_objects[0] if self.config.exchange_objects else None
-        if exchange is None or exchange not in self._exchange_package:
-            exchange = (await self._exchange()).ref.object_id
-        package = self._exchange_package[exchange]
+        exchange, package = await self._exchange_ids()
 
         def build(program: Program, _contract: Contract, _wal: Sequence[ObjectId]) -> None:
             coin = program.split_gas([sui])[0]
             got = wal_exchange.exchange_all_for_wal(program, package_id=package, exchange=exchange, coin=coin)
             program.transfer([got], key.address)
 
-        executed = await self._run(key, build)
-        wal_coin = move_types.canonical(move_types.coin_type(self.config.wal_type))
-        contents = await self._contents(executed, created(executed, wal_coin)[0])
-        return balance_of(contents) or 0
+        return await self._received_wal(await self._run(key, build))
+
+    async def exchange_for_sui(self, key: SuiKey, wal: int) -> None:
+        """Swap FROST for MIST at the network's exchange.
+
+        Raises:
+            NetworkConfigError: the network has no exchange.
+            MoveAbort: wal_exchange 0 when the exchange has too little SUI.
+        """
+        exchange, package = await self._exchange_ids()
+
+        def build(program: Program, _contract: Contract, coins: Sequence[ObjectId]) -> None:
+            coin = program.split(program.merged(coins), [wal])[0]
+            got = wal_exchange.exchange_all_for_sui(program, package_id=package, exchange=exchange, coin=coin)
+            program.transfer([got], key.address)
+
+        await self._run(key, build, wal=wal)
 
     async def transfer_sui(self, key: SuiKey, to: SuiAddress, amount: int) -> None:
         """Send MIST to an address."""
@@ -65,34 +74,11 @@ class MoneyWrites(Writer):
 
         if in_sui or in_wal:
             total = sum(payment.wal for payment in in_wal)
-            await self._run(key, build, wal=total if in_wal else None, gas_budget=budget(len(payments)))
+            await self._run(key, build, wal=total if in_wal else None)
 
-    async def stake(self, key: SuiKey, node_id: NodeId, amount: int) -> ObjectId:
-        """Delegate FROST to a node; returns the StakedWal, which belongs to `key`."""
-        return (await self.stake_many(key, [(node_id, amount)]))[0]
-
-    async def stake_many(self, key: SuiKey, stakes: Sequence[tuple[NodeId, int]]) -> list[ObjectId]:
-        """Delegate FROST to several nodes in one transaction; returns the StakedWals in the order of `stakes`."""
-        total = sum(amount for _node_id, amount in stakes)
-
-        def build(program: Program, contract: Contract, wal: Sequence[ObjectId]) -> None:
-            coins = program.split(program.merged(wal), [amount for _node_id, amount in stakes])
-            made = [
-                staking.stake_with_pool(program, contract, coin, node_id)
-                for coin, (node_id, _amount) in zip(coins, stakes, strict=True)
-            ]
-            program.transfer(made, key.address)
-
-        executed = await self._run(key, build, wal=total, gas_budget=budget(len(stakes)))
-        contract = await self.contract()
-        made = created(executed, contract.type_name(staked_wal.MODULE, staked_wal.STAKED_WAL))
-        if len(made) == 1:
-            return made
-        decoded = [staked_wal.decode(await self._contents(executed, object_id)) for object_id in made]
-        left = {item.object_id: (item.node_id, item.principal) for item in decoded}
-        ordered: list[ObjectId] = []
-        for wanted in stakes:
-            found = next(object_id for object_id, held in left.items() if held == wanted)
-            del left[found]
-            ordered.append(found)
-        return ordered
+    async def _exchange_ids(self) -> tuple[ObjectId, ObjectId]:
+        """Return the exchange and its package."""
+        exchange = self.config.exchange_objects[0] if self.config.exchange_objects else None
+        if exchange is None or exchange not in self._exchange_package:
+            exchange = (await self._exchange()).ref.object_id
+        return exchange, self._exchange_package[exchange]

@@ -1,12 +1,13 @@
 """Typed writes of storage nodes: registration, its upkeep, and the steps of an epoch change."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from walrus_codec.types import Epoch, ObjectId
 from walrus_sui import messages
 from walrus_sui.abi import staking, storage_node
 from walrus_sui.abi.contract import Contract
 from walrus_sui.abi.ptb import Owned, Program
+from walrus_sui.client import wire
 from walrus_sui.client.writer import Build, Writer, created
 from walrus_sui.errors import MoveAbort
 from walrus_sui.keys import BlsKey, SuiKey
@@ -62,15 +63,7 @@ class NodeWrites(Writer):
             )
             program.transfer([cap], key.address)
 
-        for attempt in range(2):
-            epoch = (await self.staking()).epoch
-            try:
-                executed = await self._run(key, at(epoch))
-                break
-            except MoveAbort as error:
-                proof_refused = (error.module, error.code) in {("messages", 1), ("staking_pool", 4)}
-                if attempt or not proof_refused:  # the epoch may have changed between reading and executing
-                    raise
+        executed = await self._run_in_epoch(key, at)
         contract = await self.contract()
         cap_id = created(executed, contract.type_name(storage_node.MODULE, storage_node.CAP))[0]
         contents = await self._contents(executed, cap_id)
@@ -127,6 +120,23 @@ class NodeWrites(Writer):
             await self._run(key, build)
         return bool(draft.commands)
 
+    async def set_next_public_key(self, key: SuiKey, cap: NodeCap, bls_key: BlsKey) -> None:
+        """Announce the BLS key that the node will sign with once its pool advances to the next epoch."""
+
+        def at(epoch: Epoch) -> Build:
+            message = messages.proof_of_possession(key.address, bls_key.public_key, epoch)
+            proof, owned = bls_key.sign(message), Owned(cap.object_id)
+            return lambda program, contract, _wal: staking.set_next_public_key(
+                program, contract, owned, key=bls_key.public_key, proof=proof
+            )
+
+        await self._run_in_epoch(key, at)
+
+    async def try_join_active_set(self, key: SuiKey, cap_id: ObjectId) -> None:
+        """Come back into the active set after an eviction, if the node's stake suffices by now."""
+        cap = Owned(cap_id)
+        await self._run(key, lambda program, contract, _wal: staking.try_join_active_set(program, contract, cap))
+
     async def voting_end(self, key: SuiKey) -> None:
         """End voting and fix the next committee. Aborts staking_inner 0 when it is too early or was done already."""
         await self._run(key, lambda program, contract, _wal: staking.voting_end(program, contract))
@@ -143,6 +153,17 @@ class NodeWrites(Writer):
     async def update_prices(self, key: SuiKey) -> None:
         """Make the committee's price votes count now."""
         await self._run(key, lambda program, contract, _wal: staking.update_prices(program, contract))
+
+    async def _run_in_epoch(self, key: SuiKey, at: Callable[[Epoch], Build]) -> wire.Executed:
+        """Execute what holds a proof of possession, which binds the epoch; once more when the epoch has just changed."""
+        for last in (False, True):
+            epoch = (await self.system()).epoch
+            try:
+                return await self._run(key, at(epoch))
+            except MoveAbort as error:
+                if last or (error.module, error.code) not in {("messages", 1), ("staking_pool", 4)}:
+                    raise
+        raise AssertionError("the second attempt returns or raises")
 
 
 def _final_commission(pool: PoolView) -> int:

@@ -30,11 +30,19 @@ class Coin:
 
 @dataclass(frozen=True)
 class Signed:
-    """A transaction whose fate may be unknown; sending these bytes again can never pay twice."""
+    """A transaction whose fate may be unknown; sending these bytes again can never pay twice.
+
+    Attributes:
+        data: BCS TransactionData.
+        signature: the sender's.
+        digest: known before anything is sent.
+        inputs: the versions that it uses up, gas coins included; once one is gone it can never be executed (again).
+    """
 
     data: bytes
     signature: bytes
     digest: Digest
+    inputs: tuple[ObjectRef, ...] = ()
 
 
 @dataclass

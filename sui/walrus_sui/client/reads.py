@@ -26,7 +26,6 @@ from walrus_sui.abi import (
     wal_exchange,
 )
 from walrus_sui.abi.contract import Contract
-from walrus_sui.abi.staking import StakingInner
 from walrus_sui.client import wire
 from walrus_sui.errors import ChainTimeout, MalformedChainData, NetworkConfigError, ObjectNotFound
 from walrus_sui.network_config import NetworkConfig
@@ -46,8 +45,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_VERSION_KEY = 8
-_UNIT_KEY = 1
+VERSION_KEY = 8
+"""Bytes of the key under which the versioned states stand."""
+
+UNIT_KEY = 1
+"""Bytes of a key that is a struct without fields."""
+
 _ATTEMPTS = 5
 _PAUSE = 0.2
 
@@ -108,7 +111,7 @@ class Reads:
         """Return where calls go; `fresh` looks for an upgrade."""
         if self._contract_known is None or fresh:
             objects = await self._transport.objects([self.config.staking_object, self.config.system_object])
-            self._take_contract(objects)
+            await self._take_contract(objects)
         known = self._contract_known
         if known is None:
             raise AssertionError("_take_contract sets it or raises")
@@ -117,15 +120,12 @@ class Reads:
     async def event_packages(self) -> frozenset[ObjectId]:
         """Return the packages whose events are Walrus's: the first one and each that defined types since."""
         contract = await self.contract()
-        if contract.package_id == contract.origin_id:
-            return frozenset({contract.origin_id})
-        origins = await self._transport.type_origins(contract.package_id)
-        return frozenset({contract.origin_id, contract.package_id, *origins})
+        return frozenset({contract.origin_id, contract.package_id, *contract.type_origins.values()})
 
     async def system(self) -> SystemView:
         """Return prices and capacity."""
         inner = await self._inner_states([self.config.system_object])
-        return _decode_inner(inner[self.config.system_object], system.read_inner).view
+        return decode_inner(inner[self.config.system_object], system.read_inner).view
 
     async def staking(self) -> StakingView:
         """Return the epoch, its state, and the committees with addresses and keys.
@@ -137,11 +137,13 @@ class Reads:
             if attempt:
                 await asyncio.sleep(_PAUSE)
             states = await self._inner_states([self.config.staking_object, self.config.system_object])
-            inner = _decode_inner(states[self.config.staking_object], staking.read_inner)
-            state = _decode_inner(states[self.config.system_object], system.read_inner)
+            inner = decode_inner(states[self.config.staking_object], staking.read_inner)
+            state = decode_inner(states[self.config.system_object], system.read_inner)
             if inner.epoch == state.view.epoch:
                 pools = await self.pools(views.nodes_named(inner))
-                keys = await self._next_keys(inner) if inner.next_committee is not None else {}
+                keys: dict[NodeId, bytes] = {}
+                if inner.next_committee is not None:
+                    keys = await self._extended(inner.next_public_keys_id, staking.read_public_keys)
                 return views.staking_view(inner, state, pools=pools, next_keys=keys)
         raise ChainTimeout(
             f"System and Staking stayed in epochs {state.view.epoch} and {inner.epoch}; read again later"
@@ -170,7 +172,7 @@ class Reads:
         found: dict[NodeId, PoolView] = {}
         for node_id, pool in decoded.items():
             holder = objects.get(self._metadata_fields[node_id]) or await self._only_field(pool.metadata_id)
-            metadata = dynamic_field.decode_value(holder.contents, key_length=_UNIT_KEY, read=node_metadata.read)
+            metadata = dynamic_field.decode_value(holder.contents, key_length=UNIT_KEY, read=node_metadata.read)
             found[node_id] = replace(pool.view, metadata=metadata)
         return found
 
@@ -219,7 +221,7 @@ class Reads:
         self._exchange_package[found.ref.object_id] = move_types.package_of(found.type)
         return found
 
-    def _take_contract(self, objects: dict[ObjectId, wire.RawObject]) -> None:
+    async def _take_contract(self, objects: dict[ObjectId, wire.RawObject]) -> None:
         for object_id, name in (
             (self.config.staking_object, "staking::Staking"),
             (self.config.system_object, "system::System"),
@@ -233,13 +235,21 @@ class Reads:
                 )
             self._inner_version[object_id] = staking.decode_object(found.contents).version
         front = objects[self.config.system_object]
+        package_id, origin_id = staking.decode_object(front.contents).package_id, move_types.package_of(front.type)
+        known = self._contract_known
+        if known is not None and (known.package_id, known.origin_id) == (package_id, origin_id):
+            return
+        origins = await self._transport.type_origins(package_id) if package_id != origin_id else {}
         self._contract_known = Contract(
-            package_id=staking.decode_object(front.contents).package_id,
-            origin_id=move_types.package_of(front.type),
+            package_id=package_id,
+            origin_id=origin_id,
             system_id=self.config.system_object,
             staking_id=self.config.staking_object,
             treasury_id=self.config.treasury_object,
             wal_type=self.config.wal_type,
+            slashing_id=self.config.slashing_manager,
+            upgrade_id=self.config.upgrade_manager,
+            type_origins=origins,
         )
 
     async def _inner_states(self, fronts: list[ObjectId]) -> dict[ObjectId, wire.RawObject]:
@@ -249,7 +259,7 @@ class Reads:
         objects = await self._transport.objects(
             [self.config.staking_object, self.config.system_object, *fields.values()]
         )
-        self._take_contract(objects)
+        await self._take_contract(objects)
         states: dict[ObjectId, wire.RawObject] = {}
         for front, field in fields.items():
             current = dynamic_field.versioned_id(front, self._inner_version[front])
@@ -258,11 +268,12 @@ class Reads:
             states[front] = objects[current]
         return states
 
-    async def _next_keys(self, inner: StakingInner) -> dict[NodeId, bytes]:
-        field = dynamic_field.extended_id(inner.next_public_keys_id, await self.contract())
+    async def _extended(self, extended_field: ObjectId, read: Callable[[bcs.Reader], T]) -> T:
+        """Read the value of an ExtendedField."""
+        field = dynamic_field.extended_id(extended_field, await self.contract())
         objects = await self._transport.objects([field])
-        found = objects.get(field) or await self._only_field(inner.next_public_keys_id)
-        return dynamic_field.decode_value(found.contents, key_length=_UNIT_KEY, read=staking.read_public_keys)
+        found = objects.get(field) or await self._only_field(extended_field)
+        return dynamic_field.decode_value(found.contents, key_length=UNIT_KEY, read=read)
 
     async def _only_field(self, parent: ObjectId) -> wire.RawObject:
         """Find the one field of an ExtendedField by listing, for contracts whose key type came with an upgrade."""
@@ -272,5 +283,6 @@ class Reads:
         return await self._transport.object(fields[0])
 
 
-def _decode_inner(field: wire.RawObject, read: Callable[[bcs.Reader], T]) -> T:
-    return dynamic_field.decode_value(field.contents, key_length=_VERSION_KEY, read=read)
+def decode_inner(field: wire.RawObject, read: Callable[[bcs.Reader], T]) -> T:
+    """Decode the state of Staking or System out of the object that holds it."""
+    return dynamic_field.decode_value(field.contents, key_length=VERSION_KEY, read=read)

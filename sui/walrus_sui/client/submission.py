@@ -39,6 +39,9 @@ class Endpoint(Protocol):
     async def owned(self, owner: str, object_type: str) -> list[wire.RawObject]:
         """Objects of one type that an address owns."""
 
+    async def simulate(self, transaction: bytes) -> wire.Simulated:
+        """Run without effect or payment."""
+
     async def execute(self, transaction: bytes, signature: bytes) -> wire.Executed:
         """Submit; the same bytes give the same result."""
 
@@ -97,18 +100,35 @@ class Submission:
         return found
 
     async def settle(self, purse: Purse) -> wire.Executed | None:
-        """Learn the fate of a transaction in doubt by sending its bytes again; returns its effects if it has any."""
+        """Learn the fate of a transaction in doubt; returns its effects if it has any.
+
+        Its bytes are sent again: either the chain executes them (now, or before), or it refuses them. After a refusal
+        the digest is asked for; when it is unknown, and an input has gone elsewhere, the transaction is dead. When all
+        inputs are still there, the bytes are sent once more after a pause, as the first ones may be on their way.
+
+        Raises:
+            ChainUnreachable: nothing was learnt; the transaction stays in doubt.
+        """
         if purse.in_doubt is None:
             return None
         signed = purse.in_doubt
         purse.forget()
-        executed: wire.Executed | None
-        try:
-            executed = await self._endpoint.execute(signed.data, signed.signature)
-        except (RequestRefused, ObjectNotFound):
-            executed = None  # its inputs are gone, through itself or others: it cannot be executed any more
+        for last in (False, True):
+            try:
+                executed: wire.Executed | None = await self._endpoint.execute(signed.data, signed.signature)
+                break
+            except (RequestRefused, ObjectNotFound):
+                executed = await self._endpoint.transaction(signed.digest)
+                if executed is not None or last or await self._used_up(signed):
+                    break
+                await self.pause()
         purse.in_doubt = None
         return executed
+
+    async def _used_up(self, signed: Signed) -> bool:
+        current = await self._endpoint.objects(ref.object_id for ref in signed.inputs)
+        newer = (current[ref.object_id].ref.version > ref.version for ref in signed.inputs if ref.object_id in current)
+        return any(newer)
 
     async def pause(self, pause: float = _FIRST_PAUSE) -> float:
         """Wait about `pause` seconds, with jitter; returns how long to wait the next time."""

@@ -29,7 +29,7 @@ from pysui.sui.sui_grpc import pgrpc_requests as requests
 from walrus_codec.types import Digest, ObjectId
 from walrus_sui.abi import move_types
 from walrus_sui.client import wire
-from walrus_sui.client.from_pysui import checkpoint_from, executed_from, object_from, service_info_from
+from walrus_sui.client.from_pysui import checkpoint_from, executed_from, object_from, service_info_from, simulated_from
 from walrus_sui.errors import (
     ChainError,
     ChainTimeout,
@@ -62,6 +62,7 @@ _EXECUTED_MASK = [
     "objects.objects.object_type",
     "objects.objects.contents",
 ]
+_SIMULATED_MASK = ["transaction.effects.status", "transaction.effects.gas_used", "command_outputs"]
 _CHECKPOINT_MASK = [
     "sequence_number",
     "digest",
@@ -165,16 +166,26 @@ class Transport:
         return int(answer.balance.balance or 0) if answer.balance is not None else 0
 
     async def dynamic_fields(self, parent: ObjectId) -> list[ObjectId]:
-        """List the ids of the objects that hold a parent's dynamic fields (first page)."""
-        request = requests.GetDynamicFields(parent, page_size=BATCH, field_mask=["parent", "field_id"])
-        answer = await self._unary(request, f"fields of {parent}")
-        return [ObjectId(item.field_id) for item in answer.dynamic_fields if item.field_id]
+        """List the ids of the objects that hold a parent's dynamic fields."""
+        found: list[ObjectId] = []
+        token: bytes | None = None
+        while True:
+            request = requests.GetDynamicFields(parent, _PAGE, token, field_mask=["parent", "field_id"])
+            answer = await self._unary(request, f"fields of {parent}")
+            found.extend(ObjectId(item.field_id) for item in answer.dynamic_fields if item.field_id)
+            token = answer.next_page_token
+            if not token:
+                return found
 
-    async def type_origins(self, package: ObjectId) -> set[ObjectId]:
-        """Return the packages that defined the types of a package, over all its versions."""
+    async def type_origins(self, package: ObjectId) -> dict[str, ObjectId]:
+        """Return the version of a package that first defined each of its types, by "module::Name"."""
         answer = await self._unary(requests.GetPackage(package=package), f"package {package}")
         origins = answer.package.type_origins if answer.package is not None else []
-        return {move_types.object_id(move_types.address_bytes(item.package_id)) for item in origins if item.package_id}
+        return {
+            f"{item.module_name}::{item.datatype_name}": move_types.object_id(move_types.address_bytes(item.package_id))
+            for item in origins
+            if item.package_id
+        }
 
     async def execute(self, transaction: bytes, signature: bytes) -> wire.Executed:
         """Submit a signed transaction; sending the identical bytes again returns the first result."""
@@ -183,6 +194,13 @@ class Transport:
         if answer is None:
             raise MalformedChainData("the chain executed a transaction and returned nothing")
         return executed_from(answer)
+
+    async def simulate(self, transaction: bytes) -> wire.Simulated:
+        """Run a transaction without effect, and without payment: the endpoint invents a gas coin."""
+        request = requests.SimulateTransaction(
+            transaction=transaction, checks_enabled=False, gas_selection=False, field_mask=_SIMULATED_MASK
+        )
+        return simulated_from(await self._unary(request, "simulation"))
 
     async def transaction(self, digest: Digest) -> wire.Executed | None:
         """Look a transaction up; None when the endpoint does not know it (yet)."""

@@ -58,13 +58,24 @@ class ChangedObject:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an executed transaction failed; `module` is empty unless a Move function aborted."""
+    """Why an executed transaction failed; `module` is empty unless a Move function aborted, `kind` is Sui's name."""
 
     description: str
     module: str = ""
     function: str = ""
     code: int = 0
     command: int | None = None
+    kind: str = ""
+
+    @property
+    def out_of_gas(self) -> bool:
+        """Whether a larger budget would have helped."""
+        return self.kind == "INSUFFICIENT_GAS"
+
+    @property
+    def may_pass_later(self) -> bool:
+        """Whether the same program may succeed as a new transaction: it was cut off, not refused."""
+        return self.out_of_gas or self.kind == "EXECUTION_CANCELED_DUE_TO_CONSENSUS_OBJECT_CONGESTION"
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,7 @@ class Executed:
         digest: its digest.
         failure: None when it succeeded.
         gas_cost: MIST taken from the gas coin, rebate deducted; may be negative.
+        gas_used: MIST that the budget had to cover: computation and storage, without the rebate.
         changed: objects it wrote, the gas coin included.
         gas_object_id: the coin that paid.
         events: in order of emission.
@@ -90,6 +102,16 @@ class Executed:
     events: tuple[RawEvent, ...]
     objects: tuple[RawObject, ...]
     checkpoint: int | None
+    gas_used: int = 0
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What would happen: the failure if there is one, the gas in MIST, and what each command returns, as BCS."""
+
+    failure: Failure | None
+    gas_used: int
+    returned: tuple[tuple[bytes, ...], ...]
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,16 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from walrus_codec.types import Digest, ObjectId
+from walrus_codec.types import Digest, ObjectId, SuiAddress
 from walrus_sui import events
-from walrus_sui.abi import aborts
+from walrus_sui.abi import aborts, move_types
 from walrus_sui.abi.contract import Contract
 from walrus_sui.abi.ptb import Program
 from walrus_sui.client import wire
-from walrus_sui.client.executor import GAS_BUDGET, Executor
-from walrus_sui.client.reads import Reads
+from walrus_sui.client.executor import Executor
+from walrus_sui.client.gas import GAS_CAP
+from walrus_sui.client.object_reads import ObjectReads
+from walrus_sui.client.purse import balance_of
 from walrus_sui.errors import ChainTimeout, MalformedChainData, MoveAbort
 from walrus_sui.keys import SuiKey
 from walrus_sui.network_config import NetworkConfig
@@ -27,14 +29,15 @@ if TYPE_CHECKING:
 Build = Callable[[Program, Contract, Sequence[ObjectId]], object]
 """Adds commands to a program, given where calls go and the sender's WAL coins (none unless asked for)."""
 
-GAS_PER_ITEM = 50_000_000
-"""MIST of extra budget for each blob, stake or payment beyond the first in one transaction."""
+View = Callable[[Program, Contract], object]
+"""Adds commands whose last one returns what is asked for."""
 
+_NOBODY = SuiAddress(move_types.object_id(bytes(32)))
 _POLL_FIRST = 0.05
 _POLL_LONGEST = 0.5
 
 
-class Writer(Reads):
+class Writer(ObjectReads):
     """Executes programs for the typed writes; base of `ChainClient`, which see."""
 
     def __init__(
@@ -45,11 +48,12 @@ class Writer(Reads):
         patience: float,
         until_checkpoint: bool,
         rng: random.Random,
+        gas_cap: int = GAS_CAP,
     ) -> None:
         super().__init__(config, transport)
         self._patience = patience
         self._until_checkpoint = until_checkpoint
-        self._executor = Executor(transport, wal_type=config.wal_type, patience=patience, rng=rng)
+        self._executor = Executor(transport, wal_type=config.wal_type, patience=patience, gas_cap=gas_cap, rng=rng)
 
     async def wait_for_checkpoint(self, digest: Digest) -> int:
         """Wait until a checkpoint includes a transaction; returns its sequence number.
@@ -68,14 +72,12 @@ class Writer(Reads):
             await asyncio.sleep(pause)
             pause = min(2 * pause, _POLL_LONGEST)
 
-    async def _run(
-        self, key: SuiKey, build: Build, *, wal: int | None = None, gas_budget: int = GAS_BUDGET
-    ) -> wire.Executed:
+    async def _run(self, key: SuiKey, build: Build, *, wal: int | None = None) -> wire.Executed:
         """Execute, once more on the newest package when the contract was upgraded in between."""
         for fresh in (False, True):
             bound = _bound(build, await self.contract(fresh=fresh))
             try:
-                executed = await self._executor.run(key, bound, wal=wal, gas_budget=gas_budget)
+                executed = await self._executor.run(key, bound, wal=wal)
                 break
             except MoveAbort as error:
                 outdated = error.module in {"staking", "system"} and error.code == aborts.WRONG_VERSION
@@ -84,6 +86,29 @@ class Writer(Reads):
         if self._until_checkpoint and executed.checkpoint is None:
             await self.wait_for_checkpoint(executed.digest)
         return executed
+
+    async def _view(self, build: View, *, sender: SuiAddress | None = None) -> bytes:
+        """Return the BCS of what the last command of a program would return now; nothing is executed or paid.
+
+        Raises:
+            MoveAbort: the function aborts.
+            MalformedChainData: it returns nothing.
+        """
+        contract = await self.contract()
+        simulated = await self._executor.simulate(
+            lambda program, _wal: build(program, contract), sender=sender or _NOBODY
+        )
+        if not simulated.returned or not simulated.returned[-1]:
+            raise MalformedChainData("the endpoint's simulation tells no return values")
+        return simulated.returned[-1][0]
+
+    async def _received_wal(self, executed: wire.Executed) -> int:
+        """Return the FROST in the WAL coin that a transaction made."""
+        kind = move_types.canonical(move_types.coin_type(self.config.wal_type))
+        made = created(executed, kind)
+        if not made:
+            raise MalformedChainData(f"transaction {executed.digest} made no WAL coin")
+        return balance_of(await self._contents(executed, made[0])) or 0
 
     def _events(self, executed: wire.Executed) -> list[events.Event | None]:
         """Decode a transaction's own events; the sender called the contract itself, so any package's count."""
@@ -116,8 +141,3 @@ def _bound(build: Build, contract: Contract) -> Callable[[Program, Sequence[Obje
 def created(executed: wire.Executed, object_type: str) -> list[ObjectId]:
     """Return the ids of the objects of one type that a transaction created, in id order."""
     return [change.object_id for change in executed.changed if change.created and change.type == object_type]
-
-
-def budget(items: int) -> int:
-    """Return the gas budget of a transaction over so many blobs, stakes or payments."""
-    return GAS_BUDGET + GAS_PER_ITEM * max(items - 1, 0)

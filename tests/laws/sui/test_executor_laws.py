@@ -9,13 +9,14 @@ from tests.unit.sui import fake_chain as fake
 
 from walrus_sui.abi import ptb
 from walrus_sui.abi.ptb import MoveCall
-from walrus_sui.client.executor import GAS_BUDGET, Executor
+from walrus_sui.client.executor import Executor
 from walrus_sui.errors import ChainError, TransactionUnknown
 from walrus_sui.keys import SuiKey
 
+COIN = 2_000_000_000
 KEY = SuiKey(bytes(range(32)))
-HARMLESS = {"MoveAbort", "TransactionRejected", "ChainUnreachable"}
-STEPS = st.sampled_from(["ok", "ok", "lost", "down", "refuse", "refused connection", "abort"])
+HARMLESS = {"MoveAbort", "TransactionFailed", "TransactionRejected", "ChainUnreachable"}
+STEPS = st.sampled_from(["ok", "ok", "lost", "down", "refuse", "refused connection", "abort", "cut off"])
 
 
 def touch(number):
@@ -25,7 +26,7 @@ def touch(number):
 async def story(plan, calls, patience, cancelled):
     chain = fake.FakeChain()
     for number in range(10, 13):
-        chain.give(number, KEY.address, 4 * GAS_BUDGET)
+        chain.give(number, KEY.address, COIN)
     runner = Executor(chain, wal_type=fake.WAL_TYPE, patience=patience, rng=random.Random(1))
 
     async def no_pause(pause=0.0):
@@ -71,7 +72,7 @@ def test_every_wish_is_executed_at_most_once_and_its_caller_knows(plan, calls, p
         assert executed or outcome != "executed"
         if outcome in HARMLESS:
             assert not executed, outcome
-    spent = 12 * GAS_BUDGET - sum(held.balance for held in chain.objects_held.values())
+    spent = 3 * COIN - sum(held.balance for held in chain.objects_held.values())
     assert spent == len(chain.results) * fake.GAS
 
 

@@ -12,12 +12,16 @@ from walrus_codec.types import Digest, ObjectId, SuiAddress
 from walrus_sui.abi import move_types
 from walrus_sui.abi.ptb import ObjectRef
 from walrus_sui.client import wire
-from walrus_sui.errors import ChainUnreachable, ObjectNotFound, RequestRefused
+from walrus_sui.errors import ChainError, ChainUnreachable, ObjectNotFound, RequestRefused
 
 SUI = move_types.canonical(move_types.SUI_TYPE)
 WAL_TYPE = "0x7::wal::WAL"
 WAL = move_types.canonical(WAL_TYPE)
 GAS = 1_000_000
+FAILURES = {
+    "abort": wire.Failure("aborted", "m", "f", 7),
+    "cut off": wire.Failure("out of gas", kind="INSUFFICIENT_GAS"),
+}
 
 
 def oid(number: int) -> ObjectId:
@@ -41,17 +45,23 @@ class Held:
 
 @dataclass
 class FakeChain:
-    """`plan` holds what happens to the next submissions: ok, lost (executed, no answer), down, refuse, abort."""
+    """`plan` holds what happens to the next submissions: ok, lost (executed, no answer), down, refuse, abort, cut off."""
 
     objects_held: dict[ObjectId, Held] = field(default_factory=dict)
     plan: list[str] = field(default_factory=list)
     results: dict[Digest, wire.Executed] = field(default_factory=dict)
     submissions: list[bytes] = field(default_factory=list)
+    budgets: list[int] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
     listing_lags: int = 0
     failure: wire.Failure | None = None
+    estimate: int = GAS
+    simulations: int = 0
+    simulated_failure: wire.Failure | None = None
+    simulation_error: ChainError | None = None
+    returned: tuple[tuple[bytes, ...], ...] = ()
     functions: list[str] = field(default_factory=list)
     executed_something: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -94,12 +104,19 @@ class FakeChain:
                 raise ChainUnreachable("nobody there") from ConnectionRefusedError()
             if step == "refuse":
                 raise RequestRefused("no such thing")
-            executed = self._executed(transaction, failing=step == "abort")
+            failing = (self.failure or FAILURES[step]) if step in FAILURES else None
+            executed = self._executed(transaction, failing=failing)
             if step == "lost":
                 raise ChainUnreachable("the answer was lost")
             return executed
         finally:
             self.in_flight -= 1
+
+    async def simulate(self, transaction: bytes) -> wire.Simulated:
+        self.simulations += 1
+        if self.simulation_error is not None:
+            raise self.simulation_error
+        return wire.Simulated(self.simulated_failure, self.estimate, self.returned)
 
     async def transaction(self, digest: Digest) -> wire.Executed | None:
         self.reads.append("transaction")
@@ -107,7 +124,7 @@ class FakeChain:
 
     # -- the ledger
 
-    def _executed(self, transaction: bytes, *, failing: bool) -> wire.Executed:
+    def _executed(self, transaction: bytes, *, failing: wire.Failure | None) -> wire.Executed:
         name = move_types.transaction_digest(transaction)
         if name in self.results:
             return self.results[name]
@@ -125,6 +142,7 @@ class FakeChain:
             if held.version != version:
                 raise RequestRefused(f"object {object_id} version {version} is unavailable for consumption")
         total = sum(self.objects_held[object_id].balance for object_id, _version in payment)
+        self.budgets.append(data.GasData.Budget)
         if total < data.GasData.Budget:
             raise RequestRefused("balance of gas object is lower than the needed amount")
         lamport = 1 + max(version for _object_id, version in payment + inputs)
@@ -140,16 +158,17 @@ class FakeChain:
             changed.append(wire.ChangedObject(object_id, held.type, False, held.ref(object_id), held.owner))
         result = wire.Executed(
             digest=name,
-            failure=(self.failure or wire.Failure("aborted", "m", "f", 7)) if failing else None,
+            failure=failing,
             gas_cost=GAS,
             changed=tuple(changed),
             gas_object_id=gas_id,
             events=(),
             objects=tuple(self._raw(item.object_id) for item in changed if item.ref is not None),
             checkpoint=None,
+            gas_used=GAS,
         )
         self.results[name] = result
-        if not failing:
+        if failing is None:
             commands = data.TransactionKind.value.Command
             self.functions += [command.value.Function for command in commands if command.enum_name == "MoveCall"]
         self.executed_something.set()

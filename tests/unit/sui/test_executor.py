@@ -9,8 +9,10 @@ from walrus_codec.types import ObjectId
 from walrus_sui.abi import ptb
 from walrus_sui.abi.ptb import MoveCall, Owned, Program
 from walrus_sui.client import wire
-from walrus_sui.client.executor import GAS_BUDGET, MIN_GAS_BUDGET, Executor
+from walrus_sui.client.executor import Executor
+from walrus_sui.client.gas import GAS_CAP, MARK, MIN_GAS_BUDGET
 from walrus_sui.errors import (
+    ChainTimeout,
     ChainUnreachable,
     InsufficientFunds,
     MoveAbort,
@@ -22,7 +24,8 @@ from walrus_sui.errors import (
 from walrus_sui.keys import SuiKey
 
 KEY = SuiKey(bytes(range(32)))
-RICH = 10 * GAS_BUDGET
+RICH = 10 * GAS_CAP
+WANTED = fake.GAS + fake.GAS // 2 + 1000 * 1000 + MARK
 
 
 def touch(number: int):
@@ -142,6 +145,40 @@ async def test_a_refusal_after_silence_stays_unknown_when_the_lookup_finds_nothi
     assert len(set(chain.submissions)) == 1
 
 
+async def test_a_refusal_while_settling_asks_for_the_digest(chain) -> None:
+    runner = executor(chain, patience=0.0)
+    chain.plan = ["lost"]
+    with pytest.raises(TransactionUnknown) as caught:
+        await runner.run(KEY, touch(1))
+    chain.plan = ["refuse"]  # by an endpoint that sees that the inputs are gone
+    await runner.run(KEY, touch(2))
+    assert "transaction" in chain.reads
+    assert caught.value.digest in chain.results
+    assert chain.functions == ["f1", "f2"]
+
+
+async def test_bytes_refused_while_their_inputs_are_still_there_are_sent_once_more(chain) -> None:
+    runner = executor(chain, patience=0.0)
+    chain.plan = ["down"]
+    with pytest.raises(TransactionUnknown):
+        await runner.run(KEY, touch(1))
+    chain.plan = ["refuse", "ok"]
+    await runner.run(KEY, touch(2))
+    assert chain.submissions[0] == chain.submissions[1] == chain.submissions[2]
+    assert chain.functions == ["f1", "f2"]
+
+
+async def test_a_transaction_whose_inputs_went_elsewhere_is_dead(chain) -> None:
+    first, second = executor(chain, patience=0.0), executor(chain)
+    chain.plan = ["down"]
+    with pytest.raises(TransactionUnknown):
+        await first.run(KEY, touch(1))
+    await second.run(KEY, touch(2))  # another process with the same key
+    await first.run(KEY, touch(3))
+    assert chain.functions == ["f2", "f3"]
+    assert chain.submissions.count(chain.submissions[0]) == 2
+
+
 async def test_a_cancelled_call_is_settled_before_the_next_one(chain) -> None:
     runner = executor(chain)
     chain.plan = ["lost"]
@@ -188,23 +225,124 @@ async def test_a_failure_that_is_no_abort_has_its_text(chain) -> None:
 async def test_small_coins_pay_together_and_become_one() -> None:
     chain = fake.FakeChain()
     for number in range(10, 16):
-        chain.give(number, KEY.address, GAS_BUDGET // 4)
+        chain.give(number, KEY.address, WANTED // 4)
     runner = executor(chain)
     await runner.run(KEY, touch(1))
     assert len(chain.objects_held) == 3
+    await runner.run(KEY, touch(1))
+    assert sum(held.balance for held in chain.objects_held.values()) == 6 * (WANTED // 4) - 2 * fake.GAS
+
+
+async def test_a_budget_is_simulated_once_per_shape_and_has_room(chain) -> None:
+    runner = executor(chain)
+    await runner.run(KEY, touch(1))
+    await runner.run(KEY, touch(1))
+    assert chain.simulations == 1
+    assert all(WANTED - MARK <= budget <= WANTED for budget in chain.budgets)
     await runner.run(KEY, touch(2))
-    assert sum(held.balance for held in chain.objects_held.values()) == 6 * (GAS_BUDGET // 4) - 2 * fake.GAS
+    assert chain.simulations == 2
+
+
+async def test_what_was_really_charged_counts_more_than_a_low_simulation(chain) -> None:
+    chain.estimate = 1000
+    runner = executor(chain)
+    await runner.run(KEY, touch(1))
+    await runner.run(KEY, touch(1))
+    assert chain.budgets[0] <= 1500 + 1_000_000 + MARK
+    assert chain.budgets[1] > WANTED - MARK
+
+
+@pytest.mark.parametrize("trouble", ["error", "abort"])
+async def test_a_simulation_that_fails_leaves_the_decision_to_the_chain(chain, trouble: str) -> None:
+    if trouble == "error":
+        chain.simulation_error = ChainUnreachable("no simulation here")
+    else:
+        chain.simulated_failure = wire.Failure("x", "m", "f", 3)
+    await executor(chain).run(KEY, touch(1))
+    assert GAS_CAP - MARK <= chain.budgets[0] <= GAS_CAP
+
+
+async def test_gas_above_the_cap_is_refused_before_sending(chain) -> None:
+    chain.estimate = GAS_CAP + 1
+    with pytest.raises(TransactionRejected, match="do less in one call"):
+        await executor(chain).run(KEY, touch(1))
+    assert chain.submissions == []
+    chain.estimate = GAS_CAP
+    await executor(chain).run(KEY, touch(1))
+
+
+@pytest.mark.parametrize("kind", ["INSUFFICIENT_GAS", "EXECUTION_CANCELED_DUE_TO_CONSENSUS_OBJECT_CONGESTION"])
+async def test_a_transaction_that_was_cut_off_is_dead_and_built_again_with_all_that_the_cap_allows(chain, kind) -> None:
+    chain.plan, chain.failure = ["abort"], wire.Failure(kind, kind=kind)
+    await executor(chain).run(KEY, touch(1))
+    assert len(chain.results) == 2
+    assert chain.functions == ["f1"]
+    assert chain.budgets[1] >= GAS_CAP - MARK
+
+
+async def test_a_transaction_that_is_cut_off_again_and_again_is_told(chain) -> None:
+    chain.plan, chain.failure = ["abort"] * 9, wire.Failure("cut", kind="INSUFFICIENT_GAS")
+    with pytest.raises(TransactionFailed, match="cut"):
+        await executor(chain).run(KEY, touch(1))
+    assert len(chain.results) == 4
 
 
 async def test_low_funds_lower_the_budget_and_no_funds_are_told() -> None:
     chain = fake.FakeChain()
-    chain.give(10, KEY.address, MIN_GAS_BUDGET + fake.GAS)
+    chain.give(10, KEY.address, 2 * fake.GAS + MARK)
     runner = executor(chain)
     await runner.run(KEY, touch(1))
-    await runner.run(KEY, touch(2))
+    await runner.run(KEY, touch(1))
     with pytest.raises(InsufficientFunds) as caught:
-        await runner.run(KEY, touch(3))
-    assert (caught.value.coin, caught.value.needed, caught.value.available) == ("SUI", MIN_GAS_BUDGET, 19_000_000)
+        await runner.run(KEY, touch(1))
+    least = fake.GAS + MARK
+    assert (caught.value.coin, caught.value.needed, caught.value.available) == ("SUI", least, MARK)
+
+
+async def test_without_an_estimate_the_least_is_a_round_sum() -> None:
+    chain = fake.FakeChain()
+    chain.give(10, KEY.address, MIN_GAS_BUDGET)
+    chain.simulation_error = ChainUnreachable("no simulation here")
+    runner = executor(chain)
+    await runner.run(KEY, touch(1))
+    with pytest.raises(InsufficientFunds) as caught:
+        await runner.run(KEY, touch(2))
+    assert (caught.value.needed, caught.value.available) == (MIN_GAS_BUDGET, MIN_GAS_BUDGET - fake.GAS)
+
+
+async def test_a_call_waits_for_its_turn_only_so_long(chain) -> None:
+    runner = Executor(chain, wal_type=fake.WAL_TYPE, queue_patience=0.01, rng=random.Random(1))
+    release = asyncio.Event()
+    plain = chain.execute
+
+    async def slow(transaction, signature):
+        await release.wait()
+        return await plain(transaction, signature)
+
+    chain.execute = slow
+    first = asyncio.create_task(runner.run(KEY, touch(1)))
+    await asyncio.sleep(0)
+    with pytest.raises(ChainTimeout, match="nothing was sent"):
+        await runner.run(KEY, touch(2))
+    release.set()
+    await first
+    assert chain.functions == ["f1"]
+
+
+async def test_callers_of_one_key_are_served_in_order_of_arrival(chain) -> None:
+    runner = executor(chain)
+    await asyncio.gather(*(runner.run(KEY, touch(number)) for number in range(8)))
+    assert chain.functions == [f"f{number}" for number in range(8)]
+
+
+async def test_a_simulation_returns_values_and_raises_what_would_abort(chain) -> None:
+    runner = executor(chain)
+    chain.returned = ((b"\7",),)
+    assert (await runner.simulate(touch(1), sender=KEY.address)).returned == ((b"\7",),)
+    chain.simulated_failure = wire.Failure("x", "staking_inner", "f", 3)
+    with pytest.raises(MoveAbort, match="ENoStake"):
+        await runner.simulate(touch(1), sender=KEY.address)
+    assert chain.submissions == []
 
 
 async def test_coins_that_arrive_later_are_noticed_when_they_are_needed(chain) -> None:
