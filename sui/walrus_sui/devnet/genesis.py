@@ -8,6 +8,7 @@ Source: contract module init (``initialize_walrus``).
 """
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -42,13 +43,16 @@ from walrus_sui.devnet.move.walrus import init, slashing
 from walrus_sui.devnet.move.walrus.staking import Staking
 from walrus_sui.devnet.move.walrus.system import System
 from walrus_sui.devnet.move.walrus.upgrade import EmergencyUpgradeCap, UpgradeManager
+from walrus_sui.devnet.move.walrus_subsidies import walrus_subsidies
 
 __all__ = ["Genesis", "GenesisConfig", "Prefunded", "WellKnown", "build", "faucet_key", "published_packages"]
 
 MIST_PER_SUI = 10**9
 COIN_SUI = COIN.concrete("Coin", type_of(SuiCoin))
 
-_PUBLISHED = (packages.WAL, packages.WAL_EXCHANGE, packages.WALRUS)
+T = TypeVar("T")
+
+_PUBLISHED = (packages.WAL, packages.WAL_EXCHANGE, packages.WALRUS, packages.WALRUS_SUBSIDIES)
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,11 @@ class WellKnown:
 
     Attributes:
         packages: where packages are published.
-        system, staking, exchange, treasury, slashing_manager, upgrade_manager: shared objects, all shared at version 1.
+        system, staking, exchange, treasury, slashing_manager, upgrade_manager, subsidies: shared objects, all shared at
+            version 1.
         wal_type, sui_type: coin types, canonical.
-        faucet: address of the faucet's account, which also owns the WAL that nobody else has, the exchange's admin
-            capability and the emergency upgrade capability.
+        faucet: address of the faucet's account, which also owns the WAL that nobody else has, the admin capabilities of
+            exchange and subsidies, and the emergency upgrade capability.
     """
 
     packages: Packages
@@ -70,6 +75,7 @@ class WellKnown:
     treasury: ObjectId
     slashing_manager: ObjectId
     upgrade_manager: ObjectId
+    subsidies: ObjectId
     wal_type: str
     sui_type: str
     faucet: SuiAddress
@@ -98,6 +104,11 @@ class WellKnown:
     def exchange_package(self) -> ObjectId:
         """Package of the exchange."""
         return self.packages.id_of(packages.WAL_EXCHANGE)
+
+    @property
+    def subsidies_package(self) -> ObjectId:
+        """Package of the subsidies."""
+        return self.packages.id_of(packages.WALRUS_SUBSIDIES)
 
 
 @dataclass(frozen=True)
@@ -146,12 +157,13 @@ def build(config: GenesisConfig, *, now_ms: int) -> Genesis:
     _fund_accounts(rt, config, wal_left)
     well_known = WellKnown(
         packages=rules.packages,
-        system=_shared(rt, System),
-        staking=_shared(rt, Staking),
+        system=_shared(rt, System).id,
+        staking=_shared(rt, Staking).id,
         exchange=exchange,
         treasury=treasury.id,
         slashing_manager=slashing.new(rt).id,
-        upgrade_manager=_shared(rt, UpgradeManager),
+        upgrade_manager=_shared(rt, UpgradeManager).id,
+        subsidies=_subsidies(rt),
         wal_type=str(rules.packages.published(wal.WAL_TAG)),
         sui_type=str(SUI_TAG),
         faucet=faucet,
@@ -176,8 +188,17 @@ def _initialize_walrus(rt: Runtime, config: GenesisConfig, clock: Clock) -> None
     rt.transfer(type_of(EmergencyUpgradeCap), cap, rt.sender)
 
 
-def _shared(rt: Runtime, kind: type[object]) -> ObjectId:
-    (found,) = [object_id for object_id, sent in rt.transfers.items() if isinstance(sent.value, kind)]
+def _subsidies(rt: Runtime) -> ObjectId:
+    """A purse that pays nothing until the holder of its capability says how much."""
+    subsidies, cap = walrus_subsidies.create(
+        rt, _shared(rt, System), _shared(rt, Staking), system_subsidy_rate=0, base_subsidy=0, subsidy_per_shard=0
+    )
+    rt.transfer(type_of(walrus_subsidies.AdminCap), cap, rt.sender)
+    return subsidies.id
+
+
+def _shared(rt: Runtime, kind: type[T]) -> T:
+    (found,) = [sent.value for sent in rt.transfers.values() if isinstance(sent.value, kind)]
     return found
 
 
@@ -221,7 +242,13 @@ def _packages(published: Packages) -> list[Object]:
     std, sui = ObjectId(packages.STD), ObjectId(packages.SUI)
     framework = (Linkage(std, std, 1), Linkage(sui, sui, 1))
     wal_link = (Linkage(published.id_of(packages.WAL), published.id_of(packages.WAL), 1),)
-    linkage = {packages.STD: (), packages.SUI: framework[:1], packages.WAL: framework}
+    walrus_link = (Linkage(published.id_of(packages.WALRUS), published.id_of(packages.WALRUS), 1),)
+    linkage = {
+        packages.STD: (),
+        packages.SUI: framework[:1],
+        packages.WAL: framework,
+        packages.WALRUS_SUBSIDIES: (*framework, *wal_link, *walrus_link),
+    }
     return [
         _package(published, alias, linkage.get(alias, (*framework, *wal_link)))
         for alias in (packages.STD, packages.SUI, *_PUBLISHED)

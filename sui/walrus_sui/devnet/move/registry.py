@@ -47,6 +47,7 @@ from walrus_sui.devnet.move.walrus import (
     system_state_inner,
     upgrade,
 )
+from walrus_sui.devnet.move.walrus_subsidies import epoch_balance, walrus_subsidies, walrus_subsidies_inner
 
 MODULES: tuple[Module, ...] = (
     std.OPTION,
@@ -104,6 +105,9 @@ MODULES: tuple[Module, ...] = (
     system.MODULE,
     system_state_inner.MODULE,
     upgrade.MODULE,
+    epoch_balance.MODULE,
+    walrus_subsidies_inner.MODULE,
+    walrus_subsidies.MODULE,
 )
 
 _BY_NAME = {(module.package, module.name): module for module in MODULES}

@@ -47,7 +47,14 @@ from walrus_sui.devnet.testing.outcome import raise_failure
 from walrus_sui.devnet.testing.values import ArgumentError
 
 BUDGET = 5_000_000_000
-_HOMES = (packages.WALRUS, packages.WAL, packages.WAL_EXCHANGE, packages.SUI, packages.STD)
+_HOMES = (
+    packages.WALRUS,
+    packages.WAL,
+    packages.WAL_EXCHANGE,
+    packages.WALRUS_SUBSIDIES,
+    packages.SUI,
+    packages.STD,
+)
 
 
 class RunsPrograms(Protocol):

@@ -16,6 +16,7 @@ SUI = normalize_address("0x2")
 WAL = "wal"
 WAL_EXCHANGE = "wal_exchange"
 WALRUS = "walrus"
+WALRUS_SUBSIDIES = "walrus_subsidies"
 
 
 @dataclass(frozen=True)
