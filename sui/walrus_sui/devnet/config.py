@@ -6,6 +6,8 @@ beginning goes to `GenesisConfig` and is fixed once the data directory exists, e
 
     faucet_amount_sui: 1000         # SUI for each faucet request
     tls_hosts: [demo-devnet.ns]     # further names in the TLS certificate; localhost, 127.0.0.1 and the host's are in it
+    clock: real                     # or manual: time stands until the admin interface moves it
+    admin_token_file: null          # file with the token of the admin interface; without one it is off
     telemetry: {log_format: json, log_level: info, otlp_endpoint: null}
 
 All other keys belong to genesis; an unknown one is an error.
@@ -25,6 +27,7 @@ MIST_PER_SUI: Final = 1_000_000_000
 MAX_FILE: Final = 1024 * 1024
 MIN_INTERVAL_MS: Final = 10
 MAX_INTERVAL_MS: Final = 60_000
+MIN_TOKEN: Final = 16
 
 
 class ConfigError(Exception):
@@ -48,7 +51,27 @@ class RunConfig(BaseModel):
 
     faucet_amount_sui: int = Field(default=1000, ge=1, le=1_000_000)
     tls_hosts: tuple[str, ...] = ()
+    clock: Literal["real", "manual"] = "real"
+    admin_token_file: Path | None = None
     telemetry: TelemetryConfig = TelemetryConfig()
+
+    def admin_token(self) -> str | None:
+        """The admin interface's token; None when it is off.
+
+        Raises:
+            ConfigError: the file cannot be read, or its token is too short to be one.
+        """
+        if self.admin_token_file is None:
+            return None
+        try:
+            token = self.admin_token_file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"admin_token_file: {error}") from error
+        if len(token) < MIN_TOKEN:
+            raise ConfigError(
+                f"admin_token_file: the token has {len(token)} characters, at least {MIN_TOKEN} are needed"
+            )
+        return token
 
 
 @dataclass(frozen=True)
@@ -97,6 +120,8 @@ def parse(document: Any) -> DevnetConfig:
         raise ConfigError(problems) from None
     except GenesisError as error:
         raise ConfigError(str(error)) from None
+    if run.clock == "manual" and run.admin_token_file is None:
+        raise ConfigError("clock: a manual clock is moved by the admin interface: set admin_token_file too")
     if not MIN_INTERVAL_MS <= genesis.checkpoint_interval_ms <= MAX_INTERVAL_MS:
         raise ConfigError(f"checkpoint_interval_ms: must be {MIN_INTERVAL_MS} to {MAX_INTERVAL_MS}")
     return DevnetConfig(genesis, run)

@@ -19,15 +19,23 @@ import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from walrus_codec.types import Digest, ObjectId, SuiAddress
+from walrus_codec.types import SuiAddress
 from walrus_sui.devnet.genesis import GenesisConfig
 from walrus_sui.devnet.hub import Announcement, Hub
 from walrus_sui.devnet.ledger.ledger import Ledger
-from walrus_sui.devnet.ledger.records import Checkpoint, Delta, Executed, LedgerError, Object, transaction_digest
+from walrus_sui.devnet.ledger.records import (
+    Checkpoint,
+    Delta,
+    Executed,
+    LedgerError,
+    ProgrammableTransaction,
+    transaction_digest,
+)
+from walrus_sui.devnet.reads import Reads
 from walrus_sui.devnet.store import JournalRow, Loaded, Store, StoreError
 from walrus_sui.telemetry import meter, names
 
@@ -35,6 +43,7 @@ _log = logging.getLogger(__name__)
 _STOP_TIMEOUT: Final = 10.0
 HISTORY_LIMIT: Final = 40
 """Checkpoints whose transactions and object versions stay in memory; older ones are read from disk."""
+MAX_LAG: Final = HISTORY_LIMIT - 1
 
 
 class EngineStopped(Exception):  # noqa: N818
@@ -54,8 +63,10 @@ class Engine:
     """A chain that runs. Make it with `open`, inside the loop that uses it.
 
     Attributes:
-        ledger: for reads; whoever answers from it awaits `settled` before the answer leaves.
+        ledger: the chain; whoever answers from it, or from `reads`, awaits `settled` before the answer leaves.
         hub: where checkpoints are announced.
+        slow_ms: added to the time between two checkpoints; 0 except in tests.
+        lag: checkpoints by which readers see the chain late; 0 except in tests, at most `MAX_LAG`.
     """
 
     def __init__(
@@ -63,6 +74,8 @@ class Engine:
     ) -> None:
         self.ledger = ledger
         self.hub = Hub()
+        self.lag = self.slow_ms = 0
+        self._seen: tuple[tuple[int, int], Ledger] | None = None
         self._store = store
         self._clock = clock
         self._interval = interval_ms / 1000
@@ -135,6 +148,8 @@ class Engine:
                 await asyncio.wait_for(self._stopping.wait(), max(due - loop.time(), 0))
             if self._stopping.is_set():
                 return
+            if self.slow_ms:
+                await asyncio.sleep(self.slow_ms / 1000)
             await self.close_checkpoint()
             # A late checkpoint does not make the next ones hurry.
             due = max(due + self._interval, loop.time())
@@ -178,7 +193,7 @@ class Engine:
         """
         self._check()
         digest = transaction_digest(tx_bytes)
-        known = self.find(digest)
+        known = self.live.find(digest)
         if known is not None:
             await self.settled()
             return known[1]
@@ -195,6 +210,16 @@ class Engine:
         self._check()
         return await self._accept(self.ledger.faucet(recipient, [amount]))
 
+    async def execute_as_faucet(self, kind: ProgrammableTransaction) -> Executed:
+        """Runs a program that anybody may run, paid by the faucet's account; returns when it is on disk.
+
+        Raises:
+            LedgerError: the faucet is empty.
+            EngineStopped: nothing can be answered.
+        """
+        self._check()
+        return await self._accept(self.ledger.execute_as_faucet(kind))
+
     async def settled(self) -> None:
         """Waits until all that has happened so far is on disk.
 
@@ -209,50 +234,20 @@ class Engine:
         if self._failure is not None:
             raise EngineStopped(self._failure)
 
-    def find(self, digest: Digest) -> tuple[int | None, Executed] | None:
-        """A transaction, in memory or on disk, with its place in its checkpoint (None while it is in none)."""
-        executed = self.ledger.transaction(digest)
-        if executed is None:
-            return self._store.transaction(digest)
-        if executed.checkpoint is None:
-            return None, executed
-        checkpoint = self.checkpoint(executed.checkpoint)
-        return (None if checkpoint is None else checkpoint.transactions.index(digest)), executed
+    @property
+    def live(self) -> Reads:
+        """What there is to read."""
+        return Reads(self.ledger, self._store)
 
-    def checkpoint(self, key: int | Digest) -> Checkpoint | None:
-        """A checkpoint by number or digest, in memory or on disk."""
-        return self.ledger.checkpoint(key) or self._store.checkpoint(key)
-
-    def transactions(self, checkpoint: Checkpoint) -> tuple[Executed, ...]:
-        """The transactions of a checkpoint in order; those from disk come without their objects."""
-        found = [self.ledger.transaction(digest) for digest in checkpoint.transactions]
-        if all(item is not None for item in found):
-            return tuple(item for item in found if item is not None)
-        return self._store.transactions(checkpoint.sequence)
-
-    def object(self, object_id: ObjectId, version: int | None = None) -> Object | None:
-        """The live version of an object, or a certain one, in memory or on disk."""
-        found = self.ledger.object(object_id, version)
-        if found is None and version is not None:
-            return self._store.version(object_id, version)
-        return found
-
-    def with_objects(self, executed: Executed) -> Executed:
-        """The same transaction with its input and output objects, as far as they are known."""
-        if executed.output_objects:
-            return executed
-        effects = executed.effects
-        before = [(change.object_id, change.before.version) for change in effects.changed_objects if change.before]
-        read_only = [(object_id, version) for object_id, version, _ in effects.unchanged_shared]
-        after = [(change.object_id, change.after.version) for change in effects.changed_objects if change.after]
-        return replace(
-            executed,
-            input_objects=tuple(self._versions([*before, *read_only])),
-            output_objects=tuple(self._versions(after)),
-        )
-
-    def _versions(self, keys: list[tuple[ObjectId, int]]) -> list[Object]:
-        return [found for key in keys if (found := self.object(*key)) is not None]
+    @property
+    def reads(self) -> Reads:
+        """What readers are shown: the live chain, or, while its index lags, the chain of `lag` checkpoints ago."""
+        if not self.lag:
+            return self.live
+        key = (self.ledger.head.sequence, self.lag)
+        if self._seen is None or self._seen[0] != key:
+            self._seen = (key, self.ledger.as_of(max(key[0] - self.lag, 0)))
+        return Reads(self._seen[1], self._store)
 
     def _check(self) -> None:
         if self._failure is not None:

@@ -71,7 +71,7 @@ def run(
     )
     try:
         asyncio.run(_until_signal(loaded, data, listen))
-    except GenesisError as error:
+    except (GenesisError, ConfigError) as error:
         _fail(EXIT_CONFIG, f"{config}: {error}")
     except (StoreError, OSError) as error:
         _fail(EXIT_DATA, f"{data}: {error}")

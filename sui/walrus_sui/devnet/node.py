@@ -12,20 +12,22 @@ import json
 import logging
 import os
 import socket
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from walrus_sui.devnet.clock import ManualClock, unix_ms
 from walrus_sui.devnet.config import MIST_PER_SUI, DevnetConfig
 from walrus_sui.devnet.engine import Engine
 from walrus_sui.devnet.faucet import Faucet
 from walrus_sui.devnet.server import certificates
+from walrus_sui.devnet.server.admin import Admin
 from walrus_sui.devnet.server.certificates import ServerCertificate
 from walrus_sui.devnet.server.grpc_server import GrpcServer, Ports
 from walrus_sui.devnet.server.http_server import HttpServer
+from walrus_sui.devnet.timelapse import Timelapse
 from walrus_sui.network_config import NetworkConfig
 
 _log = logging.getLogger(__name__)
@@ -60,7 +62,16 @@ class Devnet:
         endpoints: ports in use and the chain id, as in ``endpoints.json``.
     """
 
-    def __init__(self, config: DevnetConfig, engine: Engine, certificate: ServerCertificate, listen: Listen) -> None:
+    def __init__(
+        self,
+        config: DevnetConfig,
+        engine: Engine,
+        certificate: ServerCertificate,
+        listen: Listen,
+        *,
+        token: str | None,
+        clock: ManualClock | None,
+    ) -> None:
         self._config = config
         self._certificate = certificate
         self._listen = listen
@@ -68,8 +79,9 @@ class Devnet:
         self.engine = engine
         self._grpc = GrpcServer(engine)
         faucet = Faucet(engine, amount=config.run.faucet_amount_sui * MIST_PER_SUI)
+        admin = Admin(token, self._grpc.faults, None if clock is None else Timelapse(engine, clock))
         self._http = HttpServer(
-            engine, faucet, network_config=self.network_config, ready=lambda: self._ready and not engine.failed
+            engine, faucet, admin, network_config=self.network_config, ready=lambda: self._ready and not engine.failed
         )
 
     @property
@@ -144,17 +156,23 @@ async def running(config: DevnetConfig, folder: Path, listen: Listen) -> AsyncIt
     """A devnet that serves inside the ``async with`` and is stopped in good order after it.
 
     Raises:
+        ConfigError: the admin token cannot be read.
         StoreError: the data directory cannot be used.
         PortError: a port is taken.
     """
-    engine = await Engine.open(config.genesis, folder, clock=unix_ms, interval_ms=config.genesis.checkpoint_interval_ms)
+    token = config.run.admin_token()
+    manual = ManualClock(unix_ms()) if config.run.clock == "manual" else None
+    clock = unix_ms if manual is None else manual.read
+    engine = await Engine.open(config.genesis, folder, clock=clock, interval_ms=config.genesis.checkpoint_interval_ms)
+    if manual is not None:
+        manual.now_ms = engine.ledger.head.timestamp_ms
     endpoints = folder / ENDPOINTS_FILE
     try:
         hosts = _tls_hosts(config.run.tls_hosts, listen)
         certificate = await asyncio.to_thread(
             certificates.load_or_make, folder / "tls", hosts, now=dt.datetime.now(dt.UTC)
         )
-        devnet = Devnet(config, engine, certificate, listen)
+        devnet = Devnet(config, engine, certificate, listen, token=token, clock=manual)
         try:
             await devnet.start()
             await asyncio.to_thread(_write_json, endpoints, devnet.endpoints)
@@ -186,11 +204,6 @@ async def run(config: DevnetConfig, folder: Path, listen: Listen, *, stop: async
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await task
-
-
-def unix_ms() -> int:
-    """The clock of a devnet that runs in real time."""
-    return time.time_ns() // 1_000_000
 
 
 def _tls_hosts(further: Sequence[str], listen: Listen) -> list[str]:

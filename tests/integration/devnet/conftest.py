@@ -119,11 +119,11 @@ class DevnetProcess:
     def rpc(self):
         return f"127.0.0.1:{self.endpoints['rpc_port']}"
 
-    def http(self, path, *, body=None, headers=None):
-        """Status and body of one request; GET without a body."""
+    def http(self, path, *, body=None, headers=None, method=None):
+        """Status and body of one request; without a method GET, or POST if there is a body."""
         url = f"http://127.0.0.1:{self.endpoints['faucet_port']}{path}"
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        request = urllib.request.Request(url, data=data, headers=headers or {})
+        request = urllib.request.Request(url, data=data, headers=headers or {}, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, answer.read().decode()

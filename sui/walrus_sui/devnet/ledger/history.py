@@ -38,6 +38,18 @@ class History:
         """A version that a kept checkpoint wrote."""
         return self._versions.get((object_id, version))
 
+    def after(self, sequence: int) -> list[Delta]:
+        """Kept checkpoints with a higher number, the oldest first."""
+        return [delta for delta in self._deltas if delta.checkpoint.sequence > sequence]
+
+    def until(self, sequence: int) -> "History":
+        """A history that knows nothing of later checkpoints."""
+        other = History(self._limit)
+        for delta in self._deltas:
+            if delta.checkpoint.sequence <= sequence:
+                other.add(delta)
+        return other
+
     def add(self, delta: Delta) -> None:
         """Takes a checkpoint in and drops the oldest beyond the limit."""
         self._deltas.append(delta)

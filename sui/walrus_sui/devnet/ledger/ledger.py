@@ -5,6 +5,7 @@ is decided in memory and in order of the calls; there is one caller at a time. N
 numbers or does IO: the same calls give the same digests.
 """
 
+import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from walrus_codec.bcs import BcsError
 from walrus_codec.types import Digest, ObjectId, SuiAddress
 from walrus_sui.devnet import genesis as geneses
 from walrus_sui.devnet.genesis import Genesis, GenesisConfig, WellKnown
-from walrus_sui.devnet.ledger import gas, inputs, queries, signatures, simulation, system_transactions
+from walrus_sui.devnet.ledger import gas, inputs, past, queries, signatures, simulation, system_transactions
 from walrus_sui.devnet.ledger.checkpoints import Checkpoint, Delta, Executed
 from walrus_sui.devnet.ledger.effects import NO_GAS
 from walrus_sui.devnet.ledger.errors import LedgerError, Rejected, RestoreError
@@ -231,8 +232,7 @@ class Ledger:
         Raises:
             LedgerError: the faucet is empty.
         """
-        coins = queries.owned_objects(self._state, self.well_known.faucet, GAS_COIN_TYPE)
-        coin = max(coins, key=lambda obj: obj.coin_balance or 0, default=None)
+        coin = self._faucet_coin()
         if coin is None or (coin.coin_balance or 0) < sum(amounts) + FAUCET_BUDGET:
             raise LedgerError("the faucet is empty: make a new devnet or send SUI to " + self.well_known.faucet)
         values = [Pure(amount.to_bytes(8, "little")) for amount in amounts]
@@ -241,13 +241,27 @@ class Ledger:
             SplitCoins(GAS_COIN, tuple(Input(index) for index in range(len(values)))),
             TransferObjects(tuple(NestedResult(0, index) for index in range(len(values))), Input(len(values))),
         )
-        gas_data = GasData((coin.ref,), self.well_known.faucet, gas.REFERENCE_GAS_PRICE, FAUCET_BUDGET)
-        kind = ProgrammableTransaction((*values, address), commands)
-        tx_bytes = TransactionData(kind, self.well_known.faucet, gas_data).to_bcs()
-        executed = self.execute(tx_bytes, [signatures.sign(tx_bytes, self._faucet_key)])
+        executed = self.execute_as_faucet(ProgrammableTransaction((*values, address), commands), coin)
         if executed.effects.failure is not None:
             raise LedgerError(f"the faucet failed: {executed.effects.failure.description}")
         return executed
+
+    def execute_as_faucet(self, kind: ProgrammableTransaction, payment: Object | None = None) -> Executed:
+        """Runs a program signed by the faucet's account, for calls that anybody may make.
+
+        Raises:
+            LedgerError: the faucet is empty.
+        """
+        coin = payment or self._faucet_coin()
+        if coin is None:
+            raise LedgerError("the faucet is empty: make a new devnet or send SUI to " + self.well_known.faucet)
+        gas_data = GasData((coin.ref,), self.well_known.faucet, gas.REFERENCE_GAS_PRICE, FAUCET_BUDGET)
+        tx_bytes = TransactionData(kind, self.well_known.faucet, gas_data).to_bcs()
+        return self.execute(tx_bytes, [signatures.sign(tx_bytes, self._faucet_key)])
+
+    def _faucet_coin(self) -> Object | None:
+        coins = queries.owned_objects(self._state, self.well_known.faucet, GAS_COIN_TYPE)
+        return max(coins, key=lambda obj: obj.coin_balance or 0, default=None)
 
     def close_checkpoint(self, now_ms: int) -> Delta:
         """Moves the clock to `now_ms`, never back, and seals everything since the last checkpoint."""
@@ -285,6 +299,20 @@ class Ledger:
         inputs.check_expiration(transaction, epoch=SUI_EPOCH, chain_id=self.chain_id, now_ms=now_ms)
 
     # Reads
+
+    def as_of(self, sequence: int) -> "Ledger":
+        """This chain as it was when a checkpoint closed, for reading only; at most as far back as is kept in memory."""
+        head = self.checkpoint(sequence)
+        later = self._history.after(sequence)
+        if head is None or (later and later[0].checkpoint.sequence != sequence + 1):
+            raise LedgerError(f"checkpoint {sequence} is not in memory any more")
+        executed = [*(item for delta in later for item in delta.transactions), *self._pending.values()]
+        other = copy.copy(self)
+        other.head = head
+        other._state = past.before(self._state, reversed(executed), self.object)  # noqa: SLF001 - of this class
+        other._pending = {}  # noqa: SLF001
+        other._history = self._history.until(sequence)  # noqa: SLF001
+        return other
 
     def transaction(self, digest: Digest) -> Executed | None:
         """A transaction that is pending or in a kept checkpoint."""

@@ -26,7 +26,7 @@ class _LiveReads:
         self._engine = engine
 
     def object(self, object_id: ObjectId) -> Object | None:
-        return self._engine.object(object_id)
+        return self._engine.live.object(object_id)
 
     def function(self, package: ObjectId, module: str, name: str) -> FunctionSignature | None:
         return self._engine.ledger.function(package, module, name)
@@ -57,7 +57,7 @@ class TransactionExecutionService(transaction_execution_service_pb2_grpc.Transac
         tx_bytes = resolve.transaction_bytes(request.transaction, self._reads)
         executed = await self.engine.execute(tx_bytes, signatures)
         if mask.has(*effects.NEEDS_OBJECTS):
-            executed = self.engine.with_objects(executed)
+            executed = self.engine.live.with_objects(executed)
         shown = effects.executed(executed, self.engine.ledger.as_json, mask)
         return transaction_execution_service_pb2.ExecuteTransactionResponse(transaction=shown)
 

@@ -29,6 +29,7 @@ from walrus_sui.devnet.engine import Engine
 from walrus_sui.devnet.server.calls import DecodingInterceptor
 from walrus_sui.devnet.server.certificates import ServerCertificate
 from walrus_sui.devnet.server.execution_service import TransactionExecutionService
+from walrus_sui.devnet.server.fault_knobs import FaultInterceptor
 from walrus_sui.devnet.server.ledger_service import LedgerService
 from walrus_sui.devnet.server.package_service import MovePackageService
 from walrus_sui.devnet.server.state_service import StateService
@@ -79,11 +80,13 @@ class GrpcServer:
 
     Attributes:
         ports: the ports in use, after `start`.
+        faults: knobs that make calls fail.
     """
 
     def __init__(self, engine: Engine) -> None:
+        self.faults = FaultInterceptor(engine)
         self._server = grpc.aio.server(
-            interceptors=[*grpc_server_interceptors(), DecodingInterceptor()],
+            interceptors=[*grpc_server_interceptors(), self.faults, DecodingInterceptor()],
             options=_OPTIONS,
             maximum_concurrent_rpcs=MAX_CALLS,
         )

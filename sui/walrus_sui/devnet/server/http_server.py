@@ -2,7 +2,8 @@
 
 ``GET /`` answers ``OK`` and ``POST /gas``, ``/v1/gas``, ``/v2/gas`` give SUI, as Sui's local faucet does;
 ``GET /v1/network-config`` tells a participant all it needs to know of the network; ``/livez`` holds while the process
-can answer, ``/readyz`` while it should be asked; ``/metrics`` is Prometheus text.
+can answer, ``/readyz`` while it should be asked; ``/metrics`` is Prometheus text; ``/v1/admin`` is for holders of the
+admin token.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from aiohttp import web
 
 from walrus_sui.devnet.engine import Engine, EngineStopped
 from walrus_sui.devnet.faucet import MAX_BODY, Faucet, FaucetFailure, FaucetRequestError
+from walrus_sui.devnet.server.admin import Admin
 from walrus_sui.devnet.server.grpc_server import PortError
 from walrus_sui.telemetry import aiohttp_middleware, metrics_handler
 
@@ -27,6 +29,7 @@ class HttpServer:
     Args:
         engine: the chain.
         faucet: its faucet.
+        admin: the admin interface.
         network_config: makes the answer of ``/v1/network-config``.
         ready: whether the devnet should be asked.
 
@@ -35,7 +38,13 @@ class HttpServer:
     """
 
     def __init__(
-        self, engine: Engine, faucet: Faucet, *, network_config: NetworkConfigFor, ready: Callable[[], bool]
+        self,
+        engine: Engine,
+        faucet: Faucet,
+        admin: Admin,
+        *,
+        network_config: NetworkConfigFor,
+        ready: Callable[[], bool],
     ) -> None:
         self._engine = engine
         self._faucet = faucet
@@ -48,6 +57,7 @@ class HttpServer:
             app.router.add_post(path, self._gas)
             app.router.add_options(path, self._preflight)
         app.router.add_get("/v1/network-config", self._config)
+        admin.add_routes(app)
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", metrics_handler)

@@ -54,9 +54,9 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
         request: ledger_service_pb2.GetServiceInfoRequest,  # noqa: ARG002  (it has no fields)
     ) -> ledger_service_pb2.GetServiceInfoResponse:
         """Chain id, head and version."""
-        head = self.engine.ledger.head
+        head = self.engine.reads.ledger.head
         return ledger_service_pb2.GetServiceInfoResponse(
-            chain_id=self.engine.ledger.chain_id,
+            chain_id=self.engine.reads.ledger.chain_id,
             chain=CHAIN_NAME,
             epoch=head.epoch,
             checkpoint_height=head.sequence,
@@ -125,17 +125,17 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
         found = self._checkpoint(request)
         executed: tuple[Executed, ...] = ()
         if mask.has("transactions", "objects"):
-            executed = self.engine.transactions(found)
+            executed = self.engine.reads.transactions(found)
             if mask.has("objects") or mask.sub("transactions").has(*effects.NEEDS_OBJECTS):
-                executed = tuple(map(self.engine.with_objects, executed))
-        shown = checkpoints.checkpoint(found, executed, self.engine.ledger.as_json, mask)
+                executed = tuple(map(self.engine.reads.with_objects, executed))
+        shown = checkpoints.checkpoint(found, executed, self.engine.reads.ledger.as_json, mask)
         return ledger_service_pb2.GetCheckpointResponse(checkpoint=shown)
 
     @calls.read
     def GetEpoch(self, request: ledger_service_pb2.GetEpochRequest) -> ledger_service_pb2.GetEpochResponse:
         """The Sui epoch; a devnet stays in its first."""
         mask = masks.of(request, epoch_pb2.Epoch.DESCRIPTOR, default="epoch")
-        info = self.engine.ledger.epoch_info()
+        info = self.engine.reads.ledger.epoch_info()
         if request.HasField("epoch") and request.epoch != info.epoch:
             raise faults.not_found(f"Epoch {request.epoch} not found")
         epoch = epoch_pb2.Epoch(
@@ -167,28 +167,28 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
     def _object(self, request: ledger_service_pb2.GetObjectRequest, mask: Mask) -> object_pb2.Object:
         object_id = resolve.required_address(request, "object_id")
         wanted = request.version if request.HasField("version") else None
-        found = self.engine.object(object_id, wanted)
+        found = self.engine.reads.object(object_id, wanted)
         if found is None:
             version_text = "" if wanted is None else f" with version {wanted}"
             raise faults.not_found(f"Object {object_id}{version_text} not found")
-        return objects.obj(found, self.engine.ledger.as_json, mask)
+        return objects.obj(found, self.engine.reads.ledger.as_json, mask)
 
     def _transaction(self, text: str, mask: Mask) -> effects_pb2.ExecutedTransaction:
         digest = resolve.digest("digest", text)
-        found = self.engine.find(digest)
+        found = self.engine.reads.find(digest)
         if found is None:
             raise faults.not_found(f"Transaction {digest} not found")
         position, executed = found
         if mask.has(*effects.NEEDS_OBJECTS):
-            executed = self.engine.with_objects(executed)
-        return effects.executed(executed, self.engine.ledger.as_json, mask, position=position)
+            executed = self.engine.reads.with_objects(executed)
+        return effects.executed(executed, self.engine.reads.ledger.as_json, mask, position=position)
 
     def _checkpoint(self, request: ledger_service_pb2.GetCheckpointRequest) -> Checkpoint:
         which = request.WhichOneof("checkpoint_id")
         if which is None:
-            return self.engine.ledger.head
+            return self.engine.reads.ledger.head
         key: Any = request.sequence_number if which == "sequence_number" else resolve.digest("digest", request.digest)
-        found = self.engine.checkpoint(key)
+        found = self.engine.reads.checkpoint(key)
         if found is None:
             raise faults.not_found(f"Checkpoint {key} not found")
         return found

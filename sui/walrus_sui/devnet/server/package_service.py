@@ -72,7 +72,7 @@ class MovePackageService(move_package_service_pb2_grpc.MovePackageServiceService
         if not text:
             raise faults.missing("package_id")
         package_id = resolve.address("package_id", text)
-        found = self.engine.object(package_id)
+        found = self.engine.live.object(package_id)
         if found is None:
             raise faults.not_found(f"Package {package_id} not found")
         if not found.is_package:

@@ -36,8 +36,8 @@ class StateService(state_service_pb2_grpc.StateServiceServicer):
         wanted = str(resolve.type_tag("object_type", request.object_type)) if request.object_type else None
         listing = Listing("owned", owner, wanted or "")
         start = listing.start(request.page_token)
-        ordered = sorted((_owned_key(obj), obj) for obj in self.engine.ledger.owned_objects(owner, wanted))
-        as_json = self.engine.ledger.as_json
+        ordered = sorted((_owned_key(obj), obj) for obj in self.engine.reads.ledger.owned_objects(owner, wanted))
+        as_json = self.engine.reads.ledger.as_json
         items = ((key, partial(objects.obj, obj, as_json, mask)) for key, obj in ordered if key > start)
         page, token = listing.page(items, size=_size(request))
         return state_service_pb2.ListOwnedObjectsResponse(objects=page, next_page_token=token)
@@ -52,7 +52,7 @@ class StateService(state_service_pb2_grpc.StateServiceServicer):
         listing = Listing("fields", parent)
         start = listing.start(request.page_token)
         page, token = listing.page(
-            self._fields(self.engine.ledger.dynamic_fields(parent), start, mask), size=_size(request)
+            self._fields(self.engine.reads.ledger.dynamic_fields(parent), start, mask), size=_size(request)
         )
         return state_service_pb2.ListDynamicFieldsResponse(dynamic_fields=page, next_page_token=token)
 
@@ -61,7 +61,7 @@ class StateService(state_service_pb2_grpc.StateServiceServicer):
         """All coins of one type that an address has."""
         owner = SuiAddress(resolve.required_address(request, "owner"))
         coin_type = _coin_type(request.coin_type)
-        total = self.engine.ledger.balance(owner, coin_type)
+        total = self.engine.reads.ledger.balance(owner, coin_type)
         return state_service_pb2.GetBalanceResponse(balance=_balance(coin_type, total))
 
     @calls.read
@@ -70,7 +70,7 @@ class StateService(state_service_pb2_grpc.StateServiceServicer):
         owner = SuiAddress(resolve.required_address(request, "owner"))
         listing = Listing("balances", owner)
         start = listing.start(request.page_token)
-        totals = sorted(self.engine.ledger.balances(owner).items())
+        totals = sorted(self.engine.reads.ledger.balances(owner).items())
         items = (
             (coin_type.encode(), partial(_balance, coin_type, total))
             for coin_type, total in totals
@@ -83,7 +83,7 @@ class StateService(state_service_pb2_grpc.StateServiceServicer):
     def GetCoinInfo(self, request: state_service_pb2.GetCoinInfoRequest) -> state_service_pb2.GetCoinInfoResponse:
         """Name, decimals and supply of a coin."""
         coin_type = _coin_type(request.coin_type)
-        info = self.engine.ledger.coin_info(coin_type)
+        info = self.engine.reads.ledger.coin_info(coin_type)
         if info is None:
             raise faults.not_found(f"Coin type {coin_type} not found")
         treasury = state_service_pb2.CoinTreasury(total_supply=info.total_supply)
@@ -129,9 +129,9 @@ class StateService(state_service_pb2_grpc.StateServiceServicer):
         return mask.prune(message)
 
     def _show(self, into: object_pb2.Object, object_id: ObjectId, mask: Mask) -> None:
-        found = self.engine.object(object_id)
+        found = self.engine.reads.object(object_id)
         if found is not None:
-            into.CopyFrom(objects.obj(found, self.engine.ledger.as_json, mask))
+            into.CopyFrom(objects.obj(found, self.engine.reads.ledger.as_json, mask))
 
 
 def _owned_key(obj: Object) -> bytes:

@@ -2,7 +2,7 @@ import pytest
 
 from walrus_codec.types import EncodingType
 from walrus_sui.devnet import config
-from walrus_sui.devnet.config import ConfigError
+from walrus_sui.devnet.config import ConfigError, parse
 
 
 @pytest.mark.parametrize("document", [None, {}, {"seed": "x"}])
@@ -55,3 +55,24 @@ def test_files_that_are_no_configuration_are_refused(tmp_path, content):
     file.write_bytes(content)
     with pytest.raises(ConfigError, match=str(file)):
         config.load(file)
+
+
+def test_the_admin_token_comes_from_a_file(tmp_path):
+    file = tmp_path / "token"
+    file.write_text("0123456789abcdef\n")
+    assert parse({"admin_token_file": str(file)}).run.admin_token() == "0123456789abcdef"
+    assert parse({}).run.admin_token() is None
+    for text, word in (("0123456789abcde", "15 characters, at least 16"), ("\u00e4" * 20, "admin_token_file")):
+        file.write_text(text)
+        with pytest.raises(ConfigError, match=word):
+            parse({"admin_token_file": str(file)}).run.admin_token()
+    with pytest.raises(ConfigError, match="absent"):
+        parse({"admin_token_file": str(tmp_path / "absent")}).run.admin_token()
+
+
+def test_a_manual_clock_needs_somebody_who_may_move_it(tmp_path):
+    assert parse({"clock": "manual", "admin_token_file": str(tmp_path)}).run.clock == "manual"
+    with pytest.raises(ConfigError, match="clock: a manual clock is moved by the admin interface"):
+        parse({"clock": "manual"})
+    with pytest.raises(ConfigError, match="clock"):
+        parse({"clock": "sundial"})

@@ -126,11 +126,11 @@ async def test_after_a_crash_the_journal_runs_again_with_the_same_effects(tmp_pa
     assert (again.ledger.head, again.ledger.chain_id) == (head, chain_id)
     assert [executed.digest for executed in again.ledger.pending()] == [executed.digest for executed in later]
     for executed in later:
-        assert again.find(executed.digest)[1].effects == executed.effects
+        assert again.live.find(executed.digest)[1].effects == executed.effects
         assert await again.execute(executed.tx_bytes, executed.signatures) == executed
     sealed = await again.close_checkpoint()
     assert sealed.transactions[:2] == tuple(executed.digest for executed in later)
-    assert again.find(first.digest)[1].checkpoint == 1
+    assert again.live.find(first.digest)[1].checkpoint == 1
     assert again.ledger.balance(ALICE, "0x2::sui::SUI") == 6
     await again.stop()
     last = await open_engine(tmp_path)
@@ -187,21 +187,21 @@ async def test_history_on_disk_answers_as_memory_did(tmp_path, monkeypatch):
     engine = await open_engine(tmp_path)
     executed = await engine.faucet(ALICE, 1)
     sealed = await engine.close_checkpoint()
-    position, fresh = engine.find(executed.digest)
-    fresh = engine.with_objects(fresh)
+    position, fresh = engine.live.find(executed.digest)
+    fresh = engine.live.with_objects(fresh)
     coin = fresh.output_objects[0]
     for _ in range(4):
         await engine.close_checkpoint()
     assert engine.ledger.transaction(executed.digest) is None, "memory has let go of it"
-    assert engine.checkpoint(sealed.sequence) == engine.checkpoint(sealed.digest) == sealed
-    old_position, old = engine.find(executed.digest)
+    assert engine.live.checkpoint(sealed.sequence) == engine.live.checkpoint(sealed.digest) == sealed
+    old_position, old = engine.live.find(executed.digest)
     assert old_position == position == 0
-    old = engine.with_objects(old)
+    old = engine.live.with_objects(old)
     assert (old.effects, old.events, old.timestamp_ms) == (fresh.effects, fresh.events, fresh.timestamp_ms)
     assert {obj.ref for obj in old.input_objects} == {obj.ref for obj in fresh.input_objects}
     assert set(old.output_objects) == set(fresh.output_objects)
-    assert engine.object(coin.object_id, coin.version) == coin
-    assert [item.digest for item in engine.transactions(sealed)] == list(sealed.transactions)
+    assert engine.live.object(coin.object_id, coin.version) == coin
+    assert [item.digest for item in engine.live.transactions(sealed)] == list(sealed.transactions)
     # A transaction of long ago is still known, so sending it again does nothing.
     assert (await engine.execute(executed.tx_bytes, executed.signatures)).effects == executed.effects
     assert engine.ledger.pending() == ()
