@@ -6,14 +6,22 @@ A story is lines. ``#`` starts a comment. A line that is not indented acts or st
     accounts n0 alice                      accounts with 1,000,000 SUI and WAL
     clock +10s                             moves the clock and closes a checkpoint
     n0 registers commission_rate=6000      makes n0 a candidate
-    alice stakes 1000 with n0              whole WAL
+    alice stakes 1000 with n0              whole WAL; ``as savings`` names the stake
+    alice requests savings                 announces that a stake leaves
+    alice withdraws savings                fetches it with its rewards
+    n0 collects                            the commission of its pool
+    bob gives 700 to n0                    FROST for the commission of its pool
+    n0 votes slash n3                      bob slashes n3
+    n0 votes upgrade v5                    bob upgrades v5, bob migrates; the label stands for the new code
     alice calls staking::voting_end        any public function; node=n0 stands for its capability
     alice stores cat size=1000 epochs=3    reserves and registers a blob called cat
     alice certifies cat by n0 n1 n2        with a certificate of these nodes
+    epoch                                  a whole epoch: voting ends, the next one begins, all members attest
     expect epoch=1 shards.n0=25            states, see `Story.state`
 
-Indented lines below an action are its trace, complete and in order: ``event Name field=value`` or ``abort module code``.
-Objects and blobs appear under their names, lists of shards as their number.
+Indented lines below an action are its trace, complete and in order: ``event Name field=value`` or ``abort module code``;
+below ``epoch`` one line with the shards of each member. Objects and blobs appear under their names, lists of shards as
+their number.
 """
 
 import re
@@ -29,8 +37,9 @@ from walrus_codec.params import CodeParams
 from walrus_codec.types import BlobId, Epoch, ObjectId
 from walrus_sui import messages
 from walrus_sui.devnet.genesis import GenesisConfig
+from walrus_sui.devnet.ledger.upgrades import package_digest
 from walrus_sui.devnet.move.core.aborts import MoveAbort
-from walrus_sui.devnet.testing import Chain, Node
+from walrus_sui.devnet.testing import Chain, Handle, Node
 
 STORIES = sorted((Path(__file__).parent / "contract").glob("*.txt"))
 FROST = 10**9
@@ -53,6 +62,8 @@ class Story:
     config: dict[str, Any] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
     blobs: dict[str, tuple[ObjectId, BlobId]] = field(default_factory=dict)
+    stakes_: dict[str, Handle] = field(default_factory=dict)
+    paid: dict[str, int] = field(default_factory=dict)
     names: dict[Any, str] = field(default_factory=dict)
 
     def act(self, line: str) -> list[str]:
@@ -65,6 +76,8 @@ class Story:
         elif words[0] == "clock":
             amount, unit = re.fullmatch(r"\+([0-9]+)(ms|s|m|h)", words[1]).groups()  # type: ignore[union-attr]
             self.chain.advance(ms=int(amount) * UNITS[unit])
+        elif words[0] == "epoch":
+            return self.epoch()
         elif words[0] == "expect":
             self.expect(pairs(words[1:]))
         else:
@@ -79,6 +92,14 @@ class Story:
             "calls": self.calls,
             "stores": self.stores,
             "certifies": self.certifies,
+            "requests": self.requests,
+            "withdraws": self.withdraws,
+            "collects": self.collects,
+            "gives": self.gives,
+            "votes": self.votes,
+            "slashes": self.slashes,
+            "upgrades": self.upgrades,
+            "migrates": self.migrates,
         }
         try:
             verbs[words[1]](words[0], words[2:])
@@ -92,7 +113,72 @@ class Story:
         self.nodes[who] = self.chain.add_node(self.chain.account(who), **options)
 
     def stakes(self, who: str, words: list[str]) -> None:
-        self.chain.stake(self.chain.account(who), self.nodes[words[2]], int(words[0]) * FROST)
+        stake = self.chain.stake(self.chain.account(who), self.nodes[words[2]], int(words[0]) * FROST)
+        self.stakes_[words[4] if len(words) > 4 else who] = stake
+
+    def epoch(self) -> list[str]:
+        number = self.chain.next_epoch()
+        committee = self.chain.staking().committee
+        shares = [f"{name}={len(committee[n.node_id])}" for name, n in self.nodes.items() if n.node_id in committee]
+        return [f"epoch {number} " + " ".join(shares)]
+
+    def requests(self, who: str, words: list[str]) -> None:
+        stake = self.stakes_[words[0]]
+        self.chain.call("staking::request_withdraw_stake", sender=self.chain.account(who), staked_wal=stake)
+
+    def withdraws(self, who: str, words: list[str]) -> None:
+        stake = self.stakes_[words[0]]
+        coin = self.chain.call("staking::withdraw_stake", sender=self.chain.account(who), staked_wal=stake)
+        self.paid[words[0]] = coin.balance.value
+
+    def collects(self, who: str, _words: list[str]) -> None:
+        node = self.nodes[who]
+        arguments = {"node_id": node.node_id, "auth": node.cap_id}
+        coin = self.chain.call("staking::collect_commission", sender=node.account, **arguments)
+        self.paid[who] = coin.balance.value
+
+    def gives(self, who: str, words: list[str]) -> None:
+        wal = self.chain.network.wal_type
+        program = self.chain.program(who)
+        balance = program.call("coin::into_balance", coin=program.money(wal, int(words[0])), types=[wal])
+        given = program.vector([balance], f"0x2::balance::Balance<{wal}>")
+        program.call("staking::add_commission_to_pools", node_ids=[self.nodes[words[2]].node_id], commissions=given)
+        program.run()
+
+    def votes(self, who: str, words: list[str]) -> None:
+        node, (matter, choice) = self.nodes[who], words
+        if matter == "slash":
+            function, arguments = (
+                "slashing::vote_for_slashing",
+                {
+                    "voter_node_id": node.node_id,
+                    "candidate_node_id": self.nodes[choice].node_id,
+                },
+            )
+        else:
+            digest = package_digest((choice.encode(),), ())
+            self.names[digest] = choice
+            function, arguments = "upgrade::vote_for_upgrade", {"node_id": node.node_id, "digest": digest}
+        self.chain.call(function, sender=node.account, **arguments)
+
+    def slashes(self, who: str, words: list[str]) -> None:
+        candidate = self.nodes[words[0]].node_id
+        self.chain.call("slashing::execute_slashing", sender=self.chain.account(who), candidate_node_id=candidate)
+
+    def upgrades(self, who: str, words: list[str]) -> None:
+        code = words[0].encode()
+        program = self.chain.program(who)
+        ticket = program.call("upgrade::authorize_upgrade", digest=package_digest((code,), ()))
+        receipt = program.upgrade(ticket, (code,), package=self.upgrade_cap().package)
+        program.call("upgrade::commit_upgrade", receipt=receipt)
+        program.run()
+        self.names[self.upgrade_cap().package] = words[0]
+
+    def migrates(self, who: str, _words: list[str]) -> None:
+        self.chain.call("init::migrate_v2", sender=self.chain.account(who), at=self.upgrade_cap().package)
+
+    def upgrade_cap(self) -> Any:
+        return self.chain.value(self.chain.network.upgrade_manager).cap
 
     def calls(self, who: str, words: list[str]) -> None:
         arguments = {key: plain(value) for key, value in pairs(words[1:]).items()}
@@ -158,7 +244,11 @@ class Story:
             return system.future_accounting.ring_lookup(int(name)).rewards_to_distribute.value
         if head == "certified":
             return self.chain.value(self.blobs[name][0]).certified_epoch
-        if head in {"shards", "weight", "rewards", "commission", "pool"}:
+        if head == "paid":
+            return self.paid[name]
+        if head == "withdraw_epoch":
+            return self.stakes_[name].state.withdraw_epoch
+        if head in {"shards", "weight", "rewards", "commission", "commission_rate", "pool", "pool_shares"}:
             node_id = self.nodes[name].node_id
             pool = self.chain.pool(node_id)
             return {
@@ -166,7 +256,9 @@ class Story:
                 "weight": lambda: {m.node_id: m.weight for m in system.committee.members}.get(node_id, 0),
                 "rewards": lambda: pool.rewards_pool.value,
                 "commission": lambda: pool.commission.value,
+                "commission_rate": lambda: pool.commission_rate,
                 "pool": lambda: pool.wal_balance,
+                "pool_shares": lambda: pool.num_shares,
             }[head]()
         if head == "balance":
             return self.chain.balance(self.chain.account(name))
@@ -180,6 +272,11 @@ class Story:
             "storage_price": system.storage_price_per_unit_size,
             "write_price": system.write_price_per_unit_size,
             "members": len(system.committee.members),
+            "moved": sum(
+                len(set(held) - set(staking.previous_committee.get(node_id, [])))
+                for node_id, held in staking.committee.items()
+            ),
+            "version": self.chain.value(self.chain.network.staking).version,
             "burned": 5_000_000_000 * FROST - info.total_supply,
         }[head]
 

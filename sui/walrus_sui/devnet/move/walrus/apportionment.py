@@ -7,7 +7,7 @@ equal as whole numbers allow. A first batch is handed out at once by a lower bou
 import heapq
 from collections.abc import Sequence
 
-from walrus_sui.devnet.move.core.aborts import AbortCode, div_ceil, require
+from walrus_sui.devnet.move.core.aborts import AbortCode, as_u64, div_ceil, require
 from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import WALRUS
 
@@ -38,7 +38,7 @@ def dhondt(n_shards: int, stake: Sequence[int], *, no_stake: AbortCode) -> list[
     Returns:
         As many numbers as there are nodes, with sum `n_shards`.
     """
-    total = sum(stake)
+    total = as_u64(sum(stake))
     require(total > 0, no_stake)
     cap = max_shards_per_node(len(stake), n_shards)
     distribution_number = total // (n_shards + 1) + 1
