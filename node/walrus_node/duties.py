@@ -28,7 +28,7 @@ from walrus_node.store.records import Identity
 from walrus_node.store.storage import Storage
 from walrus_sui import faucet, network_config
 from walrus_sui.client import ChainClient
-from walrus_sui.errors import NetworkConfigError
+from walrus_sui.errors import NetworkConfigError, PublicNetworkRefused
 from walrus_sui.follower import CheckpointEvents, CheckpointFollower, HistoryPrunedError
 from walrus_sui.network_config import NetworkConfig
 
@@ -107,6 +107,10 @@ class Duties:
             WalrusNodeError: something that waiting does not heal.
         """
         network = await self._network()
+        try:
+            network.require_registering_allowed()
+        except PublicNetworkRefused as error:
+            raise ConfigError(f"chain.network_config: {error}") from error
         # The transport's libraries take seconds to import: meanwhile the event loop serves.
         await asyncio.to_thread(importlib.import_module, "walrus_sui.client.transport")
         async with ChainClient(network, timeout=self._config.chain.call_timeout_s, rng=self._rng) as client:

@@ -26,6 +26,10 @@ class NetworkConfigError(WalrusSuiError):
     """The network configuration cannot be read or lacks a field. Remedy: correct the named field or address."""
 
 
+class PublicNetworkRefused(NetworkConfigError):
+    """A node was to register on a public Walrus network. Remedy: use a deployment of your own, or allow it explicitly."""
+
+
 class MessageError(WalrusSuiError):
     """Bytes that should be a signed protocol message are not one. Remedy: refuse the message."""
 

@@ -16,7 +16,8 @@ import aiohttp
 import yaml
 
 from walrus_codec.types import EncodingType, ObjectId
-from walrus_sui.errors import NetworkConfigError
+from walrus_sui.errors import NetworkConfigError, PublicNetworkRefused
+from walrus_sui.public_networks import PUBLIC_STAKING_OBJECTS, PUBLIC_SYSTEM_OBJECTS
 
 _OBJECT_FIELDS = (
     "system_object",
@@ -48,6 +49,8 @@ class NetworkConfig:
         max_epochs_ahead: longest storage period in epochs.
         epoch_duration_ms: length of an epoch.
         chain_id: base58 genesis digest, checked at connection when given.
+        allow_public_network: register nodes even on the public Walrus networks, whose clients these nodes cannot serve
+            yet.
         rpc_ca: PEM of the only root that the endpoint's certificate may come from; None means the system's roots.
     """
 
@@ -67,11 +70,30 @@ class NetworkConfig:
     epoch_duration_ms: int = 0
     chain_id: str | None = None
     rpc_ca: str | None = None
+    allow_public_network: bool = False
 
     @property
     def encoding_type(self) -> EncodingType:
         """The default encoding of new blobs."""
         return EncodingType.parse(self.encoding)
+
+    @property
+    def public_network(self) -> str | None:
+        """Name of the public Walrus network that the objects belong to; None for all others."""
+        return PUBLIC_SYSTEM_OBJECTS.get(self.system_object) or PUBLIC_STAKING_OBJECTS.get(self.staking_object)
+
+    def require_registering_allowed(self) -> None:
+        """Refuse public networks unless they are allowed in so many words.
+
+        Raises:
+            PublicNetworkRefused: the objects are those of a public network and `allow_public_network` is not set.
+        """
+        if self.public_network is not None and not self.allow_public_network:
+            raise PublicNetworkRefused(
+                f"the network is {self.public_network}, whose clients need the official REST face that this node does "
+                "not have: use a Walrus deployment of your own, or set allow_public_network to true in the network "
+                "configuration if you know what you do"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object that `from_json` reads; fields that are None are left out."""
@@ -92,6 +114,9 @@ class NetworkConfig:
             raise NetworkConfigError("a network configuration is an object with names and values")
         known = {f.name for f in fields(cls)}
         values = {name: value for name, value in document.items() if name in known and value is not None}
+        endpoints = document.get("rpc_urls")  # the official configuration lists several; one is used
+        if "rpc_url" not in values and isinstance(endpoints, list) and endpoints:
+            values["rpc_url"] = endpoints[0]
         required = ("rpc_url", "system_object", "staking_object", "wal_type", "treasury_object")
         missing = [name for name in required if name not in values]
         if missing:
@@ -106,6 +131,8 @@ class NetworkConfig:
         for name in ("n_shards", "max_epochs_ahead", "epoch_duration_ms"):
             if name in values and (not isinstance(values[name], int) or values[name] < 0):
                 raise NetworkConfigError(f"{name} is a whole number, not {values[name]!r}")
+        if not isinstance(values.get("allow_public_network", False), bool):
+            raise NetworkConfigError(f"allow_public_network is true or false, not {values['allow_public_network']!r}")
         for name in ("rpc_url", "faucet_url", "wal_type", "encoding", "chain_id", "rpc_ca"):
             if name in values and not isinstance(values[name], str):
                 raise NetworkConfigError(f"{name} is a text, not {values[name]!r}")

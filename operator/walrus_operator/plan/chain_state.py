@@ -9,15 +9,10 @@ from walrus_operator.api.base import seconds
 from walrus_operator.api.conditions import Reason
 from walrus_operator.api.world import ChainView, Snapshot
 from walrus_operator.plan.times import iso
+from walrus_sui.public_networks import PUBLIC_SYSTEM_OBJECTS
 
 SILENT_AFTER = 15.0
 """Seconds without an answer after which the chain counts as unreachable; a single lost request is no news."""
-
-# Public deployments, whose clients expect the official REST face that these nodes do not have yet.
-PUBLIC_SYSTEM_OBJECTS = {
-    "0x2134d52768ea07e8c43570ef975eb3e4c27a39fa6396bef985b5abc58d03ddd2": "Walrus mainnet",
-    "0x6c2547cbbc38025cf3adac45f63cb0a8d12ecf777cdc75a4971612bf97fdf6af": "Walrus testnet",
-}
 
 
 class ChainState(Enum):

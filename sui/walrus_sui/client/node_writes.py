@@ -42,7 +42,11 @@ class NodeWrites(Writer):
             network_public_key: 33 bytes.
             commission_rate: basis points, up to 10,000.
             votes: prices and capacity.
+
+        Raises:
+            PublicNetworkRefused: this is a public network, and the configuration does not allow it.
         """
+        self.config.require_registering_allowed()
 
         def at(epoch: Epoch) -> Build:
             return lambda program, contract, _wal: build(program, contract, epoch)

@@ -63,6 +63,21 @@ def test_a_network_configuration_file_that_is_missing_ends_with_2(config):
     assert "chain.network_config" in result.stderr
 
 
+def test_a_public_network_ends_with_2_before_anything_is_sent(config, tmp_path):
+    mainnet = {
+        "rpc_url": "http://127.0.0.1:1",
+        "system_object": "0x2134d52768ea07e8c43570ef975eb3e4c27a39fa6396bef985b5abc58d03ddd2",
+        "staking_object": "0x10b9d30c28448939ce6c4d6c6e0ffce4a7f8a4ada8248bdad09ef8b70e4a3904",
+        "wal_type": "0x7::wal::WAL",
+        "treasury_object": "0x8",
+    }
+    (tmp_path / "network.yaml").write_text(yaml.safe_dump(mainnet))
+    result = run(config)
+    assert result.returncode == 2, result.stderr
+    assert "Walrus mainnet" in result.stderr
+    assert "allow_public_network" in result.stderr
+
+
 def test_a_store_that_is_in_use_ends_with_3(config, tmp_path):
     store = RocksStore(tmp_path / "data" / "db")
     result = run(config)

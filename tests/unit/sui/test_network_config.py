@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,8 +8,9 @@ from aiohttp.test_utils import TestServer
 
 from walrus_codec.types import EncodingType
 from walrus_sui import network_config
-from walrus_sui.errors import NetworkConfigError
+from walrus_sui.errors import NetworkConfigError, PublicNetworkRefused
 from walrus_sui.network_config import NetworkConfig
+from walrus_sui.public_networks import PUBLIC_STAKING_OBJECTS, PUBLIC_SYSTEM_OBJECTS
 
 DOCUMENT = {
     "rpc_url": "http://demo-devnet:9000",
@@ -46,11 +48,35 @@ def test_a_configuration_comes_back_from_its_json() -> None:
         ({"n_shards": "many"}, "n_shards is a whole number"),
         ({"encoding": "raptorq"}, '"rs2" or "isal"'),
         ({"rpc_url": 7}, "rpc_url is a text"),
+        ({"allow_public_network": "yes"}, "allow_public_network is true or false"),
+        ({"walrus_subsidies_object": "xyz"}, "walrus_subsidies_object holds object ids"),
+        ({"rpc_url": None, "rpc_urls": []}, "lacks rpc_url"),
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, object], message: str) -> None:
     with pytest.raises(NetworkConfigError, match=message):
         NetworkConfig.from_json(DOCUMENT | change)
+
+
+def test_the_official_list_of_endpoints_gives_the_first() -> None:
+    official = DOCUMENT | {"rpc_url": None, "rpc_urls": ["https://one:443", "https://two:443"]}
+    assert NetworkConfig.from_json(official).rpc_url == "https://one:443"
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "object_id"),
+    [(network, "system_object", key) for key, network in PUBLIC_SYSTEM_OBJECTS.items()]
+    + [(network, "staking_object", key) for key, network in PUBLIC_STAKING_OBJECTS.items()],
+)
+def test_registering_on_a_public_network_needs_leave_in_so_many_words(name: str, field: str, object_id: str) -> None:
+    config = NetworkConfig.from_json(DOCUMENT | {field: object_id.upper().replace("0X", "0x")})
+    assert config.public_network == name
+    with pytest.raises(PublicNetworkRefused, match=name):
+        config.require_registering_allowed()
+    dataclasses.replace(config, allow_public_network=True).require_registering_allowed()
+    own = NetworkConfig.from_json(DOCUMENT)
+    assert own.public_network is None
+    own.require_registering_allowed()
 
 
 async def test_it_is_loaded_from_json_and_yaml_files(tmp_path: Path) -> None:

@@ -45,6 +45,27 @@ def as_pysui_sees_it(data: bytes):
     return decoded.value
 
 
+def test_pysui_reads_vectors_and_upgrades() -> None:
+    program = Program()
+    coins = program.split_gas([1, 2])
+    program.add(ptb.MakeVector(tuple(coins)))
+    program.add(ptb.MakeVector((), "0x2::sui::SUI"))
+    ticket = program.add(MoveCall(oid(0xAA), "upgrade", "authorize_upgrade", ()))
+    program.add(ptb.Upgrade((b"code", b"more"), (oid(1), oid(2)), oid(0xAA), ticket))
+    commands = as_pysui_sees_it(encoded(program)).TransactionKind.value.Command
+    assert [command.enum_name for command in commands] == [
+        "SplitCoin",
+        "MakeMoveVec",
+        "MakeMoveVec",
+        "MoveCall",
+        "Upgrade",
+    ]
+    upgrade = commands[4].value
+    assert upgrade.Package.to_address_str() == oid(0xAA)
+    assert [item.to_address_str() for item in upgrade.Dependents] == [oid(1), oid(2)]
+    assert [bytes(module) for module in upgrade.Modules] == [b"code", b"more"]
+
+
 def test_pysui_reads_the_transaction_that_we_write() -> None:
     program = Program()
     coin = program.split_gas([1_000])[0]
