@@ -341,6 +341,14 @@ def test_a_pool_advances_once_per_epoch_and_earns_nothing_without_stake(lone: Lo
     assert abort_of(lambda: lone.pool.advance_epoch(lone.rt, Balance(1), lone.wctx)) == ("staking_pool", 2)
 
 
+def test_the_far_future_has_the_latest_rate(lone: Lone) -> None:
+    lone.stake(1_000 * WAL)
+    lone.next()
+    lone.next(1_000 * WAL)
+    assert lone.pool.exchange_rate_at_epoch(lone.rt, 2**32 - 1) == Variable(2_000 * WAL, 1_000 * WAL)
+    assert lone.pool.calculate_rewards(lone.rt, WAL, 1, 2**32 - 1) == WAL
+
+
 # Commission
 
 

@@ -226,6 +226,14 @@ def test_events_of_the_new_package_keep_their_types(network: Network) -> None:
     assert (event.package, event.type) == (new, f"{first}::events::PricesUpdated")
 
 
+def test_other_packages_go_along(network: Network, step: Step) -> None:
+    """The subsidies package calls the contract; it does so in the newest version."""
+    chain, nodes = network
+    chain.call("init::migrate_v2", sender="bob", at=carried(chain, nodes))
+    step(chain, nodes)
+    chain.call("walrus_subsidies::process_subsidies", sender="bob")
+
+
 def test_two_upgrades_and_one_migration(network: Network) -> None:
     chain, nodes = network
     second = carried(chain, nodes)

@@ -155,6 +155,8 @@ class StakingPool:
 
     def exchange_rate_at_epoch(self, rt: Runtime, epoch: int) -> PoolExchangeRate:
         """The rate of an epoch, or the latest one before it since the pool's activation; flat if there is none."""
+        # No rate is newer than these two; who asks for the far future must not walk all the way back from there.
+        epoch = min(epoch, max(self.latest_epoch, self.activation_epoch))
         while epoch >= self.activation_epoch:
             if RATES.contains(rt, self.exchange_rates, epoch):
                 return RATES.borrow(rt, self.exchange_rates, epoch)
