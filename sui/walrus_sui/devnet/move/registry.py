@@ -10,7 +10,7 @@ from walrus_sui.devnet.move.core.module import Function, Module
 from walrus_sui.devnet.move.core.structs import StructDeclaration
 from walrus_sui.devnet.move.core.tags import TypeTag
 from walrus_sui.devnet.move.core.types import MoveType
-from walrus_sui.devnet.move.framework import bls12381, coin, collections, fields, objects, package, std
+from walrus_sui.devnet.move.framework import bls12381, coin, collections, fields, objects, package, pay, std
 from walrus_sui.devnet.move.wal import wal
 from walrus_sui.devnet.move.wal_exchange import wal_exchange
 from walrus_sui.devnet.move.walrus import (
@@ -61,6 +61,7 @@ MODULES: tuple[Module, ...] = (
     coin.URL,
     coin.BALANCE,
     coin.COIN,
+    pay.PAY,
     collections.VEC_MAP,
     collections.VEC_SET,
     collections.PRIORITY_QUEUE,

@@ -127,9 +127,9 @@ class Module:
         self.errors[code] = AbortCode(self.package, self.name, code, name)
         return self.errors[code]
 
-    def public(self, signature: str, *, name: str = "") -> Callable[[F], F]:
-        """Registers a public function with its Move signature."""
-        return self._function(signature, name, is_public=True, is_entry=False)
+    def public(self, signature: str, *, name: str = "", entry: bool = False) -> Callable[[F], F]:
+        """Registers a public function, or a ``public entry`` one, with its Move signature."""
+        return self._function(signature, name, is_public=True, is_entry=entry)
 
     def entry(self, signature: str, *, name: str = "") -> Callable[[F], F]:
         """Registers a private entry function with its Move signature."""

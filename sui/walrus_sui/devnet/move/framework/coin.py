@@ -169,6 +169,12 @@ def balance_split(_rt: Runtime, _types: tuple[MoveType, ...], self: Balance, val
     return self.split(value)
 
 
+@BALANCE.public("<T>(self: &mut Balance<T>): Balance<T>", name="withdraw_all")
+def balance_withdraw_all(_rt: Runtime, _types: tuple[MoveType, ...], self: Balance) -> Balance:
+    """Takes everything."""
+    return self.withdraw_all()
+
+
 @BALANCE.public("<T>(balance: Balance<T>)", name="destroy_zero")
 def balance_destroy_zero(_rt: Runtime, _types: tuple[MoveType, ...], balance: Balance) -> None:
     """Ends an empty balance."""
@@ -193,7 +199,25 @@ def from_balance(rt: Runtime, _types: tuple[MoveType, ...], balance: Balance) ->
     return balance.into_coin(rt)
 
 
-@COIN.public("<T>(self: &mut Coin<T>, c: Coin<T>)")
+@COIN.public("<T>(coin: &Coin<T>): &Balance<T>", name="balance")
+def balance_of(_rt: Runtime, _types: tuple[MoveType, ...], coin: Coin) -> Balance:
+    """The balance in a coin."""
+    return coin.balance
+
+
+@COIN.public("<T>(balance: &mut Balance<T>, value: u64, ctx: &mut TxContext): Coin<T>")
+def take(rt: Runtime, _types: tuple[MoveType, ...], balance: Balance, value: int) -> Coin:
+    """Takes an amount out of a balance into a new coin."""
+    return balance.split(value).into_coin(rt)
+
+
+@COIN.public("<T>(balance: &mut Balance<T>, coin: Coin<T>)")
+def put(rt: Runtime, _types: tuple[MoveType, ...], balance: Balance, coin: Coin) -> None:
+    """Adds a coin to a balance."""
+    balance.join(coin.into_balance(rt))
+
+
+@COIN.public("<T>(self: &mut Coin<T>, c: Coin<T>)", entry=True)
 def join(rt: Runtime, _types: tuple[MoveType, ...], self: Coin, c: Coin) -> None:
     """Adds a coin to a coin."""
     self.balance.join(c.into_balance(rt))

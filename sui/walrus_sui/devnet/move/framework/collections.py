@@ -26,6 +26,7 @@ PRIORITY_QUEUE = Module(SUI, "priority_queue")
 E_KEY_ALREADY_EXISTS = VEC_MAP.error(0, "EKeyAlreadyExists")
 E_KEY_DOES_NOT_EXIST = VEC_MAP.error(1, "EKeyDoesNotExist")
 E_MAP_NOT_EMPTY = VEC_MAP.error(2, "EMapNotEmpty")
+E_MAP_EMPTY = VEC_MAP.error(4, "EMapEmpty")
 E_UNEQUAL_LENGTHS = VEC_MAP.error(5, "EUnequalLengths")
 E_ELEMENT_ALREADY_EXISTS = VEC_SET.error(0, "EKeyAlreadyExists")
 E_POP_FROM_EMPTY_HEAP = PRIORITY_QUEUE.error(0, "EPopFromEmptyHeap")
@@ -120,3 +121,47 @@ def from_keys_values(_rt: Runtime, _types: tuple[MoveType, ...], keys: list[Any]
     for key, value in zip(keys, values, strict=True):
         map_insert(entries, key, value)
     return entries
+
+
+@VEC_MAP.public("<K: copy, V>(self: &mut VecMap<K, V>): (K, V)")
+def pop(_rt: Runtime, _types: tuple[MoveType, ...], self: dict[Any, Any]) -> tuple[Any, Any]:
+    """Takes the last entry out; aborts if there is none."""
+    require(bool(self), E_MAP_EMPTY)
+    return self.popitem()
+
+
+@VEC_MAP.public("<K: copy, V>(self: &VecMap<K, V>, key: &K): &V")
+def get(_rt: Runtime, _types: tuple[MoveType, ...], self: dict[Any, Any], key: Any) -> Any:
+    """Value of a key; aborts if it is not there."""
+    require(key in self, E_KEY_DOES_NOT_EXIST)
+    return self[key]
+
+
+@VEC_MAP.public("<K: copy, V: copy>(self: &VecMap<K, V>, key: &K): Option<V>")
+def try_get(_rt: Runtime, types: tuple[MoveType, ...], self: dict[Any, Any], key: Any) -> Any:
+    """Value of a key, if it is there."""
+    return types[1].copy(self[key]) if key in self else None
+
+
+@VEC_MAP.public("<K: copy, V>(self: &VecMap<K, V>, key: &K): bool")
+def contains(_rt: Runtime, _types: tuple[MoveType, ...], self: dict[Any, Any], key: Any) -> bool:
+    """Whether a key is there."""
+    return key in self
+
+
+@VEC_MAP.public("<K: copy, V>(self: &VecMap<K, V>): u64")
+def size(_rt: Runtime, _types: tuple[MoveType, ...], self: dict[Any, Any]) -> int:
+    """Number of entries."""
+    return len(self)
+
+
+@VEC_MAP.public("<K: copy, V>(self: &VecMap<K, V>): bool")
+def is_empty(_rt: Runtime, _types: tuple[MoveType, ...], self: dict[Any, Any]) -> bool:
+    """Whether there is no entry."""
+    return not self
+
+
+@VEC_MAP.public("<K: copy, V>(self: VecMap<K, V>)")
+def destroy_empty(_rt: Runtime, _types: tuple[MoveType, ...], self: dict[Any, Any]) -> None:
+    """Ends a map without entries; aborts if there is one."""
+    require(not self, E_MAP_NOT_EMPTY)

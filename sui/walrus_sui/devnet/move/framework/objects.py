@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from walrus_codec.types import SuiAddress
+from walrus_codec.types import ObjectId, SuiAddress
 from walrus_sui.devnet.move.core.aborts import require
 from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import SUI
@@ -49,6 +49,32 @@ def timestamp_ms(_rt: Runtime, clock: Clock) -> int:
 def id_from_address(_rt: Runtime, bytes: address) -> ID:  # noqa: A002 - the parameter's name in Move
     """An id from an address."""
     return ID_TYPE.copy(bytes)  # type: ignore[no-any-return]
+
+
+@OBJECT.public("<T: key>(obj: &T): ID", name="id")
+def id_of(_rt: Runtime, _types: tuple[MoveType, ...], obj: Any) -> ObjectId:
+    """Id of an object."""
+    object_id: ObjectId = obj.id
+    return object_id
+
+
+@OBJECT.public("<T: key>(obj: &T): address")
+def id_address(_rt: Runtime, _types: tuple[MoveType, ...], obj: Any) -> ObjectId:
+    """Id of an object, as an address."""
+    object_id: ObjectId = obj.id
+    return object_id
+
+
+@OBJECT.public("(id: &ID): address")
+def id_to_address(_rt: Runtime, id: ObjectId) -> ObjectId:  # noqa: A002 - the parameter's name in Move
+    """An address from an id."""
+    return id
+
+
+@TX_CONTEXT.public("(self: &TxContext): address")
+def sender(rt: Runtime) -> SuiAddress:
+    """Who signed the transaction."""
+    return rt.sender
 
 
 E_SHARED_NON_NEW_OBJECT = TRANSFER.error(0, "ESharedNonNewObject")

@@ -54,6 +54,45 @@ def destroy_none(_rt: Runtime, _types: tuple[MoveType, ...], t: Any) -> None:
     require(t is None, E_OPTION_IS_SET)
 
 
+@OPTION.public("<T>(t: &Option<T>): bool")
+def is_none(_rt: Runtime, _types: tuple[MoveType, ...], t: Any) -> bool:
+    """Whether an option is empty."""
+    return t is None
+
+
+@OPTION.public("<T>(t: &Option<T>): bool")
+def is_some(_rt: Runtime, _types: tuple[MoveType, ...], t: Any) -> bool:
+    """Whether an option holds something."""
+    return t is not None
+
+
+@OPTION.public("<T>(t: &Option<T>): &T", name="borrow")
+def borrowed(_rt: Runtime, _types: tuple[MoveType, ...], t: Any) -> Any:
+    """What an option holds; aborts if it is empty."""
+    return borrow(t)
+
+
+@OPTION.public("<T: copy + drop>(t: &Option<T>, default: T): T")
+def get_with_default(_rt: Runtime, types: tuple[MoveType, ...], t: Any, default: Any) -> Any:
+    """What an option holds, otherwise the default."""
+    return default if t is None else types[0].copy(t)
+
+
+@OPTION.public("<T: drop>(t: Option<T>, default: T): T")
+def destroy_with_default(_rt: Runtime, _types: tuple[MoveType, ...], t: Any, default: Any) -> Any:
+    """Unpacks an option; an empty one gives the default."""
+    return default if t is None else t
+
+
+@ASCIIS.public("(bytes: vector<u8>): AsciiString")
+def string(_rt: Runtime, bytes: bytes) -> str:  # noqa: A002 - the parameter's name in Move
+    """A string from 7-bit bytes."""
+    try:
+        return bytes.decode("ascii")
+    except UnicodeDecodeError:
+        raise abort(E_INVALID_ASCII) from None
+
+
 @STRINGS.public("(bytes: vector<u8>): String")
 def utf8(_rt: Runtime, bytes: bytes) -> str:  # noqa: A002 - the parameter's name in Move
     """A string from UTF-8 bytes."""
