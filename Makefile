@@ -20,7 +20,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 } /^## / { printf "\n%s\n", substr($$0, 4) }' Makefile
 
 ## Set up
-.PHONY: setup lock proto crds
+.PHONY: setup lock proto crds reference
 setup: ## the Python environment (.venv) and pinned tools (.tools)
 	$(STEP) "setup: Python" scripts/python-env
 	$(STEP) "setup: tools" scripts/tools
@@ -33,6 +33,9 @@ proto: setup ## regenerate the code of proto/
 
 crds: setup ## regenerate the custom resource definitions, chart schema and reference pages from the models
 	$(STEP) "crds" python -m walrus_operator.api.generate
+
+reference: setup ## regenerate the page of the devnet's contract from its modules
+	$(STEP) "reference" python -m walrus_sui.devnet.reference
 
 ## Check and test
 .PHONY: check format test integration e2e soak bench

@@ -151,6 +151,16 @@ def test_maps_are_looked_into(chain: Chain, alice: Account) -> None:
     assert abort_of(program.run) == ("vec_map", 4)
 
 
+def test_a_field_of_its_own(chain: Chain, alice: Account) -> None:
+    field = chain.call("extended_field::new", sender=alice, types=["u64"], value=5)
+    assert chain.call("extended_field::borrow", sender=alice, types=["u64"], field=field.id) == 5
+    assert chain.call("extended_field::borrow_mut", sender=alice, types=["u64"], field=field.id) == 5
+    assert chain.call("extended_field::swap", sender=alice, types=["u64"], field=field.id, value=6) == 5
+    (entry,) = chain.ledger.dynamic_fields(field.id)
+    assert chain.call("extended_field::destroy", sender=alice, types=["u64"], field=field.id) == 6
+    assert [chain.ledger.object(item) for item in (field.id, entry.field_id)] == [None, None]
+
+
 def test_ids_and_the_sender(chain: Chain, alice: Account) -> None:
     coin = chain.coin(alice, 1)
     types = [chain.network.wal_coin]

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import WALRUS
 from walrus_sui.devnet.move.core.runtime import Runtime
-from walrus_sui.devnet.move.core.types import UID
+from walrus_sui.devnet.move.core.types import UID, MoveType
 from walrus_sui.devnet.move.framework.fields import DynamicField
 
 MODULE = Module(WALRUS, "extended_field")
@@ -56,3 +56,39 @@ class Extended(Generic[T]):
         old = self._field.remove(rt, field.id, _KEY)
         self._field.add(rt, field.id, _KEY, value)
         return old
+
+    def destroy(self, rt: Runtime, field: ExtendedField) -> T:
+        """Ends the field and gives its value."""
+        value = self._field.remove(rt, field.id, _KEY)
+        rt.delete_uid(field.id)
+        return value
+
+
+@MODULE.public("<T: store>(value: T, ctx: &mut TxContext): ExtendedField<T>")
+def new(rt: Runtime, types: tuple[MoveType, ...], value: Any) -> ExtendedField:
+    """A field with its first value."""
+    return Extended[Any](types[0]).new(rt, value)
+
+
+@MODULE.public("<T: store>(field: &ExtendedField<T>): &T")
+def borrow(rt: Runtime, types: tuple[MoveType, ...], field: ExtendedField) -> Any:
+    """The value."""
+    return Extended[Any](types[0]).borrow(rt, field)
+
+
+@MODULE.public("<T: store>(field: &mut ExtendedField<T>): &mut T")
+def borrow_mut(rt: Runtime, types: tuple[MoveType, ...], field: ExtendedField) -> Any:
+    """The value, which may be changed in place."""
+    return Extended[Any](types[0]).borrow_mut(rt, field)
+
+
+@MODULE.public("<T: store>(field: &mut ExtendedField<T>, value: T): T")
+def swap(rt: Runtime, types: tuple[MoveType, ...], field: ExtendedField, value: Any) -> Any:
+    """Puts a value in and gives the old one back."""
+    return Extended[Any](types[0]).swap(rt, field, value)
+
+
+@MODULE.public("<T: store>(field: ExtendedField<T>): T")
+def destroy(rt: Runtime, types: tuple[MoveType, ...], field: ExtendedField) -> Any:
+    """Ends the field and gives its value."""
+    return Extended[Any](types[0]).destroy(rt, field)
