@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import NAMESPACE, NETWORK
+from tests.e2e.conftest import EPOCHS, NAMESPACE, NETWORK, OPERATOR_NAMESPACE
 from tests.e2e.support import BackgroundReader, Gateway, Kubectl, run
+from tests.laws.codec import dumb
 
 from walrus_codec import blob_id as blob_ids
 from walrus_codec import redstuff
@@ -42,13 +43,22 @@ def test_weights_of_all_nodes_sum_up_to_the_shards(kubectl: Kubectl) -> None:
     assert min(weights) > 0
 
 
+@pytest.mark.parametrize("namespace", [NAMESPACE, OPERATOR_NAMESPACE])
+def test_every_pod_keeps_to_the_restricted_standard(kubectl: Kubectl, namespace: str) -> None:
+    label = "pod-security.kubernetes.io/enforce=restricted"
+    assert Kubectl(namespace).items("pods")
+    # The API server tries the label on the pods that run and warns of each that would be refused.
+    done = run("kubectl", "label", "namespace", namespace, label, "--overwrite", "--dry-run=server")
+    assert "Warning" not in done.stderr
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_blob_of_any_size_comes_back_and_the_chain_agrees(
     size: int, gateway: Gateway, reader: BackgroundReader, chain: ChainClient
 ) -> None:
     data = os.urandom(size)
     owner = SuiKey.generate().address
-    answer = gateway.store(data, epochs="20", send_object_to=owner)
+    answer = gateway.store(data, epochs=EPOCHS, send_object_to=owner)
     assert answer.status_code == 200, answer.text
     created = answer.json()["newlyCreated"]["blobObject"]
 
@@ -59,6 +69,8 @@ async def test_a_blob_of_any_size_comes_back_and_the_chain_agrees(
 
     encoded = redstuff.encode(data, CodeParams(100, EncodingType.ISAL))
     assert created["blobId"] == blob_ids.to_text(encoded.blob_id)
+    if size < 1000:  # the twin shares no code with the gateway, and is slow
+        assert encoded.blob_id == dumb.encode(data, 100, dumb.Cauchy()).blob_id
 
     blob = await chain.blob(ObjectId(created["id"]))
     assert blob is not None
