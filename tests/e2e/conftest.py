@@ -60,6 +60,8 @@ def operator(cluster: None, request: pytest.FixtureRequest) -> Iterator[Kubectl]
     image = {"image.tag": run(str(ROOT / "scripts" / "image-tag")).stdout.strip()}
     if "WALRUS_REPOSITORY" in os.environ:  # where `make images` pushed it for a cluster that is not kind's
         image["image.repository"] = os.environ["WALRUS_REPOSITORY"]
+    # Helm refuses definitions that it does not own; killed integration tests leave some.
+    run("kubectl", "delete", "crd", "--selector", "walrus-operator.dev/made-by=integration-tests")
     was_there = bool(json.loads(run("helm", "list", "-n", OPERATOR_NAMESPACE, "-o", "json").stdout))
     values = ",".join(f"{key}={value}" for key, value in image.items())
     options = ("--set", values, "--wait", "--timeout", "5m")
