@@ -125,6 +125,8 @@ def down() -> None:
         for crd in crds:
             run(["kubectl", "delete", crd, "--ignore-not-found", "--timeout=120s"])
         run(["kubectl", "delete", "namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--timeout=180s"])
+    if os.environ["KUBECONFIG"] == str(ROOT / ".kube" / "config"):
+        console.print("The cluster stays for the next time; `make cluster-down` removes it.")
 
 
 def foreign_networks() -> list[str]:
