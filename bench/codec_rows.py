@@ -15,10 +15,12 @@ import numpy as np
 import pysui_fastcrypto
 from pyeclib.ec_iface import ECDriver
 
-from harness import MIB, Benchmark, Row, best_seconds, cores, speed_row
+from harness import MIB, Benchmark, Row, best_seconds, cores, median_processor_seconds, one_core, speed_row
+from official import official_encoder
 from walrus_client.compute.compute import Compute
 from walrus_codec import redstuff
 from walrus_codec.params import CodeParams
+from walrus_codec.redstuff import EncodedBlob
 from walrus_codec.slivers import Sliver, verify_slivers
 from walrus_codec.types import EncodingType, PairIndex
 
@@ -47,6 +49,11 @@ def expanded(k: int, words: list[bytes]) -> list[bytes]:
     """Hash inputs of all symbols of these codewords."""
     code = driver(k)
     return [b"\0" + fragment[HEADER:] for word in words for fragment in code.encode(word)]
+
+
+def all_slivers(encoded: EncodedBlob) -> list[object]:
+    """The bytes of all slivers, as a writer takes them; RS2 copies each out of its library only then."""
+    return [(pair.primary.data, pair.secondary.data) for pair in encoded.pairs]
 
 
 def encode_isal(rounds: int) -> Row:
@@ -100,8 +107,7 @@ def encode_rs2(rounds: int) -> Row:
     data = blob()
 
     def ours() -> list[object]:
-        encoded = redstuff.encode(data, RS2)
-        return [(pair.primary.data, pair.secondary.data) for pair in encoded.pairs]
+        return all_slivers(redstuff.encode(data, RS2))
 
     def library() -> list[object]:
         result = pysui_fastcrypto.redstuff_encode(data, N)
@@ -112,6 +118,23 @@ def encode_rs2(rounds: int) -> Row:
         f"bound: redstuff_encode and taking all slivers out of its result; the call alone {SIZE / bare / 1e6:.1f} MB/s"
     )
     return speed_row("codec.encode.rs2.n100.32MiB", size=SIZE, seconds=mine, bound_seconds=direct, note=note)
+
+
+def against_wasm(name: str, params: CodeParams, rounds: int) -> Row:
+    data = blob()
+    with one_core(), official_encoder(data, redstuff.encode(data, RS2)) as official:
+        sides = [lambda: all_slivers(redstuff.encode(data, params)), official.encode]
+        ours, theirs = median_processor_seconds(sides, 2 * rounds, official.process)
+    note = f"peer: the official WebAssembly encoder, {N} shards and 32 MiB too; processor time on one core, median of rounds"
+    return speed_row(name, size=SIZE, seconds=ours, bound_seconds=theirs, note=note)
+
+
+def encode_isal_against_wasm(rounds: int) -> Row:
+    return against_wasm("codec.encode.isal.wasm", ISAL, rounds)
+
+
+def encode_rs2_against_wasm(rounds: int) -> Row:
+    return against_wasm("codec.encode.rs2.wasm", RS2, rounds)
 
 
 def decode_isal(rounds: int) -> Row:
@@ -172,9 +195,11 @@ def verify_isal(rounds: int) -> Row:
 
 
 BENCHMARKS = [
-    Benchmark("codec.encode.isal.n100.32MiB", encode_isal),
-    Benchmark("codec.encode.isal.n100.32MiB.cores", encode_isal_on_all_cores),
-    Benchmark("codec.encode.rs2.n100.32MiB", encode_rs2),
-    Benchmark("codec.decode.isal.n100.parity", decode_isal),
-    Benchmark("codec.verify.slivers.n100", verify_isal),
+    Benchmark("codec.encode.isal.n100.32MiB", 0.7, encode_isal),
+    Benchmark("codec.encode.isal.n100.32MiB.cores", 0.8, encode_isal_on_all_cores),
+    Benchmark("codec.encode.rs2.n100.32MiB", 0.9, encode_rs2),
+    Benchmark("codec.encode.isal.wasm", 3, encode_isal_against_wasm),
+    Benchmark("codec.encode.rs2.wasm", 3, encode_rs2_against_wasm),
+    Benchmark("codec.decode.isal.n100.parity", 0.7, decode_isal),
+    Benchmark("codec.verify.slivers.n100", 0.7, verify_isal),
 ]

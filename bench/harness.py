@@ -2,16 +2,21 @@
 
 A ratio says more than a speed: machines differ and neighbours make noise, but both sides of a ratio suffer alike. So the
 two sides of a comparison take turns, and the best round of each counts; a neighbour can only make a round slower.
+
+That is fair to sides of about one length. Where a peer takes several times as long, it would never find a moment as quiet
+as we do. Such sides run on one core, and the median of their processor time counts, in which neighbours have no part.
 """
 
 from __future__ import annotations
 
 import gc
-import math
 import os
+import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 MIB = 1 << 20
 
@@ -21,52 +26,92 @@ class Row:
     """One line of `bench/results.json`.
 
     `ratio` is value / bound where more is better, so that 1.0 means "as good as the bound" everywhere. `n_cores` are the
-    cores that the measured work could use.
+    cores that the measured work could use. Value, bound and ratio are null where nothing could be measured; the note says
+    why.
     """
 
     name: str
-    value: float
+    value: float | None
     unit: str
-    bound: float
-    ratio: float
+    bound: float | None
+    ratio: float | None
     n_cores: int
     note: str
 
-    def as_json(self) -> dict[str, str | int | float]:
+    def as_json(self) -> dict[str, str | int | float | None]:
         """The row with numbers cut to four significant digits."""
         return {key: _short(item) if isinstance(item, float) else item for key, item in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A row that can be asked for by name; `run` takes the number of rounds."""
+    """A row that can be asked for by name, with the ratio that we want; `run` takes the number of rounds."""
 
     name: str
+    target: float
     run: Callable[[int], Row]
 
 
+class MissingError(Exception):
+    """A benchmark needs what cannot be had on this machine; the message says what."""
+
+
 def best_seconds(sides: Sequence[Callable[[], object]], rounds: int) -> list[float]:
-    """The best wall-clock time of each side over rounds in which they take turns; one round before is not counted.
+    """The best wall-clock time of each side."""
+    return [min(times) for times in _seconds(sides, rounds, time.perf_counter)]
+
+
+def median_processor_seconds(sides: Sequence[Callable[[], object]], rounds: int, helper: int) -> list[float]:
+    """The median processor time of each side, in this process and the one with the id `helper` together."""
+    clock = lambda: time.process_time() + _processor_seconds(helper)  # noqa: E731
+    return [statistics.median(times) for times in _seconds(sides, rounds, clock)]
+
+
+def _seconds(sides: Sequence[Callable[[], object]], rounds: int, clock: Callable[[], float]) -> list[list[float]]:
+    """The times of each side over rounds in which they take turns; one round before is not counted.
 
     What a side returns is freed before the clock of the next one starts.
     """
-    best = [math.inf] * len(sides)
+    times: list[list[float]] = [[] for _ in sides]
     for round_number in range(rounds + 1):
-        for at, side in enumerate(sides):
+        for side, kept in zip(sides, times, strict=True):
             gc.collect()
-            start = time.perf_counter()
+            start = clock()
             result = side()
-            elapsed = time.perf_counter() - start
+            elapsed = clock() - start
             del result
             if round_number:
-                best[at] = min(best[at], elapsed)
-    return best
+                kept.append(elapsed)
+    return times
+
+
+def _processor_seconds(process: int) -> float:
+    """Time that a running process has used, its threads together, to a tick of the kernel (10 ms)."""
+    after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    user, system = after_name[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keeps this thread, and the processes that it starts, on one core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def speed_row(name: str, *, size: int, seconds: float, bound_seconds: float, note: str, n_cores: int = 1) -> Row:
     """A row in MB/s of `size` bytes of content."""
     value, bound = size / seconds / 1e6, size / bound_seconds / 1e6
     return Row(name, value, "MB/s", bound, value / bound, n_cores, note)
+
+
+def missing_row(name: str, reason: str) -> Row:
+    """A row that nothing was measured for."""
+    return Row(name, None, "", None, None, 0, f"not measured: {reason}")
 
 
 def cores() -> int:

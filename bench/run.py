@@ -3,7 +3,9 @@
     python bench/run.py                     everything
     python bench/run.py --only 'codec.*'    rows whose names match
 
-With `--only`, rows of an earlier run that were not measured again are kept in the file.
+With `--only`, rows of an earlier run that were not measured again are kept in the file. A row whose peer cannot be had on
+this machine is written without numbers, and its note says why. When a peer computes something else than we do, the run
+ends at once with exit code 1, and nothing is written.
 """
 
 from __future__ import annotations
@@ -12,13 +14,16 @@ import argparse
 import fnmatch
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 import codec_rows
+from harness import Benchmark, MissingError, missing_row
 
 BENCHMARKS = [*codec_rows.BENCHMARKS]
 
@@ -36,11 +41,20 @@ def main() -> int:
         results = {row["name"]: row for row in json.loads(options.out.read_text())}
     for number, benchmark in enumerate(chosen, start=1):
         print(f"[{number}/{len(chosen)}] {benchmark.name}", file=sys.stderr, flush=True)
-        results[benchmark.name] = benchmark.run(options.rounds).as_json()
+        start = time.monotonic()
+        try:
+            results[benchmark.name] = benchmark.run(options.rounds).as_json()
+        except MissingError as reason:
+            results[benchmark.name] = missing_row(benchmark.name, str(reason)).as_json()
+            print(f"    not measured: {reason}", file=sys.stderr)
+        except AssertionError as difference:
+            print(f"    FAILED: {difference}", file=sys.stderr)
+            return 1
+        print(f"    {time.monotonic() - start:.0f} s", file=sys.stderr)
     order = [benchmark.name for benchmark in BENCHMARKS]
     rows = sorted(results.values(), key=lambda row: order.index(row["name"]) if row["name"] in order else len(order))
     options.out.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
-    show([row for row in rows if row["name"] in {benchmark.name for benchmark in chosen}])
+    show(chosen, results)
     print(f"written to {options.out}", file=sys.stderr)
     return 0
 
@@ -48,19 +62,35 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default="*", metavar="PATTERN", help="names to run, with * and ?")
-    parser.add_argument("--rounds", default=7, type=int, help="rounds of which the best counts")
+    parser.add_argument(
+        "--rounds", default=7, type=int, help="rounds of each row, of which the best or the median counts"
+    )
     parser.add_argument("--out", default=RESULTS, type=Path, help="file to write")
     return parser.parse_args()
 
 
-def show(rows: list[dict[str, Any]]) -> None:
-    table = Table()
-    for title in ("name", "value", "bound", "unit", "ratio", "cores", "note"):
-        table.add_column(title, justify="right" if title in {"value", "bound", "ratio", "cores"} else "left")
-    for row in rows:
-        numbers = (f"{row['value']:g}", f"{row['bound']:g}")
-        table.add_row(row["name"], *numbers, row["unit"], f"{row['ratio']:.2f}", str(row["n_cores"]), row["note"])
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+def show(chosen: list[Benchmark], results: dict[str, dict[str, Any]]) -> None:
+    """A table of the numbers, and below it what each row was measured against."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("name", "value", "bound", "unit", "ratio", "target", "cores"):
+        table.add_column(title, justify="left" if title in {"name", "unit", "target"} else "right", no_wrap=True)
+    for benchmark in chosen:
+        row, target = results[benchmark.name], f"≥ {benchmark.target:g}"
+        if row["ratio"] is None:
+            table.add_row(row["name"], "-", "-", "-", "-", target, "-")
+            continue
+        missed = ", missed" if round(row["ratio"], 2) < benchmark.target else ""  # as it is shown
+        numbers = (_short(row["value"]), _short(row["bound"]), row["unit"], f"{row['ratio']:.2f}", target + missed)
+        table.add_row(row["name"], *numbers, str(row["n_cores"]))
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    print("ratio: value to bound (or peer), both from this run; docs/performance.md explains each bound.")
+    for benchmark in chosen:
+        print(f"\n{benchmark.name}\n    {results[benchmark.name]['note']}")
+
+
+def _short(number: float) -> str:
+    """Three digits at least, no more than the measurement is worth."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 if __name__ == "__main__":

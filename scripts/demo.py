@@ -5,7 +5,9 @@ testnet, watch the network's conditions until it is Ready (a live view says what
 through `walrusctl`, read it back, compare byte for byte, print the status and the next commands. It changes nothing
 but what its two Helm releases own, can be run again, and ends with the network running.
 
-Exit codes: 0 all went well; 1 a step failed (the last lines say which and what to look at); 2 a tool is missing.
+Exit codes: 0 all went well; 1 a step failed (the last lines say which and what to look at); 2 a tool is missing;
+130 interrupted.
+Variables: KUBECONFIG; WALRUS_REPOSITORY, where `make images` pushed the image for a cluster that is not kind's.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ NAMESPACE = "walrus"
 NETWORK = "demo"
 NODE_PORT = 31415
 READY_SECONDS = 600
+CRD_SUFFIX = ".walrus-operator.dev"
 console = Console(highlight=False)
 
 
@@ -48,6 +51,10 @@ def main() -> int:
     arguments = parser.parse_args()
     os.environ.setdefault("KUBECONFIG", str(ROOT / ".kube" / "config"))
     os.environ["PATH"] = f"{ROOT / '.tools' / 'bin'}:{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"
+    kubeconfig = Path(os.environ["KUBECONFIG"].split(os.pathsep)[0])
+    if arguments.down and not kubeconfig.exists():
+        console.print(f"{kubeconfig} does not exist: no cluster, so nothing to remove.", markup=False)
+        return 0
     missing = [tool for tool in ("kubectl", "helm", "walrusctl") if shutil.which(tool) is None]
     if missing:
         console.print(f"Missing on the path: {', '.join(missing)}. Run `make setup cluster-up` first.", style="red")
@@ -60,13 +67,21 @@ def main() -> int:
     except DemoError as error:
         console.print(f"\n{error}", style="red", markup=False)
         return 1
+    except KeyboardInterrupt:
+        console.print(
+            "\nInterrupted. `make demo` goes on from here; `make demo-down` removes what is there.", style="red"
+        )
+        return 130
     return 0
 
 
 def up(tag: str) -> None:
     """Installs, waits, stores, reads, compares, reports."""
+    image = f"image.tag={tag}"
+    if "WALRUS_REPOSITORY" in os.environ:
+        image += f",image.repository={os.environ['WALRUS_REPOSITORY']}"
     with Step("Operator chart"):
-        helm("walrus-operator", OPERATOR_NAMESPACE, "--set", f"image.tag={tag}", "--wait", "--timeout", "5m")
+        helm("walrus-operator", OPERATOR_NAMESPACE, "--set", image, "--wait", "--timeout", "5m")
     with Step("Testnet chart: 10 nodes, 100 shards"):
         # The cluster of `make cluster-up` leads this port to the same one on loopback.
         port = ("network.gateway.service.type=NodePort", f"network.gateway.service.nodePort={NODE_PORT}")
@@ -92,22 +107,32 @@ def up(tag: str) -> None:
     subprocess.run([*WALRUSCTL, "network", "status"], check=False)
     console.print()
     subprocess.run(["kubectl", "--namespace", NAMESPACE, "get", "wnet,wn,se"], check=False)
-    console.print(
-        NEXT.format(kubeconfig=os.environ["KUBECONFIG"], namespace=NAMESPACE, blob_id=blob_id), soft_wrap=True
-    )
+    console.print(next_commands(os.environ["KUBECONFIG"], blob_id), soft_wrap=True, markup=False)
 
 
 def down() -> None:
-    """Removes the releases, the custom resources, their volumes and the namespaces."""
+    """Removes the demo's release, volumes and namespace; the operator too, unless other networks live from it."""
     with Step("Remove the network"):
         run(["helm", "uninstall", NETWORK, "--namespace", NAMESPACE, "--ignore-not-found", "--wait"])
         run(["kubectl", "delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=180s"])
+    crds = [name for name in run(["kubectl", "get", "crd", "--output", "name"]).split() if name.endswith(CRD_SUFFIX)]
+    # Deleting the definitions would delete every network in the cluster.
+    if any("walrusnetworks" in name for name in crds) and (others := foreign_networks()):
+        console.print(f"The operator and its definitions stay, for other networks need them: {', '.join(others)}")
+        return
     with Step("Remove the operator"):
         run(["helm", "uninstall", "walrus-operator", "--namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--wait"])
-        crds = run(["kubectl", "get", "crd", "--output", "name"]).split()
-        for crd in (name for name in crds if name.endswith(".walrus-operator.dev")):
-            run(["kubectl", "delete", crd, "--timeout=120s"])
+        for crd in crds:
+            run(["kubectl", "delete", crd, "--ignore-not-found", "--timeout=120s"])
         run(["kubectl", "delete", "namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--timeout=180s"])
+    if os.environ["KUBECONFIG"] == str(ROOT / ".kube" / "config"):
+        console.print("The cluster stays for the next time; `make cluster-down` removes it.")
+
+
+def foreign_networks() -> list[str]:
+    """Networks that the demo did not make, as namespace/name."""
+    found = json.loads(run(["kubectl", "get", "wnet", "--all-namespaces", "--output", "json"]))["items"]
+    return [f"{item['metadata']['namespace']}/{item['metadata']['name']}" for item in found]
 
 
 def wait_until_ready() -> None:
@@ -115,13 +140,19 @@ def wait_until_ready() -> None:
     deadline = time.monotonic() + READY_SECONDS
     with Live(console=console, transient=True, refresh_per_second=4) as live:
         while True:
-            network = get("wnet", NETWORK)
-            conditions = {entry["type"]: entry for entry in network.get("status", {}).get("conditions", [])}
-            if conditions.get("Ready", {}).get("status") == "True":
-                return
-            if time.monotonic() > deadline:
-                raise DemoError(explain(conditions))
-            live.update(view(network, conditions))
+            try:
+                network = get("wnet", NETWORK)
+                conditions = {entry["type"]: entry for entry in network.get("status", {}).get("conditions", [])}
+                if conditions.get("Ready", {}).get("status") == "True":
+                    return
+                if time.monotonic() > deadline:
+                    raise DemoError(explain(conditions))
+                live.update(view(network, conditions))
+            except DemoError as error:
+                # An API server under load may miss a question.
+                if time.monotonic() > deadline:
+                    raise
+                live.update(Text(str(error), style="yellow"))
             time.sleep(1)  # the watch interval of a view, not a wait for luck: the loop ends on the condition
 
 
@@ -201,7 +232,9 @@ def walrusctl(*arguments: str) -> str:
 
 
 def helm(release: str, namespace: str, *arguments: str, chart: str | None = None) -> None:
-    """Installs or upgrades a release."""
+    """Installs or upgrades a release, also after a run that was killed while Helm worked on it."""
+    interrupted = f"owner=helm,name={release},status in (pending-install,pending-upgrade,pending-rollback)"
+    run(["kubectl", "--namespace", namespace, "delete", "secret", "--selector", interrupted])
     path = str(ROOT / "charts" / (chart or release))
     run(["helm", "upgrade", "--install", release, path, "--namespace", namespace, "--create-namespace", *arguments])
 
@@ -252,11 +285,21 @@ The network goes on running. Next:
   .venv/bin/walrusctl -n {namespace} --network demo network status
   .venv/bin/walrusctl -n {namespace} --network demo blob status {blob_id}
   .venv/bin/walrusctl -n {namespace} --network demo blob store FILE
-  curl http://127.0.0.1:31415/v1/blobs/{blob_id} -o copy      straight from the gateway
+  {curl}
   kubectl -n {namespace} patch wn demo-9 --type merge -p '{{"spec":{{"desiredState":"Hibernated"}}}}'
   helm test demo -n {namespace}                              stores and reads a blob from inside
   make demo-down                                         removes all that the demo made
 """
+
+
+def next_commands(kubeconfig: str, blob_id: str) -> str:
+    """What to try now. Only our own cluster leads a port of this machine to the gateway."""
+    if kubeconfig == str(ROOT / ".kube" / "config"):
+        port = os.environ.get("WALRUS_GATEWAY_PORT", "31415")
+        curl = f"curl http://127.0.0.1:{port}/v1/blobs/{blob_id} -o copy      straight from the gateway"
+    else:
+        curl = f"kubectl -n {NAMESPACE} port-forward svc/{NETWORK}-gateway 31415     then curl http://127.0.0.1:31415"
+    return NEXT.format(kubeconfig=kubeconfig, namespace=NAMESPACE, blob_id=blob_id, curl=curl)
 
 
 if __name__ == "__main__":

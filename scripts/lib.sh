@@ -42,7 +42,7 @@ step() { # NAME REMEDY COMMAND...
     # Apart from any condition, or `set -e` would not hold inside the command.
     ("$@") > "$log" 2>&1 < /dev/null &
     child=$!
-    trap 'trap - INT; kill 0' INT # background commands ignore Ctrl-C by themselves
+    trap 'trap - INT; printf "\n   interrupted\n"; kill 0' INT # background commands ignore Ctrl-C by themselves
     while kill -0 "$child" 2> /dev/null; do
         sleep 0.1
         if [ "$SECONDS" -ge "$next" ]; then
@@ -64,6 +64,8 @@ step() { # NAME REMEDY COMMAND...
 # Two runs of a script in one tree wait for each other; the lock ends with the script.
 one_at_a_time() { # NAME
     exec 9> "$repo/build/$1.lock"
+    flock --nonblock 9 && return
+    echo "   another run of $1 works in this folder; waiting for it"
     flock --wait 3600 9 || die "another run holds $repo/build/$1.lock for an hour" "end it"
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -19,6 +20,8 @@ OPERATOR_NAMESPACE = "walrus-system"
 NAMESPACE = "walrus-e2e"
 NETWORK = "net"
 EPOCH = "1m"
+EPOCHS = "50"
+"""For how many epochs blobs are stored: longer than the slowest run."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in Path(item.path).parents:
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.timeout(900))
+            item.add_marker(pytest.mark.timeout(1500))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,36 +44,53 @@ def cluster() -> None:
     run("kubectl", "get", "nodes")
 
 
+def install(release: str, chart: str, namespace: str, *arguments: str, timeout: float = 180) -> None:
+    """Installs or upgrades a release, also when an earlier run was killed while Helm worked on it."""
+    interrupted = "owner=helm,status in (pending-install,pending-upgrade,pending-rollback)"
+    run("kubectl", "-n", namespace, "delete", "secret", "-l", f"name={release},{interrupted}", "--ignore-not-found")
+    run(
+        *("helm", "upgrade", "--install", release, str(ROOT / "charts" / chart), "--namespace", namespace),
+        *("--create-namespace", *arguments),
+        timeout=timeout,
+    )
+
+
 @pytest.fixture(scope="session")
 def operator(cluster: None, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
-    tag = run(str(ROOT / "scripts" / "image-tag")).stdout.strip()
+    image = {"image.tag": run(str(ROOT / "scripts" / "image-tag")).stdout.strip()}
+    if "WALRUS_REPOSITORY" in os.environ:  # where `make images` pushed it for a cluster that is not kind's
+        image["image.repository"] = os.environ["WALRUS_REPOSITORY"]
+    # Helm refuses definitions that it does not own; killed integration tests leave some.
+    run("kubectl", "delete", "crd", "--selector", "walrus-operator.dev/made-by=integration-tests")
     was_there = bool(json.loads(run("helm", "list", "-n", OPERATOR_NAMESPACE, "-o", "json").stdout))
-    run(
-        *("helm", "upgrade", "--install", "walrus-operator", str(ROOT / "charts" / "walrus-operator")),
-        *("--namespace", OPERATOR_NAMESPACE, "--create-namespace", "--set", f"image.tag={tag}"),
-        *("--wait", "--timeout", "5m"),
-        timeout=330,
-    )
+    values = ",".join(f"{key}={value}" for key, value in image.items())
+    options = ("--set", values, "--wait", "--timeout", "5m")
+    install("walrus-operator", "walrus-operator", OPERATOR_NAMESPACE, *options, timeout=330)
     yield Kubectl(OPERATOR_NAMESPACE)
     if not was_there and not request.config.getoption("--keep"):
-        run("helm", "uninstall", "walrus-operator", "--namespace", OPERATOR_NAMESPACE, "--wait")
+        run("helm", "uninstall", "walrus-operator", "--namespace", OPERATOR_NAMESPACE, "--wait", timeout=330)
 
 
 @pytest.fixture(scope="session")
 def kubectl(operator: Kubectl, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
-    """The network's namespace with the network Ready in it; restricted pod security is enforced there."""
+    """The network's namespace with the network Ready in it; restricted pod security is enforced there.
+
+    What an earlier run left (killed, or with `--keep`) is removed first: its nodes may sleep, its keys may be lost.
+    """
     here = Kubectl(NAMESPACE)
-    run("kubectl", "create", "namespace", NAMESPACE, check=False)
-    run("kubectl", "label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted", "--overwrite")
-    run(
-        *("helm", "upgrade", "--install", NETWORK, str(ROOT / "charts" / "walrus-testnet")),
-        *("--namespace", NAMESPACE, "--set", f"network.epochDuration={EPOCH}"),
-    )
+    remove_network()
+    run("kubectl", "create", "namespace", NAMESPACE)
+    run("kubectl", "label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
+    install(NETWORK, "walrus-testnet", NAMESPACE, "--set", f"network.epochDuration={EPOCH}")
     here.wait("wnet", NETWORK, "Ready", "True", seconds=600)
     yield here
     if not request.config.getoption("--keep"):
-        run("helm", "uninstall", NETWORK, "--namespace", NAMESPACE, "--wait", timeout=300)
-        run("kubectl", "delete", "namespace", NAMESPACE, "--timeout=240s", timeout=300)
+        remove_network()
+
+
+def remove_network() -> None:
+    run("helm", "uninstall", NETWORK, "--namespace", NAMESPACE, "--ignore-not-found", "--wait", timeout=330)
+    run("kubectl", "delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=240s", timeout=300)
 
 
 @pytest.fixture(scope="session")
@@ -99,8 +119,8 @@ def reads_never_fail(request: pytest.FixtureRequest) -> Iterator[None]:
         assert failures == []
 
 
-@pytest.fixture
-async def chain(kubectl: Kubectl) -> AsyncIterator[ChainClient]:
+@contextlib.asynccontextmanager
+async def chain_client() -> AsyncIterator[ChainClient]:
     """A chain client of our own, outside of the cluster: what it says does not come through the gateway."""
     service = f"svc/{NETWORK}-devnet"
     with port_forward(NAMESPACE, service, 9000) as rpc, port_forward(NAMESPACE, service, 9123) as faucet:
@@ -108,6 +128,12 @@ async def chain(kubectl: Kubectl) -> AsyncIterator[ChainClient]:
         config = dataclasses.replace(config, rpc_url=f"http://localhost:{rpc}", faucet_url=f"http://127.0.0.1:{faucet}")
         async with ChainClient(config) as client:
             yield client
+
+
+@pytest.fixture
+async def chain(kubectl: Kubectl) -> AsyncIterator[ChainClient]:
+    async with chain_client() as client:
+        yield client
 
 
 @pytest.fixture

@@ -92,63 +92,92 @@ class Kubectl:
         return until(f"{kind}/{name} {condition}={status}", probe, seconds=seconds)
 
 
-@contextlib.contextmanager
-def port_forward(namespace: str, target: str, port: int) -> Iterator[int]:
-    """`kubectl port-forward` as a child process; yields the local port once kubectl says that it listens."""
-    process = subprocess.Popen(
-        ["kubectl", "--namespace", namespace, "port-forward", target, f":{port}"],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    drain = threading.Thread(target=process.stdout.read, daemon=True)
-    try:
-        line = process.stdout.readline()
+class PortForward:
+    """`kubectl port-forward` as a child process; made once kubectl says on which local port it listens."""
+
+    def __init__(self, namespace: str, target: str, port: int) -> None:
+        self._process = subprocess.Popen(
+            ["kubectl", "--namespace", namespace, "port-forward", target, f":{port}"],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        self._output = self._process.stdout
+        line = self._output.readline()
         found = re.search(r"127\.0\.0\.1:(\d+) ->", line)
         if found is None:
-            process.kill()
-            raise AssertionError(f"port-forward to {target}: {line}{process.stdout.read()}")
-        drain.start()
-        yield int(found.group(1))
-    finally:
-        process.kill()
-        process.wait(timeout=10)
-        if drain.is_alive():
-            drain.join(timeout=10)
-        process.stdout.close()
+            self._process.kill()
+            words = f"port-forward to {target}: {line}{self._output.read()}"
+            self._process.wait(timeout=10)
+            self._output.close()
+            raise AssertionError(words)
+        self.port = int(found.group(1))
+        # What kubectl says later must not fill the pipe and stop it.
+        self._drain = threading.Thread(target=self._output.read, daemon=True)
+        self._drain.start()
+
+    def ended(self, *, within: float = 0.0) -> bool:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=within)
+        return self._process.poll() is not None
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait(timeout=10)
+        self._drain.join(timeout=10)
+        self._output.close()
+
+
+@contextlib.contextmanager
+def port_forward(namespace: str, target: str, port: int) -> Iterator[int]:
+    """The local port of a `kubectl port-forward` that lives as long as the block."""
+    with contextlib.closing(PortForward(namespace, target, port)) as forward:
+        yield forward.port
 
 
 class Gateway:
-    """The gateway's HTTP face through a port-forward that is renewed when it breaks with its pod."""
+    """The gateway's HTTP face through a port-forward, which is renewed when kubectl has ended it."""
 
     def __init__(self, namespace: str, service: str) -> None:
         self._namespace, self._service = namespace, service
-        self._stack = contextlib.ExitStack()
         self._lock = threading.Lock()
-        self._url = ""
+        self._forward: PortForward | None = None
 
     def url(self) -> str:
         with self._lock:
-            if not self._url:
-                port = self._stack.enter_context(port_forward(self._namespace, f"svc/{self._service}", 31415))
-                self._url = f"http://127.0.0.1:{port}"
-            return self._url
+            if self._forward is not None and self._forward.ended():
+                self._forward.close()
+                self._forward = None
+            if self._forward is None:
+                self._forward = PortForward(self._namespace, f"svc/{self._service}", 31415)
+            return f"http://127.0.0.1:{self._forward.port}"
 
     def close(self) -> None:
         with self._lock:
-            self._stack.close()
-            self._url = ""
+            if self._forward is not None:
+                self._forward.close()
+                self._forward = None
 
     def store(self, data: bytes, **query: str) -> requests.Response:
-        return requests.put(f"{self.url()}/v1/blobs", params=query, data=data, timeout=120)
+        return self._call("PUT", "/v1/blobs", params=query, data=data, timeout=120)
 
     def read(self, blob_id: str, **query: str) -> requests.Response:
-        return requests.get(f"{self.url()}/v1/blobs/{blob_id}", params=query, timeout=120)
+        return self._call("GET", f"/v1/blobs/{blob_id}", params=query, timeout=120)
 
     def status(self) -> requests.Response:
-        return requests.get(f"{self.url()}/status", timeout=30)
+        return self._call("GET", "/status", timeout=30)
+
+    def _call(self, method: str, path: str, **options: Any) -> requests.Response:
+        """One request. When the port-forward ended under it, which says nothing about the network, it is sent again."""
+        url, forward = self.url(), self._forward
+        try:
+            return requests.request(method, url + path, **options)
+        except requests.ConnectionError:
+            if forward is None or not forward.ended(within=2):
+                raise
+            return requests.request(method, self.url() + path, **options)
 
 
 class BackgroundReader:
@@ -160,6 +189,7 @@ class BackgroundReader:
         self._stop, self._paused = threading.Event(), threading.Event()
         self._idle = threading.Event()
         self.reads = 0
+        self.rounds = 0
         self.failures: list[str] = []
         self._thread = threading.Thread(target=self._loop, daemon=True)
         self._thread.start()
@@ -167,9 +197,16 @@ class BackgroundReader:
     def watch(self, blob_id: str, data: bytes) -> None:
         self._blobs[blob_id] = data
 
+    def read_all(self) -> None:
+        """Waits until every known blob was read once more; the round that runs now may have begun before."""
+        assert self._blobs
+        wanted = self.rounds + 2
+        until("every known blob read again", lambda: self.rounds >= wanted, seconds=300)
+
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """For the tests that break more than the network promises to bear."""
+        self._idle.clear()
         self._paused.set()
         assert self._idle.wait(130)
         try:
@@ -191,11 +228,13 @@ class BackgroundReader:
                 if self._paused.is_set() or self._stop.is_set():
                     break
                 self._read(blob_id, data)
+            else:
+                self.rounds += 1
 
     def _read(self, blob_id: str, data: bytes) -> None:
         try:
             answer = self._gateway.read(blob_id)
-        except requests.RequestException as error:
+        except (requests.RequestException, AssertionError) as error:  # nothing may end the thread unnoticed
             self.failures.append(f"{time.strftime('%T')} {blob_id}: {error}")
             return
         self.reads += 1

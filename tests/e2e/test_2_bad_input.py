@@ -35,13 +35,13 @@ def test_the_manifest_that_the_cases_change_is_itself_accepted(kubectl: Kubectl)
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        ("unheardOf", 1, "unknown field"),
-        ("shards", 99, "3"),
-        ("shards", 256, "253"),
-        ("epochDuration", "10s", "30"),
-        ("epochDuration", "ten minutes", "epochDuration"),
-        ("nodes.count", 0, "greater than or equal to 1"),
-        ("nodes.count", 101, "shards"),
+        ("unheardOf", 1, 'unknown field "spec.unheardOf"'),
+        ("shards", 99, "shards must be 1 more than a multiple of 3"),
+        ("shards", 256, "at most 253 shards: lower spec.shards or choose encoding: rs2"),
+        ("epochDuration", "10s", "epochDuration must be at least 30s"),
+        ("epochDuration", "ten minutes", "spec.epochDuration"),
+        ("nodes.count", 0, "nodes.count must be greater than or equal to 1"),
+        ("nodes.count", 101, "at most spec.shards: every node needs a shard"),
     ],
 )
 def test_a_wrong_network_is_refused_with_a_sentence(kubectl: Kubectl, path: str, value: object, says: str) -> None:

@@ -19,6 +19,9 @@ from walrus_operator.observe.kube import KubeClient
 ROOT = Path(__file__).parents[3]
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 
+TRACE = "walrus-operator.dev/made-by=integration-tests"
+"""Label of what these tests make in the whole cluster, so that the next run finds what a killed one left."""
+
 
 def environment() -> dict[str, str]:
     result = dict(os.environ)
@@ -40,7 +43,8 @@ def run_kubectl(*arguments: str, text: str | None = None, check: bool = True) ->
 def cluster() -> Iterator[None]:
     """Skips without a cluster; installs the CRDs as they are generated now, and removes those that were not there.
 
-    Helm would refuse to install its chart over definitions that it does not own.
+    Helm would refuse to install its chart over definitions that it does not own. What an earlier run left, because it
+    was killed, is removed first.
     """
     kubeconfig = environment()["KUBECONFIG"]
     os.environ["KUBECONFIG"] = kubeconfig
@@ -48,12 +52,15 @@ def cluster() -> Iterator[None]:
         pytest.skip(f"no cluster: {kubeconfig} does not exist; run `make cluster-up`")
     if run_kubectl("version", "--request-timeout=10s", check=False).returncode:
         pytest.skip(f"the cluster of {kubeconfig} does not answer; run `make cluster-up`")
+    run_kubectl("delete", "namespaces,customresourcedefinitions", "--selector", TRACE, "--timeout=110s")
     crds = [crd.name for crd in ALL]
     were_there = run_kubectl("get", "crd", *crds, "--ignore-not-found", "-o", "name").stdout.strip()
     run_kubectl(
         *("apply", "--server-side", "--force-conflicts", "--filename", "-"),
         text=generate.bare_crds(),
     )
+    if not were_there:
+        run_kubectl("label", "crd", *crds, TRACE, "--overwrite")
     run_kubectl("wait", "--for=condition=Established", "crd", *crds, "--timeout=60s")
     yield
     if not were_there:
@@ -72,7 +79,7 @@ def alone(cluster: None) -> None:
 def namespace(cluster: None) -> Iterator[str]:
     name = f"operator-test-{uuid.uuid4().hex[:8]}"
     run_kubectl("create", "namespace", name)
-    run_kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    run_kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted", TRACE)
     yield name
     run_kubectl("delete", "namespace", name, "--wait=false")
 
