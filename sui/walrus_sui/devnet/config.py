@@ -8,6 +8,7 @@ beginning goes to `GenesisConfig` and is fixed once the data directory exists, e
     tls_hosts: [demo-devnet.ns]     # further names in the TLS certificate; localhost, 127.0.0.1 and the host's are in it
     clock: real                     # or manual: time stands until the admin interface moves it
     admin_token_file: null          # file with the token of the admin interface; without one it is off
+    retention: {checkpoints: 1000000, object_versions: 100000}    # how much of the past stays on disk
     telemetry: {log_format: json, log_level: info, otlp_endpoint: null}
 
 All other keys belong to genesis; an unknown one is an error.
@@ -28,6 +29,7 @@ MAX_FILE: Final = 1024 * 1024
 MIN_INTERVAL_MS: Final = 10
 MAX_INTERVAL_MS: Final = 60_000
 MIN_TOKEN: Final = 16
+MIN_RETENTION: Final = 100
 
 
 class ConfigError(Exception):
@@ -44,6 +46,15 @@ class TelemetryConfig(BaseModel):
     otlp_endpoint: str | None = None
 
 
+class RetentionConfig(BaseModel):
+    """How much of the past stays on disk, in checkpoints; null keeps all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    checkpoints: int | None = Field(default=1_000_000, ge=MIN_RETENTION)
+    object_versions: int | None = Field(default=100_000, ge=MIN_RETENTION)
+
+
 class RunConfig(BaseModel):
     """How the process runs; may change between starts."""
 
@@ -53,6 +64,7 @@ class RunConfig(BaseModel):
     tls_hosts: tuple[str, ...] = ()
     clock: Literal["real", "manual"] = "real"
     admin_token_file: Path | None = None
+    retention: RetentionConfig = RetentionConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
 
     def admin_token(self) -> str | None:

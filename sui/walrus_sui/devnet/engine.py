@@ -36,7 +36,9 @@ from walrus_sui.devnet.ledger.records import (
     transaction_digest,
 )
 from walrus_sui.devnet.reads import Reads
-from walrus_sui.devnet.store import JournalRow, Loaded, Store, StoreError
+from walrus_sui.devnet.storage.pruning import Floors, Retention
+from walrus_sui.devnet.storage.schema import StoreError, damage
+from walrus_sui.devnet.storage.store import KEEP_ALL, JournalRow, Loaded, Store
 from walrus_sui.telemetry import meter, names
 
 _log = logging.getLogger(__name__)
@@ -92,7 +94,13 @@ class Engine:
 
     @classmethod
     async def open(
-        cls, genesis: GenesisConfig, folder: Path, *, clock: Callable[[], int], interval_ms: int
+        cls,
+        genesis: GenesisConfig,
+        folder: Path,
+        *,
+        clock: Callable[[], int],
+        interval_ms: int,
+        retention: Retention = KEEP_ALL,
     ) -> "Engine":
         """Makes the chain in a new directory, or goes on where the directory's chain stood.
 
@@ -101,12 +109,13 @@ class Engine:
             folder: data directory.
             clock: Unix milliseconds; read once for each checkpoint.
             interval_ms: between two checkpoints.
+            retention: how much of the past to keep on disk.
 
         Raises:
             StoreError: the directory cannot be used, belongs to another genesis, or its journal comes out different.
             GenesisError: the genesis cannot be used.
         """
-        store = await asyncio.to_thread(Store, folder)
+        store = await asyncio.to_thread(Store, folder, retention)
         try:
             loaded = await asyncio.to_thread(store.load)
             if loaded is None:
@@ -114,7 +123,8 @@ class Engine:
                 await asyncio.to_thread(store.create, _genesis_text(genesis), delta)
                 _log.info("made a new chain", extra={"chain_id": ledger.chain_id, "folder": str(folder)})
                 return cls(ledger, store, clock=clock, interval_ms=interval_ms)
-            ledger = _restore(genesis, loaded)
+            with damage():
+                ledger = _restore(genesis, loaded)
             _log.info(
                 "continuing the chain",
                 extra={
@@ -233,6 +243,11 @@ class Engine:
             await self._progress.wait()
         if self._failure is not None:
             raise EngineStopped(self._failure)
+
+    @property
+    def floors(self) -> Floors:
+        """Where the history begins that can still be read."""
+        return self._store.floors
 
     @property
     def live(self) -> Reads:

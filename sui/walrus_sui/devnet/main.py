@@ -15,7 +15,7 @@ from walrus_sui.devnet.config import ConfigError, DevnetConfig, load
 from walrus_sui.devnet.engine import EngineStopped
 from walrus_sui.devnet.ledger.records import GenesisError
 from walrus_sui.devnet.server.grpc_server import PortError
-from walrus_sui.devnet.store import StoreError
+from walrus_sui.devnet.storage.schema import StoreError
 from walrus_sui.telemetry import names, setup
 
 EXIT_CONFIG: Final = 2

@@ -27,6 +27,7 @@ from walrus_sui.devnet.server.admin import Admin
 from walrus_sui.devnet.server.certificates import ServerCertificate
 from walrus_sui.devnet.server.grpc_server import GrpcServer, Ports
 from walrus_sui.devnet.server.http_server import HttpServer
+from walrus_sui.devnet.storage.pruning import Retention
 from walrus_sui.devnet.timelapse import Timelapse
 from walrus_sui.network_config import NetworkConfig
 
@@ -163,7 +164,14 @@ async def running(config: DevnetConfig, folder: Path, listen: Listen) -> AsyncIt
     token = config.run.admin_token()
     manual = ManualClock(unix_ms()) if config.run.clock == "manual" else None
     clock = unix_ms if manual is None else manual.read
-    engine = await Engine.open(config.genesis, folder, clock=clock, interval_ms=config.genesis.checkpoint_interval_ms)
+    kept = config.run.retention
+    engine = await Engine.open(
+        config.genesis,
+        folder,
+        clock=clock,
+        interval_ms=config.genesis.checkpoint_interval_ms,
+        retention=Retention(kept.checkpoints, kept.object_versions),
+    )
     if manual is not None:
         manual.now_ms = engine.ledger.head.timestamp_ms
     endpoints = folder / ENDPOINTS_FILE

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from walrus_codec.types import Digest, ObjectId
 from walrus_sui.devnet.ledger.ledger import Ledger
 from walrus_sui.devnet.ledger.records import Checkpoint, Executed, Object
-from walrus_sui.devnet.store import Store
+from walrus_sui.devnet.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)

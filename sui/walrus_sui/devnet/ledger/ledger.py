@@ -30,7 +30,7 @@ from walrus_sui.devnet.ledger.programs import (
     SplitCoins,
     TransferObjects,
 )
-from walrus_sui.devnet.ledger.state import State
+from walrus_sui.devnet.ledger.state import State, StoredObject
 from walrus_sui.devnet.ledger.transactions import GasData, TransactionData, transaction_digest
 from walrus_sui.devnet.ledger.upgrades import with_upgrades
 from walrus_sui.devnet.ledger.views import CoinInfo, DynamicField, EpochInfo, FunctionSignature, Simulated
@@ -113,7 +113,7 @@ class Ledger:
         cls,
         config: GenesisConfig,
         *,
-        objects: Iterable[Object],
+        objects: Iterable[Object | StoredObject],
         genesis: Checkpoint,
         head: Checkpoint,
         history_limit: int | None = 1_000,

@@ -127,7 +127,7 @@ def coin_info(state: State, coin_type: str) -> CoinInfo | None:
 
 def _find(state: State, tag: TypeTag) -> Object | None:
     text = str(tag)
-    return next((obj for obj in state if obj.type == text), None)
+    return next(state.of_type(text), None)
 
 
 def function_signature(packages: Packages, package: str, module: str, name: str) -> FunctionSignature | None:

@@ -61,8 +61,8 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
             epoch=head.epoch,
             checkpoint_height=head.sequence,
             timestamp=timestamp(head.timestamp_ms),
-            lowest_available_checkpoint=0,
-            lowest_available_checkpoint_objects=0,
+            lowest_available_checkpoint=self.engine.floors.checkpoints,
+            lowest_available_checkpoint_objects=self.engine.floors.objects,
             server=self._version,
         )
 

@@ -11,7 +11,8 @@ from walrus_codec.types import SuiAddress
 from walrus_sui.devnet.engine import Engine, EngineStopped
 from walrus_sui.devnet.genesis import GenesisConfig
 from walrus_sui.devnet.hub import Closed
-from walrus_sui.devnet.store import Store, StoreError
+from walrus_sui.devnet.storage.schema import StoreError
+from walrus_sui.devnet.storage.store import Store
 
 GENESIS = GenesisConfig(seed="engine", n_shards=10)
 ALICE = SuiAddress("0x" + "a1" * 32)

@@ -26,7 +26,8 @@ from walrus_sui.devnet.ledger.records import (
     Pure,
     TransactionData,
 )
-from walrus_sui.devnet.store import JournalRow, Store, StoreError
+from walrus_sui.devnet.storage.schema import StoreError
+from walrus_sui.devnet.storage.store import JournalRow, Store
 
 OWNER = SuiAddress("0x" + "ab" * 32)
 SIGNATURE = bytes(97)
@@ -87,7 +88,9 @@ def test_everything_comes_back(folder):
     assert (loaded.genesis, loaded.head.sequence) == ("seed: 1", 1)
     assert loaded.first == store.checkpoint(0)
     assert loaded.first.digest == loaded.head.previous_digest
-    assert loaded.objects == (coin(1, 2, 11),)
+    (live,) = loaded.objects
+    assert Object.from_bcs(live.data) == coin(1, 2, 11)
+    assert (live.object_id, live.owner, live.type) == (coin(1, 2, 11).object_id, OWNER, GAS_COIN_TYPE)
     assert loaded.journal == ()
     (stored,) = store.transactions(1)
     assert stored == executed(1, events=stored.events).in_checkpoint(1, 1001)
@@ -143,7 +146,7 @@ def test_a_write_that_fails_leaves_nothing_behind(folder):
 
 
 def test_a_second_process_is_kept_out(folder):
-    code = f"from pathlib import Path; from walrus_sui.devnet.store import Store; Store(Path({str(folder)!r}))"
+    code = f"from pathlib import Path; from walrus_sui.devnet.storage.store import Store; Store(Path({str(folder)!r}))"
     store = Store(folder)
     refused = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert "another devnet uses" in refused.stderr
@@ -166,7 +169,6 @@ def test_a_damaged_database_is_an_error_with_a_sentence(folder):
     ("statement", "text"),
     [
         ("DELETE FROM versions", "lacks 1 live objects"),
-        ("UPDATE versions SET data = x'00'", "damaged"),
         ("UPDATE checkpoints SET summary = x'00'", "damaged"),
         ("DELETE FROM meta", "damaged"),
     ],
@@ -193,3 +195,34 @@ def test_digests_in_text_are_accepted(folder):
     store = Store(folder)
     assert store.checkpoint(Digest(str(store.last_checkpoint().digest))).sequence == 1
     store.close()
+
+
+def test_a_ledger_of_the_first_schema_is_brought_up_to_date(folder):
+    with sqlite3.connect(folder / "ledger.sqlite") as database:
+        database.execute("CREATE TABLE old (object_id BLOB PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID")
+        database.execute("INSERT INTO old SELECT object_id, version FROM live")
+        database.execute("DROP TABLE live")
+        database.execute("ALTER TABLE old RENAME TO live")
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    test_everything_comes_back(folder)
+    store = Store(folder)
+    assert store._writer.execute("PRAGMA user_version").fetchone()[0] == 2
+    store.close()
+
+
+def test_an_upgrade_that_fails_leaves_the_old_file(folder):
+    with sqlite3.connect(folder / "ledger.sqlite") as database:
+        database.execute("CREATE TABLE old (object_id BLOB PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID")
+        database.execute("INSERT INTO old SELECT object_id, version FROM live")
+        database.execute("DROP TABLE live")
+        database.execute("ALTER TABLE old RENAME TO live")
+        database.execute("UPDATE versions SET data = x'00'")
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    with pytest.raises(StoreError, match="damaged"):
+        Store(folder)
+    with sqlite3.connect(folder / "ledger.sqlite") as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (1,)
+        assert database.execute("SELECT count(*) FROM live").fetchone() == (1,)
+    database.close()

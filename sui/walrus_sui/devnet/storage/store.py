@@ -4,17 +4,16 @@ Life of a transaction on disk: it is executed in memory, its bytes go into the `
 answered), and at the next checkpoint one database transaction writes the checkpoint, its transactions and all object
 versions, and empties the journal (then the checkpoint may be announced). After a crash `load` returns the state of the
 last checkpoint and the journal that must be executed again on top of it; execution is deterministic, and each journal
-row carries the digest of the effects that were promised, so that a difference cannot go unnoticed.
+row carries the digest of the effects that were promised, so that a difference cannot go unnoticed. Old history leaves
+with new checkpoints, as far as the retention says (`pruning`).
 
 All commits are synced to disk (``synchronous=FULL``): what was answered or announced survives also a power cut. A file
 lock keeps a second process out. Reads of history use a connection of their own and see committed rows only.
 """
 
-import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -23,37 +22,13 @@ from walrus_codec import bcs
 from walrus_codec.types import Digest, ObjectId
 from walrus_sui.devnet.ledger import digests
 from walrus_sui.devnet.ledger.records import Checkpoint, Delta, Executed, Object
+from walrus_sui.devnet.ledger.state import StoredObject, owner_key
+from walrus_sui.devnet.storage import pruning, schema
+from walrus_sui.devnet.storage.pruning import Retention
+from walrus_sui.devnet.storage.schema import StoreError, damage
 
-SCHEMA_VERSION: Final = 1
-_DATABASE: Final = "ledger.sqlite"
-_LOCK: Final = "lock"
-_SCHEMA: Final = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE checkpoints (
-    sequence INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, timestamp_ms INTEGER NOT NULL,
-    summary BLOB NOT NULL, contents BLOB NOT NULL
-);
-CREATE TABLE transactions (
-    checkpoint INTEGER NOT NULL, position INTEGER NOT NULL, digest BLOB NOT NULL UNIQUE, tx BLOB NOT NULL,
-    signatures BLOB NOT NULL, effects BLOB NOT NULL, events BLOB NOT NULL, note TEXT NOT NULL,
-    PRIMARY KEY (checkpoint, position)
-);
-CREATE VIEW executed AS SELECT t.*, c.timestamp_ms FROM transactions t JOIN checkpoints c ON c.sequence = t.checkpoint;
-CREATE TABLE versions (object_id BLOB NOT NULL, version INTEGER NOT NULL, data BLOB NOT NULL,
-    PRIMARY KEY (object_id, version));
-CREATE TABLE live (object_id BLOB PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE journal (
-    ordinal INTEGER PRIMARY KEY, tx BLOB NOT NULL, signatures BLOB NOT NULL, effects_digest BLOB NOT NULL
-);
-"""
 _MAX_INTEGER: Final = 2**63 - 1
-
-
-class StoreError(Exception):
-    """The data directory cannot be used: locked by another process, damaged, or of another schema or genesis.
-
-    Remedy: the message says which; nothing was changed.
-    """
+KEEP_ALL: Final = Retention()
 
 
 @dataclass(frozen=True)
@@ -81,14 +56,14 @@ class Loaded:
         genesis: the text that was given to `create`.
         first: checkpoint 0; its digest is the chain id.
         head: the last checkpoint.
-        objects: the live objects after it.
+        objects: the live objects after it, not decoded yet.
         journal: what was executed after it, in order.
     """
 
     genesis: str
     first: Checkpoint
     head: Checkpoint
-    objects: tuple[Object, ...]
+    objects: tuple[StoredObject, ...]
     journal: tuple[JournalRow, ...]
 
 
@@ -100,19 +75,25 @@ class Store:
 
     Args:
         folder: made when absent.
+        retention: how much of the past to keep.
+
+    Attributes:
+        floors: where the kept history begins.
 
     Raises:
         StoreError: another process has it, it is damaged, or its schema is not known.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, retention: Retention = KEEP_ALL) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(folder / _LOCK)
+        self._retention = retention
+        self._lock = schema.lock(folder)
         try:
-            self._writer = _connect(folder / _DATABASE)
-            self._reader = _connect(folder / _DATABASE)
-            with _damage():
-                self._check_schema()
+            self._writer = schema.connect(folder / schema.DATABASE)
+            self._reader = schema.connect(folder / schema.DATABASE)
+            with damage():
+                schema.prepare(self._writer)
+                self.floors = pruning.read_floors(self._writer)
         except BaseException:
             os.close(self._lock)
             raise
@@ -129,13 +110,19 @@ class Store:
         Raises:
             StoreError: rows are missing or damaged.
         """
-        with _damage():
+        with damage():
             meta = {row["name"]: row["value"] for row in self._writer.execute("SELECT name, value FROM meta")}
             first, head = self.checkpoint(0), self.last_checkpoint()
             if first is None or head is None:
                 return None
-            rows = self._writer.execute("SELECT v.data FROM live l JOIN versions v USING (object_id, version)")
-            objects = tuple(Object.from_bcs(data) for (data,) in rows)
+            rows = self._writer.execute(
+                "SELECT lower(hex(object_id)), l.owner, l.type, v.data FROM live l JOIN versions v USING (object_id, version)"
+            )
+            texts: dict[str, str] = {}  # owners and types come again and again: one copy of each
+            objects = tuple(
+                StoredObject(ObjectId("0x" + raw), texts.setdefault(owner, owner), texts.setdefault(kind, kind), data)
+                for raw, owner, kind, data in map(tuple, rows)
+            )
             (count,) = self._writer.execute("SELECT count(*) FROM live").fetchone()
             if count != len(objects):
                 raise StoreError(f"the ledger lacks {count - len(objects)} live objects: restore it from a copy")
@@ -149,25 +136,27 @@ class Store:
 
     def create(self, genesis: str, delta: Delta) -> None:
         """Writes checkpoint 0 and the genesis that it came from, in one database transaction."""
-        with self._transaction() as database:
+        with schema.transaction(self._writer) as database:
             database.execute("INSERT INTO meta VALUES ('genesis', ?)", (genesis,))
             _write_delta(database, delta)
 
     def journal(self, rows: Sequence[JournalRow]) -> None:
         """Writes executed transactions, so that their callers may be answered; one database transaction."""
-        with self._transaction() as database:
+        with schema.transaction(self._writer) as database:
             _write_journal(database, rows)
 
     def close_checkpoint(self, delta: Delta, *, journaled: int) -> None:
-        """Writes a checkpoint and drops the journal rows that it contains; one database transaction.
+        """Writes a checkpoint, drops the journal rows that it contains and what is too old; one database transaction.
 
         Args:
             delta: all that changed.
             journaled: the last ordinal that is in the checkpoint.
         """
-        with self._transaction() as database:
+        with schema.transaction(self._writer) as database:
             _write_delta(database, delta)
             database.execute("DELETE FROM journal WHERE ordinal <= ?", (journaled,))
+            floors = pruning.prune(database, delta.checkpoint.sequence, self._retention)
+        self.floors = floors
 
     def last_checkpoint(self) -> Checkpoint | None:
         """The newest checkpoint, None before genesis."""
@@ -206,28 +195,6 @@ class Store:
         ).fetchone()
         return None if row is None else Object.from_bcs(row[0])
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._writer.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._writer
-            self._writer.execute("COMMIT")
-        except BaseException:
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-            raise
-
-    def _check_schema(self) -> None:
-        (found,) = self._writer.execute("PRAGMA user_version").fetchone()
-        if found == SCHEMA_VERSION:
-            return
-        if found != 0:
-            raise StoreError(f"the ledger has schema {found}, this program knows {SCHEMA_VERSION}: use its own version")
-        with self._transaction() as database:
-            for statement in _SCHEMA.split(";"):
-                database.execute(statement)
-            database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
 
 def _write_delta(database: sqlite3.Connection, delta: Delta) -> None:
     checkpoint = delta.checkpoint
@@ -247,8 +214,8 @@ def _write_delta(database: sqlite3.Connection, delta: Delta) -> None:
         ((digests.write_address(obj.object_id), obj.version, obj.to_bcs()) for obj in delta.versions),
     )
     database.executemany(
-        "INSERT OR REPLACE INTO live VALUES (?, ?)",
-        ((digests.write_address(obj.object_id), obj.version) for obj in delta.put),
+        "INSERT OR REPLACE INTO live VALUES (?, ?, ?, ?)",
+        ((digests.write_address(obj.object_id), obj.version, owner_key(obj), obj.type) for obj in delta.put),
     )
     database.executemany(
         "DELETE FROM live WHERE object_id = ?", ((digests.write_address(object_id),) for object_id in delta.deleted)
@@ -305,33 +272,3 @@ def _read_signatures(data: bytes) -> tuple[bytes, ...]:
     signatures = tuple(reader.vector(bcs.Reader.bytes_))
     reader.finish()
     return signatures
-
-
-def _connect(file: Path) -> sqlite3.Connection:
-    with _damage():
-        # Autocommit: transactions are begun by hand, so that one `with` is one commit.
-        database = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=10)
-        database.row_factory = sqlite3.Row
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        return database
-
-
-def _lock(file: Path) -> int:
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise StoreError(
-            f"another devnet uses {file.parent}: stop it, or give this one a directory of its own"
-        ) from None
-    return descriptor
-
-
-@contextmanager
-def _damage() -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.DatabaseError, bcs.BcsError, digests.DigestError, KeyError) as error:
-        raise StoreError(f"the ledger on disk is damaged: {error!r}") from error
