@@ -102,7 +102,7 @@ class MergeCoins:
 
 @dataclass(frozen=True)
 class MakeVector:
-    """Put values into a vector; `element_type` is needed only when there are none."""
+    """Put values into a vector; `element_type` may be left out only for objects, of which there must be one."""
 
     elements: tuple[Argument, ...]
     element_type: str | None = None

@@ -55,6 +55,7 @@ def staking_view(
         committee=committee(inner.epoch, inner.committee, current_keys),
         previous_committee=committee(max(inner.epoch - 1, 0), inner.previous_committee, {}),
         next_committee=following,
+        voted_capacity=inner.voted_capacity,
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 START_SECONDS = 30
+TOKEN = "a token for tests only"
 GENESIS = {
     "seed": "chain",
     "n_shards": 10,
@@ -26,7 +27,10 @@ GENESIS = {
 class Devnet:
     def __init__(self, folder, **genesis):
         self.data, self.log, self.config = folder / "data", folder / "devnet.log", folder / "devnet.yaml"
-        self.config.write_text(yaml.safe_dump(GENESIS | genesis))
+        token = folder / "token"
+        token.write_text(TOKEN)
+        token.chmod(0o600)
+        self.config.write_text(yaml.safe_dump(GENESIS | {"admin_token_file": str(token)} | genesis))
         self.ports = {"rpc": 0, "tls": 0, "faucet": 0}
         self.process = None
 
@@ -65,6 +69,14 @@ class Devnet:
     @property
     def network_config(self):
         return f"{self.url}/v1/network-config"
+
+    def advance(self, ms):
+        """Moves a manual clock."""
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        body = json.dumps({"ms": ms}).encode()
+        request = urllib.request.Request(f"{self.url}/v1/admin/advance", data=body, headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 200
 
     def get(self, path):
         try:

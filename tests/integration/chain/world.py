@@ -1,6 +1,7 @@
 """Nodes without storage: the chain's side of a Walrus network, driven by hand."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from walrus_codec import redstuff
@@ -17,6 +18,7 @@ from walrus_sui.types import (
     NewBlob,
     NodeCap,
     NodeMetadata,
+    SignedMessage,
     VotingParams,
     signers_bitmap,
 )
@@ -60,11 +62,15 @@ class World:
     chain: ChainClient
     nodes: list[Node]
     treasury: SuiKey
+    advance: Callable[[int], None] | None = None
 
     @classmethod
-    async def make(cls, chain: ChainClient, n_nodes: int = 4) -> "World":
-        """Candidates with stake, before the first epoch."""
-        world = cls(chain, [Node(f"node-{number}") for number in range(n_nodes)], SuiKey.generate())
+    async def make(
+        cls, chain: ChainClient, n_nodes: int = 4, *, advance: Callable[[int], None] | None = None
+    ) -> "World":
+        """Candidates with stake, before the first epoch; `advance` moves the clock, which is real without it."""
+        nodes = [Node(f"node-{number}") for number in range(n_nodes)]
+        world = cls(chain, nodes, SuiKey.generate(), advance)
         await asyncio.gather(*(node.register(chain) for node in world.nodes))
         await faucet.request_sui(chain.config.faucet_url, world.treasury.address)
         await chain.exchange_for_wal(world.treasury, 100 * WAL)
@@ -72,6 +78,8 @@ class World:
         return world
 
     async def until_ms(self, moment: int) -> None:
+        if self.advance is not None:
+            await asyncio.to_thread(self.advance, max(0, moment - await self.chain.clock_ms()))
         async with asyncio.timeout(30):
             while await self.chain.clock_ms() < moment:  # noqa: ASYNC110  (another process's clock)
                 await asyncio.sleep(0.05)
@@ -99,13 +107,17 @@ class World:
 
     async def certificate(self, registered, *, signers: int | None = None) -> Certificate:
         """Confirmations of the first members of the committee, summed."""
-        committee = (await self.chain.staking()).committee
+        epoch = (await self.chain.system()).epoch
         persistence = messages.Deletable(registered.object_id) if registered.deletable else messages.Permanent()
-        message = messages.confirmation(registered.blob_id, committee.epoch, persistence)
+        signed = await self.signed(messages.confirmation(registered.blob_id, epoch, persistence), signers=signers)
+        return Certificate(registered.object_id, signed.signature, signed.signers_bitmap, signed.message)
+
+    async def signed(self, message: bytes, *, signers: int | None = None) -> SignedMessage:
+        """A message with the signatures of the first members of the committee."""
+        committee = (await self.chain.staking()).committee
         by_id = {node.node_id: node for node in self.nodes}
         signing = committee.members[: len(committee.members) if signers is None else signers]
-        return Certificate(
-            object_id=registered.object_id,
+        return SignedMessage(
             signature=bls.aggregate([by_id[member.node_id].bls.sign(message) for member in signing]),
             signers_bitmap=signers_bitmap(range(len(signing)), len(committee.members)),
             message=message,
