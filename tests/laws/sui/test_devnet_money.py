@@ -11,6 +11,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.laws.sui import staking_actions
 
 from walrus_codec import blob_id as blob_ids
 from walrus_codec.params import CodeParams
@@ -267,14 +268,14 @@ ACTIONS: dict[str, Callable[[World, int, int], None]] = {
     "swap": swap,
     "burn": burn,
     "send": send,
-}
+} | staking_actions.ACTIONS
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(sorted(ACTIONS)), st.integers(0, 9), st.integers(0, 10**13)), min_size=4, max_size=24
+    st.tuples(st.sampled_from(sorted(ACTIONS)), st.integers(0, 9), st.integers(0, 10**13)), min_size=4, max_size=36
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(steps=STEPS)
 def test_money_is_kept(steps: list[tuple[str, int, int]]) -> None:
     world = World()
