@@ -59,9 +59,8 @@ def _refused(error: UpgradeError) -> CommandFailed:
 
 def with_upgrades(packages: Packages, objects: Iterable[Object]) -> Packages:
     """Where packages stand, given the objects of a chain or those that a transaction wrote."""
-    known = {object_id for _, object_id in packages.ids} | set(packages.upgrades)
-    found = [Package.from_bcs(obj.contents) for obj in objects if obj.is_package and obj.object_id not in known]
+    found = [Package.from_bcs(obj.contents) for obj in objects if obj.is_package]
     for package in sorted(found, key=lambda item: item.version):
-        if package.version > 1:  # the framework's packages have no alias and are never upgraded
+        if package.version > 1 and package.object_id not in packages.upgrades:
             packages = packages.upgraded(package.object_id)
     return packages
