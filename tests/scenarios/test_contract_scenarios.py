@@ -16,6 +16,7 @@ A story is lines. ``#`` starts a comment. A line that is not indented acts or st
     alice calls staking::voting_end        any public function; node=n0 stands for its capability
     alice stores cat size=1000 epochs=3    reserves and registers a blob called cat
     alice certifies cat by n0 n1 n2        with a certificate of these nodes
+    alice reserves box size=1MiB ...       and all else about storage: `tests.scenarios.storage_verbs`
     epoch                                  a whole epoch: voting ends, the next one begins, all members attest
     expect epoch=1 shards.n0=25            states, see `Story.state`
 
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.scenarios import storage_verbs
 
 from walrus_codec import blob_id as blob_ids
 from walrus_codec.params import CodeParams
@@ -64,6 +66,8 @@ class Story:
     blobs: dict[str, tuple[ObjectId, BlobId]] = field(default_factory=dict)
     stakes_: dict[str, Handle] = field(default_factory=dict)
     paid: dict[str, int] = field(default_factory=dict)
+    things: dict[str, ObjectId] = field(default_factory=dict)
+    pooled: dict[str, str] = field(default_factory=dict)
     names: dict[Any, str] = field(default_factory=dict)
 
     def act(self, line: str) -> list[str]:
@@ -102,7 +106,10 @@ class Story:
             "migrates": self.migrates,
         }
         try:
-            verbs[words[1]](words[0], words[2:])
+            if words[1] in storage_verbs.VERBS:
+                storage_verbs.VERBS[words[1]](self, words[0], words[2], pairs(words[3:]))
+            else:
+                verbs[words[1]](words[0], words[2:])
         except MoveAbort as aborted:
             return [f"abort {aborted.module} {aborted.code}"]
         events = [event for item in self.chain.ledger.pending() for event in item.events]
@@ -218,7 +225,11 @@ class Story:
         persistence = messages.Deletable(object_id) if blob.deletable else messages.Permanent()
         message = messages.confirmation(blob_id, Epoch(self.chain.staking().epoch), persistence)
         certificate = self.chain.certificate(message, [self.nodes[name] for name in words[2:]])
-        self.chain.call("system::certify_blob", sender=self.chain.account(who), blob=object_id, **certificate)
+        if words[0] in self.pooled:
+            function, place = "system::certify_pooled_blob", storage_verbs.in_pool(self, words[0])
+        else:
+            function, place = "system::certify_blob", {"blob": object_id}
+        self.chain.call(function, sender=self.chain.account(who), **place, **certificate)
 
     def render(self, type_text: str, contents: bytes) -> str:
         event = self.chain.type_of(type_text).from_bcs(contents)
@@ -239,6 +250,8 @@ class Story:
     def state(self, key: str) -> Any:
         """What ``expect`` can ask for."""
         head, _, name = key.partition(".")
+        if name and head in storage_verbs.STATES:
+            return storage_verbs.STATES[head](self, name)
         staking, system = self.chain.staking(), self.chain.system()
         if head == "fund":
             return system.future_accounting.ring_lookup(int(name)).rewards_to_distribute.value
