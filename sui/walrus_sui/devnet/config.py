@@ -132,6 +132,10 @@ def parse(document: Any) -> DevnetConfig:
         raise ConfigError(problems) from None
     except GenesisError as error:
         raise ConfigError(str(error)) from None
+    if genesis.n_shards % 3 != 1:
+        raise ConfigError(
+            "n_shards: must be 1 more than a multiple of 3, so that clients and contract agree on quorums"
+        )
     if run.clock == "manual" and run.admin_token_file is None:
         raise ConfigError("clock: a manual clock is moved by the admin interface: set admin_token_file too")
     if not MIN_INTERVAL_MS <= genesis.checkpoint_interval_ms <= MAX_INTERVAL_MS:

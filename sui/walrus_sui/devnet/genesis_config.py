@@ -68,7 +68,6 @@ class GenesisConfig:
                 CodeParams(self.n_shards, encoding)
             except CodecError as error:
                 raise GenesisError(f"n_shards: {error}") from None
-        _check(self.n_shards % 3 == 1, "n_shards", "must be 1 more than a multiple of 3, so that all quorums agree")
         _check(self.epoch_duration_ms > 0, "epoch_duration", "must be positive")
         _check(self.epoch_zero_duration_ms >= 0, "epoch_zero_duration", "must not be negative")
         _check(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from walrus_codec.types import Epoch, ObjectId
+from walrus_codec.types import Epoch, ObjectId, SuiAddress
 from walrus_sui import bls, messages
 from walrus_sui.devnet.genesis import GenesisConfig, Prefunded, faucet_key
 from walrus_sui.devnet.ledger import signatures
@@ -35,8 +35,8 @@ class Chain:
     """A chain whose transactions run at once.
 
     Args:
-        config: what the chain is made from, a `GenesisConfig` or the content of a configuration file; accounts named
-            in `accounts` get money on top.
+        config: what the chain is made from, a `GenesisConfig` or the content of a configuration file, in which the
+            encoding is ``rs2`` unless it is named; accounts named in `accounts` get money on top.
         accounts: names of accounts that have money from the start; any other name gets as much when it is first used.
         sui, wal: whole coins for each account.
         keep_failures: let calls that fail take effect as on a real chain: the gas is gone, inputs have new versions.
@@ -45,7 +45,6 @@ class Chain:
         ledger: the chain itself.
         network: ids of shared objects and packages.
         keep_failures: as given.
-        now_ms: the clock.
     """
 
     def __init__(
@@ -61,10 +60,11 @@ class Chain:
         self.keep_failures = keep_failures
         self._money = (sui * _COIN, wal * _COIN)
         funded = tuple(Prefunded(account.address, sui, wal) for account in self._accounts.values())
-        base = GenesisConfig.from_mapping(config) if isinstance(config, Mapping) else config or GenesisConfig()
-        self.now_ms = START_MS
+        if not isinstance(config, GenesisConfig):
+            config = GenesisConfig.from_mapping({"encoding": "rs2", **(config or {})})
+        self._now_ms = START_MS
         self.ledger, _ = Ledger.genesis(
-            replace(base, prefunded=(*base.prefunded, *funded)), now_ms=self.now_ms, strict=True
+            replace(config, prefunded=(*config.prefunded, *funded)), now_ms=self.now_ms, strict=True
         )
         self._start()
 
@@ -87,7 +87,7 @@ class Chain:
         other = type(self).__new__(type(self))
         other._accounts = dict(self._accounts)  # noqa: SLF001 - the other is of this class
         other.keep_failures, other._money = self.keep_failures, self._money  # noqa: SLF001
-        other.now_ms = self.now_ms
+        other._now_ms = self._now_ms  # noqa: SLF001
         other.ledger = Ledger.restore(
             self.ledger.config,
             objects=self.ledger.objects(),
@@ -115,9 +115,14 @@ class Chain:
 
     # Time
 
-    def advance(self, *, ms: int = 0) -> None:
+    @property
+    def now_ms(self) -> int:
+        """The clock, in Unix milliseconds; `advance` and `set_clock` move it."""
+        return self._now_ms
+
+    def advance(self, ms: int = 0) -> None:
         """Moves the clock on and closes a checkpoint."""
-        self.now_ms += ms
+        self._now_ms += ms
         self.ledger.close_checkpoint(self.now_ms)
 
     def set_clock(self, now_ms: int) -> None:
@@ -142,16 +147,16 @@ class Chain:
 
     # Calls
 
-    def program(self, sender: Account | str) -> Program:
-        """A transaction to be put together and run."""
-        return Program(self, self.account(sender) if isinstance(sender, str) else sender)
+    def program(self, sender: Account | Node | str) -> Program:
+        """A transaction to be put together and run; the sender in any form that `call` takes."""
+        return Program(self, self._holder(sender))
 
     def call(
         self,
         function: str,
         /,
         *,
-        sender: Account | str,
+        sender: Account | Node | str,
         types: Sequence[str] = (),
         at: ObjectId | None = None,
         **arguments: Any,
@@ -160,8 +165,8 @@ class Chain:
 
         Args:
             function: which one.
-            sender: who signs: an account or its name.
-            types: type arguments, where they do not follow from the arguments.
+            sender: who signs: an account, its name, its address if it has been named before, or a node for its account.
+            types: type arguments, where they do not follow from the arguments; ``WAL`` and ``SUI`` for short.
             at: the package to call, after an upgrade; without it the one that the staking object names.
             arguments: by their Move names, in any form that `walrus_sui.devnet.testing.values` reads. Objects are given
                 by id, handle, or, for coins, as the amount to take off the sender's money. Objects that every chain
@@ -190,7 +195,7 @@ class Chain:
         return _unpacked([Handle(self, item.id) if index in kept else item for index, item in enumerate(found)])
 
     def view(
-        self, function: str, /, *, sender: Account | str = "alice", types: Sequence[str] = (), **arguments: Any
+        self, function: str, /, *, sender: Account | Node | str = "alice", types: Sequence[str] = (), **arguments: Any
     ) -> Any:
         """What a function would return; nothing takes effect. Arguments and errors as of `call`."""
         program = self.program(sender)
@@ -256,7 +261,7 @@ class Chain:
         epoch = Epoch(self.staking().epoch)
         return bls.sign(secret, messages.proof_of_possession(account.address, bls.public_key(secret), epoch))
 
-    def stake(self, sender: Account | str, node: Node, amount: int) -> Any:
+    def stake(self, sender: Account | Node | str, node: Node, amount: int) -> Any:
         """Stakes FROST with a node; gives the `StakedWal`."""
         return self.call("staking::stake_with_pool", sender=sender, to_stake=amount, node_id=node)
 
@@ -282,7 +287,7 @@ class Chain:
             raise values.ArgumentError(f"{owner.name} has no coin of SUI left to pay the gas with")
         return max(free, key=lambda coin: coin.coin_balance or 0)
 
-    def coin(self, owner: Account | str, amount: int, *, coin_type: str | None = None) -> ObjectId:
+    def coin(self, owner: Account | Node | str, amount: int, *, coin_type: str | None = None) -> ObjectId:
         """A new coin of exactly this amount, WAL unless said otherwise."""
         program = self.program(owner)
         program.transfer([program.money(self._coin_type(coin_type), amount)], program.sender)
@@ -294,10 +299,9 @@ class Chain:
         """A handle for an object given by its id or by anything that has one."""
         return Handle(self, values.address_of(object_id))
 
-    def owned(self, owner: Account | str, kind: str) -> list[Handle]:
+    def owned(self, owner: Account | Node | str, kind: str) -> list[Handle]:
         """Objects of an account by the name of their type, like ``StakedWal``."""
-        holder = self.account(owner) if isinstance(owner, str) else owner
-        found = self.ledger.owned_objects(holder.address)
+        found = self.ledger.owned_objects(self._holder(owner).address)
         return [Handle(self, obj.object_id) for obj in found if tags.parse(obj.type).name == kind]
 
     def value(self, object_id: Any) -> Any:
@@ -348,10 +352,31 @@ class Chain:
         (found,) = self.ledger.dynamic_fields(parent)
         return self.type_of(found.value_type).from_bcs(found.value.bcs)
 
-    def balance(self, owner: Account | str, coin_type: str | None = None) -> int:
+    def balance(self, owner: Account | Node | str, coin_type: str | None = None) -> int:
         """Sum of an account's coins in the smallest unit, WAL unless said otherwise; ``"SUI"`` for SUI."""
-        holder = self.account(owner) if isinstance(owner, str) else owner
-        return self.ledger.balance(holder.address, self._coin_type(coin_type))
+        return self.ledger.balance(self._holder(owner).address, self._coin_type(coin_type))
+
+    def named(self, value: Any) -> Any:
+        """The account, if the value is the name of one that has been named before; otherwise the value."""
+        return self._accounts.get(value, value) if isinstance(value, str) else value
+
+    def _holder(self, holder: Account | Node | str) -> Account:
+        match holder:
+            case Account():
+                return holder
+            case Node(account=found):
+                return found
+            case str() if holder.startswith("0x"):
+                address = SuiAddress(values.address_of(holder))
+                for found in self._accounts.values():
+                    if found.address == address:
+                        return found
+                raise values.ArgumentError(
+                    f"no key is known for {holder}: name the account, like {list(self._accounts)}"
+                )
+            case str():
+                return self.account(holder)
+        raise values.ArgumentError(f"{holder!r} is no account: give one, its name, or a node")
 
     def _coin_type(self, text: str | None) -> str:
         known = {None: self.network.wal_type, "WAL": self.network.wal_type, "SUI": self.network.sui_type}

@@ -1,15 +1,18 @@
 """Move values that only a call can make, made from Python values: proofs of identity, who may act, node descriptions.
 
-The contract's ``Authenticated``, ``Authorized`` and ``NodeMetadata`` cannot come in as bytes. When an argument has one
-of these types, the call that makes it is put into the same transaction.
+The contract's ``Authenticated``, ``Authorized`` and ``NodeMetadata`` and the framework's ``Balance`` cannot come in as
+bytes. When an argument has one of these types, the call that makes it is put into the same transaction.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from walrus_sui.devnet.ledger.programs import Argument
+from walrus_sui.devnet.move import registry
 from walrus_sui.devnet.move.core.packages import WALRUS
+from walrus_sui.devnet.move.core.tags import TypeTag
 from walrus_sui.devnet.move.core.types import MoveType
+from walrus_sui.devnet.move.framework.coin import BALANCE, COIN
 from walrus_sui.devnet.move.walrus import auth
 from walrus_sui.devnet.move.walrus.node_metadata import NodeMetadata
 from walrus_sui.devnet.testing import values
@@ -22,8 +25,17 @@ class MakesCalls(Protocol):
 
     sender: Account
 
-    def call(self, function: str, /, **arguments: Any) -> Any:
+    def call(self, function: str, /, *, types: Sequence[str] = (), **arguments: Any) -> Any:
         """Adds a call."""
+
+    def argument(self, value: Any, move_type: MoveType | None, *, mutable: bool) -> Argument:
+        """Makes an argument of a value."""
+
+    def named(self, value: Any) -> Any:
+        """The account, if the value is the name of one; otherwise the value."""
+
+    def published(self, tag: TypeTag) -> str:
+        """A type as text, as this chain writes it."""
 
     def owns_object(self, address: str) -> bool:
         """Whether an address is the id of a live object."""
@@ -35,8 +47,10 @@ def construct(program: MakesCalls, move_type: MoveType, value: Any) -> Argument 
     Raises:
         ArgumentError: the value stands for nothing of this type.
     """
+    if move_type.tag.head == BALANCE.tag("Balance").head:
+        return _balance(program, move_type.tag.params[0], value)
     make = _CONSTRUCTORS.get(move_type.tag.head)
-    return None if make is None else make(program, value)
+    return None if make is None else make(program, program.named(value))
 
 
 def default(program: MakesCalls, move_type: MoveType) -> Argument | None:
@@ -47,6 +61,12 @@ def default(program: MakesCalls, move_type: MoveType) -> Argument | None:
         case (_, "node_metadata", "NodeMetadata"):
             return _metadata(program, {})
     return None
+
+
+def _balance(program: MakesCalls, coin_type: TypeTag, value: Any) -> Argument:
+    coin = program.argument(value, COIN.concrete("Coin", registry.resolve(coin_type)), mutable=True)
+    made: Argument = program.call("coin::into_balance", types=[program.published(coin_type)], coin=coin)[0]
+    return made
 
 
 def _authenticated(program: MakesCalls, value: Any) -> Argument:

@@ -10,7 +10,9 @@ from walrus_sui.devnet.testing.handles import Handle
 class PassesEpochs(Protocol):
     """What is needed of a chain."""
 
-    now_ms: int
+    @property
+    def now_ms(self) -> int:
+        """The clock."""
 
     def accounts(self) -> tuple[Account, ...]:
         """All accounts."""

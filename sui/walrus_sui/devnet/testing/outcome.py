@@ -67,5 +67,5 @@ def raise_failure(failure: Failure | None) -> None:
     if failure.kind is FailureKind.MOVE_ABORT and failure.location is not None:
         place = failure.location
         code = AbortCode(place.package, place.module, failure.abort_code or 0, failure.note)
-        raise MoveAbort(code, function=place.function_name or "")
+        raise MoveAbort.of(code, function=place.function_name or "")
     raise TransactionFailed(failure)

@@ -36,11 +36,11 @@ from walrus_sui.devnet.ledger.programs import (
 from walrus_sui.devnet.ledger.transactions import GasData, TransactionData
 from walrus_sui.devnet.ledger.views import Simulated
 from walrus_sui.devnet.move import registry
-from walrus_sui.devnet.move.core import packages
+from walrus_sui.devnet.move.core import packages, tags
 from walrus_sui.devnet.move.core.module import Function
 from walrus_sui.devnet.move.core.signatures import Parameter, substitute
 from walrus_sui.devnet.move.core.tags import TypeTag
-from walrus_sui.devnet.move.core.types import MoveType, Option, VecMap, Vector
+from walrus_sui.devnet.move.core.types import ADDRESS, MoveType, Option, VecMap, Vector
 from walrus_sui.devnet.testing import constructors, values
 from walrus_sui.devnet.testing.accounts import Account, Node
 from walrus_sui.devnet.testing.outcome import raise_failure
@@ -74,6 +74,9 @@ class RunsPrograms(Protocol):
 
     def shared_at_genesis(self, head: tuple[str, str, str]) -> ObjectId | None:
         """The object of a type that every chain has one of."""
+
+    def named(self, value: Any) -> Any:
+        """The account, if the value is the name of one."""
 
     def rehearse(self, transaction: TransactionData) -> Simulated:
         """Runs without effect; raises what a failure deserves."""
@@ -122,6 +125,10 @@ class Program:
             LookupError: there is no such function.
             ArgumentError: an argument is unknown, missing, or cannot stand for its parameter.
         """
+        home, _, rest = function.partition("::")
+        if home.startswith("0x"):
+            at = at or ObjectId(tags.normalize_address(home))
+            function = f"{self._chain.ledger.packages.alias_of(tags.normalize_address(home))}::{rest}"
         package, module, found = find_function(function)
         named = {name.lstrip("_"): value for name, value in arguments.items()}
         unknown = sorted(set(named) - {parameter.name for parameter in found.signature.arguments})
@@ -186,7 +193,7 @@ class Program:
     def transfer(self, objects: Sequence[Any], recipient: Any) -> None:
         """Sends objects away."""
         sent = tuple(self.argument(value, None, mutable=True) for value in objects)
-        self._add(TransferObjects(sent, self._pure(bytes.fromhex(values.address_of(recipient)[2:]))))
+        self._add(TransferObjects(sent, self._pure(bytes.fromhex(values.address_of(self.named(recipient))[2:]))))
 
     # The transaction
 
@@ -245,7 +252,7 @@ class Program:
         made = constructors.construct(self, move_type, value)
         if made is not None:
             return made
-        if isinstance(move_type, Vector) and "key" in move_type.element.abilities:
+        if isinstance(move_type, Vector) and not move_type.is_pure:
             items = [self.argument(item, move_type.element, mutable=True) for item in value]
             return self.vector(items, self.published(move_type.element.tag))
         if isinstance(move_type, Option) and "key" in move_type.element.abilities:
@@ -254,7 +261,7 @@ class Program:
             return self._map(value, move_type)
         if not move_type.is_pure:
             raise ArgumentError(f"a {move_type.tag.name} is made by a call: put it into a program and pass its result")
-        return self._pure(values.to_bcs(move_type, value))
+        return self._pure(values.to_bcs(move_type, self.named(value) if move_type is ADDRESS else value))
 
     def _parameter(
         self,
@@ -275,6 +282,10 @@ class Program:
         if parameter.reference and isinstance(named[parameter.name], int) and "key" in move_type.abilities:
             change.append(made)  # a coin that was made for this call and is only lent to it
         return made
+
+    def named(self, value: Any) -> Any:
+        """The account, if the value is the name of one; otherwise the value."""
+        return self._chain.named(value)
 
     def owns_object(self, address: str) -> bool:
         """Whether an address is the id of a live object."""
@@ -333,7 +344,9 @@ class Program:
         self, function: str, found: Function, texts: Sequence[str], named: dict[str, Any]
     ) -> tuple[MoveType, ...]:
         if texts or not found.signature.type_parameters:
-            return tuple(self._chain.type_of(text) for text in texts)
+            network = self._chain.network
+            short = {"WAL": network.wal_type, "SUI": network.sui_type}
+            return tuple(self._chain.type_of(short.get(text, text)) for text in texts)
         known: dict[int, TypeTag] = {}
         for parameter in found.signature.arguments:
             tag = self._tag_of(named.get(parameter.name))

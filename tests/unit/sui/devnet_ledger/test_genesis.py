@@ -53,7 +53,6 @@ def test_everything_can_be_said() -> None:
         ({"n_shard": 1}, "n_shard"),
         ({"seed": ""}, "seed"),
         ({"n_shards": 3}, "n_shards"),
-        ({"n_shards": 9}, "n_shards"),
         ({"n_shards": 256, "encoding": "isal"}, "n_shards"),
         ({"n_shards": "10"}, "n_shards"),
         ({"n_shards": True}, "n_shards"),

@@ -7,6 +7,7 @@ import pytest
 from walrus_codec.types import ObjectId
 from walrus_sui.devnet.move.walrus import auth
 from walrus_sui.devnet.testing import ArgumentError, Chain, Handle, MoveAbort, Node, ObjectGone, TransactionFailed
+from walrus_sui.devnet.testing.internals import storage_accounting
 
 WAL = 10**9
 
@@ -37,6 +38,54 @@ def test_objects_are_given_in_any_form(chain: Chain, node: Node) -> None:
     ]
     assert [stake.principal.value for stake in made] == [WAL] * 4
     assert chain.owned("alice", "StakedWal") == sorted(made, key=lambda handle: handle.id)
+
+
+def test_senders_are_given_in_any_form(chain: Chain, node: Node) -> None:
+    n0 = chain.account("n0")
+    for sender in (n0, "n0", n0.address, n0.address.upper().replace("X", "x"), node):
+        assert chain.call("auth::authenticate_sender", sender=sender) == auth.Sender(n0.address)
+        assert chain.balance(sender) == 1_000_000 * WAL
+    with pytest.raises(ArgumentError, match=r"no key is known for 0x5: name the account, like \['alice'"):
+        chain.call("staking::epoch", sender="0x5")
+    with pytest.raises(ArgumentError, match="7 is no account"):
+        chain.program(7)  # type: ignore[arg-type]  # what the message is for
+
+
+def test_accounts_that_have_been_named_are_addresses(chain: Chain, node: Node) -> None:
+    bob = chain.account("bob").address
+    chain.call("transfer::public_transfer", sender="alice", obj=chain.coin("alice", 5), recipient="bob")
+    assert chain.balance("bob") == 1_000_000 * WAL + 5
+    assert chain.call("auth::authorized_address", sender="alice", addr="bob") == auth.Address(bob)
+    chain.call("staking::set_governance_authorized", sender=node, node_id=node, auth="n0", authorized="bob")
+    assert chain.pool(node).governance_authorized == auth.Address(bob)
+    with pytest.raises(ArgumentError, match="'dave' is no address"):
+        chain.call("auth::authorized_address", sender="alice", addr="dave")
+    with pytest.raises(ArgumentError, match="'bob' is no address"):
+        chain.call("auth::authorized_object", sender="alice", id="bob")
+
+
+def test_balances_are_amounts_or_coins(chain: Chain) -> None:
+    ring = chain.system().future_accounting
+    assert storage_accounting.per_epoch_rewards(ring)[:3] == [0, 0, 0]
+    paid = [7, chain.coin("alice", 5)]
+    chain.call("system::add_per_epoch_subsidies", sender="alice", subsidies=paid)
+    assert storage_accounting.per_epoch_rewards(chain.system().future_accounting)[:3] == [7, 5, 0]
+    assert chain.balance("alice") == 1_000_000 * WAL - 12
+
+
+def test_packages_and_types_are_named_in_any_form(chain: Chain) -> None:
+    for name in ("staking", "walrus::staking", f"{chain.network.walrus_package}::staking"):
+        assert chain.view(f"{name}::epoch") == 0
+    for name in ("0x2", "0x" + "2".rjust(64, "0")):
+        assert chain.call(f"{name}::coin::zero", sender="alice", types=["WAL"]).balance.value == 0
+    assert chain.call("coin::zero", sender="alice", types=["SUI"]).stored.type == chain.network.sui_coin
+
+
+@pytest.mark.parametrize("n_shards", [4, 9, 300, 1000])
+def test_any_number_of_shards_with_the_official_encoding(n_shards: int) -> None:
+    chain = Chain({"n_shards": n_shards})
+    assert chain.staking().n_shards == n_shards
+    assert chain.view("encoding::encoded_blob_length", unencoded_length=1, encoding_type=1, n_shards=n_shards) > 0
 
 
 def test_an_amount_comes_off_the_senders_coins_merged_when_no_single_one_suffices(chain: Chain, node: Node) -> None:
@@ -128,6 +177,7 @@ def test_a_refused_call_leaves_no_trace(chain: Chain, node: Node) -> None:
     with pytest.raises(MoveAbort) as refused:
         chain.call("staking::stake_with_pool", sender="alice", to_stake=coin, node_id="0x1")
     assert (refused.value.module, refused.value.code, refused.value.name) == ("dynamic_field", 1, "EFieldDoesNotExist")
+    assert refused.value == MoveAbort("dynamic_field", 1) != MoveAbort("dynamic_field", 2)
     with pytest.raises(TransactionFailed):
         chain.call("coin::split", sender="alice", self=coin, split_amount=1, types=[chain.network.sui_type])
     program = chain.program("alice")
@@ -174,9 +224,12 @@ def test_accounts_are_made_when_they_are_named(chain: Chain) -> None:
 
 def test_the_clock_goes_forward_only(chain: Chain) -> None:
     chain.set_clock(chain.now_ms + 5)
+    chain.advance(7)
     assert chain.view("clock::timestamp_ms") == chain.now_ms
     with pytest.raises(ValueError, match="never goes back"):
         chain.set_clock(chain.now_ms - 1)
+    with pytest.raises(AttributeError):
+        chain.now_ms = 0  # type: ignore[misc]  # it has no setter
 
 
 def test_epochs_pass_as_soon_as_they_may(chain: Chain, node: Node) -> None:

@@ -43,13 +43,28 @@ class MoveFailure(Exception):  # noqa: N818 - base of two outcomes
 
 
 class MoveAbort(MoveFailure):
-    """A check of the contract failed. The remedy depends on the code: see the module that names it."""
+    """A check of the contract failed. The remedy depends on the code: see the module that names it.
 
-    def __init__(self, code: AbortCode, *, function: str) -> None:
-        message = f"{code.module}::{function} aborted with {code.code} ({code.name})"
-        super().__init__(message, package=code.package, module=code.module, function=function)
-        self.code = code.code
-        self.name = code.name
+    Two of them are equal when module and code are: ``MoveAbort("staking_inner", 0)`` is what to compare with.
+    """
+
+    def __init__(self, module: str, code: int, *, name: str = "", package: str = "", function: str = "") -> None:
+        place = f"{module}::{function}" if function else module
+        message = f"{place} aborted with {code} ({name})" if name else f"{place} aborted with {code}"
+        super().__init__(message, package=package, module=module, function=function)
+        self.code = code
+        self.name = name
+
+    @classmethod
+    def of(cls, code: AbortCode, *, function: str) -> "MoveAbort":
+        """The abort with a declared code, in the function that checked."""
+        return cls(code.module, code.code, name=code.name, package=code.package, function=function)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MoveAbort) and (other.module, other.code) == (self.module, self.code)
+
+    def __hash__(self) -> int:
+        return hash((self.module, self.code))
 
 
 class ArithmeticFailure(MoveFailure):
@@ -66,12 +81,12 @@ def _caller() -> str:
 def require(condition: bool, code: AbortCode) -> None:  # noqa: FBT001 - reads as an assertion
     """Aborts with `code` unless the condition holds; the calling function becomes the abort's location."""
     if not condition:
-        raise MoveAbort(code, function=_caller())
+        raise MoveAbort.of(code, function=_caller())
 
 
 def abort(code: AbortCode) -> MoveAbort:
     """Makes the exception to raise where no condition is to be checked; its location is the calling function."""
-    return MoveAbort(code, function=_caller())
+    return MoveAbort.of(code, function=_caller())
 
 
 def _checked(value: int, limit: int) -> int:

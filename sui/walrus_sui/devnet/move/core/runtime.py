@@ -230,9 +230,9 @@ class Runtime:
         """
         child = self._child(child_id)
         if child is None or child.value is None or child.parent != parent:
-            raise MoveAbort(E_FIELD_DOES_NOT_EXIST, function="borrow_child_object")
+            raise MoveAbort.of(E_FIELD_DOES_NOT_EXIST, function="borrow_child_object")
         if child.move_type.tag != move_type.tag:
-            raise MoveAbort(E_FIELD_TYPE_MISMATCH, function="borrow_child_object")
+            raise MoveAbort.of(E_FIELD_TYPE_MISMATCH, function="borrow_child_object")
         child.writable = child.writable or mutable
         return child.value
 

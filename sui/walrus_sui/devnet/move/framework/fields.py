@@ -91,7 +91,7 @@ class DynamicField(Generic[K, V]):
         """Adds a field; aborts if the key is taken."""
         field_id = rt.field_id(parent, self._key, key)
         if rt.has_child(parent, field_id):
-            raise MoveAbort(E_FIELD_ALREADY_EXISTS, function="add")
+            raise MoveAbort.of(E_FIELD_ALREADY_EXISTS, function="add")
         if field_id in rt.deleted:
             del rt.deleted[field_id]
         else:

@@ -52,7 +52,7 @@ class Peeler:
 
     def _peel(self, size: int, function: str) -> bytes:
         if len(self.rest) < size:
-            raise MoveAbort(E_OUT_OF_RANGE, function=function)
+            raise MoveAbort.of(E_OUT_OF_RANGE, function=function)
         taken, self.rest = self.rest[:size], self.rest[size:]
         return taken
 
