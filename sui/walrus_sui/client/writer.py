@@ -6,8 +6,8 @@ the effects and events, so that nothing depends on an index that may lag behind.
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from walrus_codec.types import Digest, ObjectId, SuiAddress
 from walrus_sui import events
@@ -25,6 +25,8 @@ from walrus_sui.network_config import NetworkConfig
 
 if TYPE_CHECKING:
     from walrus_sui.client.transport import Transport
+
+T = TypeVar("T")
 
 Build = Callable[[Program, Contract, Sequence[ObjectId]], object]
 """Adds commands to a program, given where calls go and the sender's WAL coins (none unless asked for)."""
@@ -74,15 +76,7 @@ class Writer(ObjectReads):
 
     async def _run(self, key: SuiKey, build: Build, *, wal: int | None = None) -> wire.Executed:
         """Execute, once more on the newest package when the contract was upgraded in between."""
-        for fresh in (False, True):
-            bound = _bound(build, await self.contract(fresh=fresh))
-            try:
-                executed = await self._executor.run(key, bound, wal=wal)
-                break
-            except MoveAbort as error:
-                outdated = error.module in {"staking", "system"} and error.code == aborts.WRONG_VERSION
-                if fresh or not outdated:
-                    raise
+        executed = await self._on_newest(lambda contract: self._executor.run(key, _bound(build, contract), wal=wal))
         if self._until_checkpoint and executed.checkpoint is None:
             await self.wait_for_checkpoint(executed.digest)
         return executed
@@ -94,13 +88,23 @@ class Writer(ObjectReads):
             MoveAbort: the function aborts.
             MalformedChainData: it returns nothing.
         """
-        contract = await self.contract()
-        simulated = await self._executor.simulate(
-            lambda program, _wal: build(program, contract), sender=sender or _NOBODY
+        simulated = await self._on_newest(
+            lambda contract: self._executor.simulate(
+                lambda program, _wal: build(program, contract), sender=sender or _NOBODY
+            )
         )
         if not simulated.returned or not simulated.returned[-1]:
             raise MalformedChainData("the endpoint's simulation tells no return values")
         return simulated.returned[-1][0]
+
+    async def _on_newest(self, call: Callable[[Contract], Awaitable[T]]) -> T:
+        """Call the package that is known to be the newest, and once more when the chain says that it no longer is."""
+        try:
+            return await call(await self.contract())
+        except MoveAbort as error:
+            if error.module not in {"staking", "system"} or error.code != aborts.WRONG_VERSION:
+                raise
+        return await call(await self.contract(fresh=True))
 
     async def _received_wal(self, executed: wire.Executed) -> int:
         """Return the FROST in the WAL coin that a transaction made."""

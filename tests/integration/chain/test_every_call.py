@@ -9,6 +9,8 @@ from tests.integration.chain.world import VOTES, WAL, World, new_blob
 from walrus_codec.types import BlobId, Epoch
 from walrus_sui import faucet, messages, network_config
 from walrus_sui.client import ChainClient
+from walrus_sui.devnet import config as devnet_config
+from walrus_sui.devnet.genesis import faucet_key
 from walrus_sui.devnet.ledger.upgrades import package_digest
 from walrus_sui.errors import MoveAbort, ObjectNotFound
 from walrus_sui.keys import BlsKey, SuiKey
@@ -169,8 +171,9 @@ async def test_the_contract_is_upgraded_under_open_clients(chain: ChainClient, w
     code = (b"the next version",)
     digest = package_digest(code, ())
     old = await chain.contract()
-    async with ChainClient(chain.config) as bystander:
-        assert (await bystander.contract()).package_id == old.package_id
+    async with ChainClient(chain.config) as bystander, ChainClient(chain.config) as viewer:
+        for client in (bystander, viewer):
+            assert (await client.contract()).package_id == old.package_id
         for node in world.nodes[:3]:
             await chain.vote_for_upgrade(node.sui, node.node_id, digest)
         stale = bytes(32)
@@ -193,6 +196,9 @@ async def test_the_contract_is_upgraded_under_open_clients(chain: ChainClient, w
         # Who still calls the old package is refused, learns the new one, and repeats the call.
         assert await bystander.stake(world.treasury, world.nodes[0].node_id, WAL)
         assert (await bystander.contract()).package_id == upgraded.package_id
+        (stake,) = [item for item in await viewer.stakes(world.treasury.address) if item.principal == WAL]
+        assert await viewer.can_withdraw_at_once(stake)
+        assert (await viewer.contract()).package_id == upgraded.package_id
         assert {stake.principal for stake in await bystander.stakes(world.treasury.address)} == {WAL, 10 * WAL}
     assert upgraded.package_id in await chain.event_packages()
     assert old.origin_id in await chain.event_packages()
@@ -200,6 +206,22 @@ async def test_the_contract_is_upgraded_under_open_clients(chain: ChainClient, w
     assert (await chain.staking()).epoch == 2
     await chain.cleanup_upgrade_proposals(world.treasury, [stale])
     assert all(proposal.digest != stale for proposal in (await chain.upgrade_manager()).proposals)
+
+    # The emergency capability asks nobody. On a devnet the faucet's account has it.
+    code = (b"an emergency",)
+    faucet_account = SuiKey(faucet_key(devnet_config.load(devnet.config).genesis).private_bytes_raw())
+    kind = upgraded.type_name("upgrade", "EmergencyUpgradeCap")
+    (cap,) = await chain._transport.owned(faucet_account.address, kind)
+    await chain.upgrade_contract(
+        faucet_account,
+        digest=package_digest(code, ()),
+        modules=code,
+        dependencies=(),
+        emergency_cap=cap.ref.object_id,
+    )
+    await chain.migrate_contract(faucet_account)
+    assert (await chain.upgrade_manager()).version == 3
+    assert (await chain.contract()).package_id != upgraded.package_id
 
 
 async def test_storage_is_cut_and_put_together(chain: ChainClient, world: World) -> None:

@@ -81,3 +81,52 @@ def test_every_wish_is_executed_at_most_once_and_its_caller_knows(plan, calls, p
 def test_mere_silence_on_the_way_loses_no_wish(plan, calls):
     _chain, outcomes = asyncio.run(story(plan, calls, 60.0, set()))
     assert set(outcomes.values()) == {"executed"}
+
+
+async def two_processes(plan, wishes, lags):
+    """Two executors with one key and one chain; each wish belongs to one of them."""
+    chain = fake.FakeChain()
+    for number in range(10, 14):
+        chain.give(number, KEY.address, COIN)
+    runners = [Executor(chain, wal_type=fake.WAL_TYPE, patience=60.0, rng=random.Random(seed)) for seed in (1, 2)]
+
+    async def no_pause(pause=0.0):
+        await asyncio.sleep(0)
+        return pause
+
+    for runner in runners:
+        runner._submission.pause = no_pause
+    chain.plan, chain.listing_lags = list(plan), lags
+
+    async def wish(number, who):
+        try:
+            await runners[who].run(KEY, touch(number))
+        except TransactionUnknown:
+            return "unknown"
+        except ChainError as error:
+            return type(error).__name__
+        return "executed"
+
+    outcomes = await asyncio.gather(*(wish(number, who) for number, who in enumerate(wishes)))
+    chain.plan, chain.listing_lags = [], 0
+    for number, runner in enumerate(runners):
+        await runner.run(KEY, touch(100 + number))
+    return chain, outcomes
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    plan=st.lists(STEPS, max_size=14),
+    wishes=st.lists(st.integers(0, 1), min_size=1, max_size=6),
+    lags=st.integers(0, 3),
+)
+def test_two_processes_with_one_key_execute_every_wish_at_most_once(plan, wishes, lags):
+    chain, outcomes = asyncio.run(two_processes(plan, wishes, lags))
+    assert len(chain.functions) == len(set(chain.functions))
+    for number, outcome in enumerate(outcomes):
+        executed = f"f{number}" in chain.functions
+        assert executed or outcome != "executed"
+        if outcome in HARMLESS:
+            assert not executed, outcome
+    spent = 4 * COIN - sum(held.balance for held in chain.objects_held.values())
+    assert spent == len(chain.results) * fake.GAS
