@@ -15,11 +15,10 @@ the cost. When the disk fails, the ledger in memory is ahead of it for good: the
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -36,9 +35,11 @@ from walrus_sui.devnet.ledger.records import (
     transaction_digest,
 )
 from walrus_sui.devnet.reads import Reads
+from walrus_sui.devnet.storage import genesis_text
 from walrus_sui.devnet.storage.pruning import Floors, Retention
 from walrus_sui.devnet.storage.schema import StoreError, damage
-from walrus_sui.devnet.storage.store import KEEP_ALL, JournalRow, Loaded, Store
+from walrus_sui.devnet.storage.store import KEEP_ALL, Store
+from walrus_sui.devnet.storage.stored_chain import JournalRow, Loaded
 from walrus_sui.telemetry import meter, names
 
 _log = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ class Engine:
             loaded = await asyncio.to_thread(store.load)
             if loaded is None:
                 ledger, delta = Ledger.genesis(genesis, now_ms=clock(), history_limit=HISTORY_LIMIT)
-                await asyncio.to_thread(store.create, _genesis_text(genesis), delta)
+                await asyncio.to_thread(store.create, genesis_text.write(genesis), delta)
                 _log.info("made a new chain", extra={"chain_id": ledger.chain_id, "folder": str(folder)})
                 return cls(ledger, store, clock=clock, interval_ms=interval_ms)
             with damage():
@@ -317,22 +318,8 @@ def _write_batch(store: Store, batch: list[_Write]) -> None:
         store.journal(rows)
 
 
-def _genesis_text(genesis: GenesisConfig) -> str:
-    """What may not change once the chain exists, as JSON by field name."""
-    fields = asdict(genesis)
-    del fields["checkpoint_interval_ms"]
-    return json.dumps(fields, sort_keys=True)
-
-
 def _restore(genesis: GenesisConfig, loaded: Loaded) -> Ledger:
-    stored, given = json.loads(loaded.genesis), json.loads(_genesis_text(genesis))
-    # A field that a later program version added is not in the stored text: its default goes on.
-    changed = [f"{name} was {stored[name]}, is {given.get(name)}" for name in stored if stored[name] != given.get(name)]
-    if changed:
-        raise StoreError(
-            "the data directory holds a chain of another genesis: use its configuration again, or an empty directory "
-            f"({'; '.join(changed)})"
-        )
+    genesis_text.check(loaded.genesis, genesis)
     try:
         ledger = Ledger.restore(
             genesis, objects=loaded.objects, genesis=loaded.first, head=loaded.head, history_limit=HISTORY_LIMIT

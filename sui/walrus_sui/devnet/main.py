@@ -1,27 +1,33 @@
-"""The program ``walrus-devnet``.
+"""The program ``walrus-devnet``: runs a devnet, copies its chain, audits it.
 
-``run`` tells its exit codes in its help text; they are part of its interface.
+Each command tells its exit codes in its help text; they are part of its interface.
 """
 
 import asyncio
+import contextlib
 import signal
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
 import typer
+import yaml
 
 from walrus_sui.devnet import node
 from walrus_sui.devnet.config import ConfigError, DevnetConfig, load
 from walrus_sui.devnet.engine import EngineStopped
 from walrus_sui.devnet.ledger.records import GenesisError
 from walrus_sui.devnet.server.grpc_server import PortError
-from walrus_sui.devnet.storage.schema import StoreError
+from walrus_sui.devnet.storage import archive, audit, genesis_text
+from walrus_sui.devnet.storage.schema import DATABASE, StoreError
 from walrus_sui.telemetry import names, setup
 
 EXIT_CONFIG: Final = 2
 EXIT_DATA: Final = 3
 EXIT_PORT: Final = 4
 EXIT_DISK: Final = 5
+EXIT_FINDINGS: Final = 6
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -81,6 +87,85 @@ def run(
         _fail(EXIT_DISK, str(error))
     finally:
         telemetry.shutdown()
+
+
+_DataOption = Annotated[Path, typer.Option(help="Data directory.")]
+
+
+@app.command()
+def export(
+    target: Annotated[Path, typer.Argument(help="File to write, or a directory to put one into.")],
+    *,
+    data: _DataOption,
+    history: Annotated[bool, typer.Option(help="Take old checkpoints and transactions along.")] = True,
+) -> None:
+    """Copy a chain into one file. Its devnet may run meanwhile; the copy is of one moment.
+
+    Exit codes: 0 done, 2 wrong usage, 3 the data directory cannot be read or the file cannot be written.
+    """
+    with _storage_errors(data):
+        written = archive.export(data, target, history=history)
+    typer.echo(f"{written}: {written.stat().st_size} bytes")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="What `export` wrote.")],
+    *,
+    data: Annotated[Path, typer.Option(help="Data directory to make; it must have no ledger.")],
+    config: Annotated[Path | None, typer.Option(help="Write the configuration that `run` needs for it here.")] = None,
+    check: Annotated[bool, typer.Option(help="Verify the file first.")] = True,
+) -> None:
+    """Make a data directory from an export: the same chain id, objects and digests.
+
+    Exit codes: 0 done, 2 wrong usage, 3 the file or the directory cannot be used, 6 the file is damaged.
+    """
+    with _storage_errors(file):
+        if check:
+            _tell(audit.audit(file))
+        genesis = archive.bring_in(file, data)
+        if config is not None:
+            config.write_text(yaml.safe_dump(genesis_text.to_mapping(genesis), sort_keys=False), encoding="utf-8")
+    typer.echo(f"{data}: ready for `walrus-devnet run` with the genesis of its chain")
+
+
+@app.command()
+def verify(
+    *,
+    data: _DataOption,
+    replay: Annotated[bool, typer.Option("--replay", help="Run everything since genesis again.")] = False,
+) -> None:
+    """Audit a chain: digests, signatures, object versions, the live objects, the money, the journal.
+
+    The devnet may run meanwhile. Each thing that is wrong is a sentence on standard error.
+
+    Exit codes: 0 all is well, 2 wrong usage, 3 the data directory cannot be read, 6 something is wrong.
+    """
+    with _storage_errors(data):
+        _tell(audit.audit(data / DATABASE, replay=replay))
+
+
+def _tell(report: audit.Report) -> None:
+    """Prints what an audit saw; ends the program if it found something."""
+    for finding in report.findings:
+        typer.echo(f"walrus-devnet: {finding}", err=True)
+    if len(report.findings) >= audit.MAX_FINDINGS:
+        typer.echo("walrus-devnet: there may be more; the audit ended here", err=True)
+    summary = (
+        f"chain {report.chain_id}: checkpoints {report.first} to {report.head}, {report.transactions} transactions, "
+        f"{report.objects} live objects"
+    )
+    typer.echo(f"{summary}: {len(report.findings) or 'nothing'} wrong")
+    if report.findings:
+        raise typer.Exit(EXIT_FINDINGS)
+
+
+@contextlib.contextmanager
+def _storage_errors(where: Path) -> Iterator[None]:
+    try:
+        yield
+    except (StoreError, OSError, sqlite3.DatabaseError) as error:
+        _fail(EXIT_DATA, f"{where}: {error}")
 
 
 async def _until_signal(config: DevnetConfig, data: Path, listen: node.Listen) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from walrus_codec.types import Digest, ObjectId
 from walrus_sui.devnet.ledger.ledger import Ledger
 from walrus_sui.devnet.ledger.records import Checkpoint, Executed, Object
-from walrus_sui.devnet.storage.store import Store
+from walrus_sui.devnet.storage.stored_chain import StoredChain
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Reads:
     """
 
     ledger: Ledger
-    store: Store
+    store: StoredChain
 
     def find(self, digest: Digest) -> tuple[int | None, Executed] | None:
         """A transaction, in memory or on disk, with its place in its checkpoint (None while it is in none)."""

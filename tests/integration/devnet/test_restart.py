@@ -2,13 +2,19 @@
 
 import asyncio
 import itertools
+import os
+import random
 
 import grpc
+import pytest
 
 from walrus_proto.sui.rpc.v2 import subscription_service_pb2
+from walrus_sui.devnet.storage.audit import audit
 from walrus_sui.keys import SuiKey
 
-ROUNDS = 3
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "4"))  # `make soak` has more, with ever new seeds
+SEED = int(os.environ.get("CRASH_SEED", "7"))
+INTERVAL_MS = 40
 EXIT_DISK = 5
 
 
@@ -65,12 +71,18 @@ class Load:
         self.tools, self.devnet = tools, devnet
         self.keys = [SuiKey.generate() for _ in range(count)]
         self.answered, self.announced = {}, {}
+        self.news = asyncio.Event()
 
-    async def run_until_death(self, seconds):
+    async def run_until_death(self, after_checkpoints, delay):
+        """Kills the devnet so many seconds after so many checkpoints have been announced."""
         async with self.devnet.client() as client:
             tasks = [asyncio.create_task(self.spend(client, key)) for key in self.keys]
             tasks.append(asyncio.create_task(self._follow(client)))
-            await asyncio.sleep(seconds)  # the length of the round, not a wait for something
+            for _ in range(after_checkpoints):
+                self.news.clear()
+                async with asyncio.timeout(60):
+                    await self.news.wait()
+            await asyncio.sleep(delay)  # when in the life of a checkpoint it dies, not a wait for something
             await asyncio.to_thread(self.devnet.kill)
             await asyncio.gather(*tasks)
 
@@ -89,6 +101,7 @@ class Load:
         try:
             async for frame in client.subscriptions.SubscribeCheckpoints(request, timeout=60):
                 self.announced[frame.cursor] = frame.checkpoint
+                self.news.set()
         except grpc.aio.AioRpcError as error:
             died(error)
 
@@ -121,21 +134,33 @@ class Load:
             seen.update(digests)
 
 
+@pytest.mark.timeout(60 + 20 * ROUNDS)
 async def test_killed_again_and_again_nothing_that_was_seen_is_lost(make_devnet, tools):
-    devnet = make_devnet(checkpoint_interval_ms=40)
+    rng = random.Random(SEED)
+    devnet = make_devnet(checkpoint_interval_ms=INTERVAL_MS)
+    ledger = devnet.data / "ledger.sqlite"
     load = Load(tools, devnet, count=4)
     for key in load.keys:
         devnet.fund(key.address)
     chain_id = devnet.endpoints["chain_id"]
-    for round_ in range(ROUNDS):
+    for _ in range(ROUNDS):
         before = len(load.answered)
-        await load.run_until_death(0.35 + 0.013 * round_)
+        # At any moment between two checkpoints, and of the write of one.
+        await load.run_until_death(rng.randrange(2, 8), rng.uniform(0, 1.5 * INTERVAL_MS / 1000))
         assert len(load.answered) > before, "the load did nothing"
-        devnet.start()
+        report = await asyncio.to_thread(audit, ledger)
+        assert report.findings == []
+        assert report.head >= max(load.announced)
+        await asyncio.to_thread(devnet.start)
         assert devnet.endpoints["chain_id"] == chain_id
     await load.check()
     assert len(load.announced) > ROUNDS
+    assert (await asyncio.to_thread(audit, ledger)).findings == [], "also while it runs"
     assert devnet.stop() == 0
+    # The log of all transactions, run again from genesis, gives the same effects and checkpoints.
+    report = await asyncio.to_thread(lambda: audit(ledger, replay=True))
+    assert report.findings == []
+    assert report.transactions > len(load.answered)
 
 
 async def test_a_full_disk_ends_it_and_loses_nothing_that_was_answered(make_devnet, tools):

@@ -52,7 +52,7 @@ async def test_history_begins_where_the_retention_says(tmp_path):
         after = [change for change in executed.effects.changed_objects if change.after]
         assert all(store.version(change.object_id, change.before.version) for change in before) is whole
         assert any(store.version(change.object_id, change.after.version) for change in after)
-    (clock_versions,) = store._reader.execute(
+    (clock_versions,) = store._database.execute(
         "SELECT count(*) FROM versions WHERE object_id = ?", (bytes.fromhex(CLOCK_ID[2:]),)
     ).fetchone()
     assert clock_versions == 11

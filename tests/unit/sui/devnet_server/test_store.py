@@ -27,7 +27,8 @@ from walrus_sui.devnet.ledger.records import (
     TransactionData,
 )
 from walrus_sui.devnet.storage.schema import StoreError
-from walrus_sui.devnet.storage.store import JournalRow, Store
+from walrus_sui.devnet.storage.store import Store
+from walrus_sui.devnet.storage.stored_chain import JournalRow
 
 OWNER = SuiAddress("0x" + "ab" * 32)
 SIGNATURE = bytes(97)
