@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from walrus_sui.devnet.testing import Chain, Node
+from walrus_sui.devnet.genesis import faucet_key
+from walrus_sui.devnet.ledger.upgrades import package_digest
+from walrus_sui.devnet.testing import Account, Chain, Node
 
 
 class World(Protocol):
@@ -76,6 +78,25 @@ def rejoin(world: World, pick: int, _amount: int) -> None:
     world.chain.call("staking::try_join_active_set", sender=node.account, cap=node)
 
 
+def upgrade(world: World, pick: int, amount: int) -> None:
+    """Upgrades the contract by the emergency capability; every third time to other code than the ticket names."""
+    chain = world.chain
+    deployer = Account("deployer", chain.network.faucet, faucet_key(chain.ledger.config))
+    (cap,) = chain.owned(deployer, "EmergencyUpgradeCap")
+    code = (amount.to_bytes(8, "little") * (1 + pick),)
+    program = chain.program(deployer)
+    digest = package_digest(code, ()) if amount % 3 else bytes(32)
+    ticket = program.call("upgrade::authorize_emergency_upgrade", emergency_upgrade_cap=cap, digest=digest)
+    receipt = program.upgrade(ticket, code, package=chain.value(chain.network.upgrade_manager).cap.package)
+    program.call("upgrade::commit_upgrade", receipt=receipt)
+    program.run()
+
+
+def migrate(world: World, pick: int, _amount: int) -> None:
+    newest = world.chain.value(world.chain.network.upgrade_manager).cap.package
+    world.chain.call("init::migrate_v2", sender=world.user(pick), at=newest)
+
+
 ACTIONS: dict[str, Callable[[Any, int, int], None]] = {
     "request": request,
     "withdraw": withdraw,
@@ -86,4 +107,6 @@ ACTIONS: dict[str, Callable[[Any, int, int], None]] = {
     "accuse": accuse,
     "slash": slash,
     "rejoin": rejoin,
+    "upgrade": upgrade,
+    "migrate": migrate,
 }

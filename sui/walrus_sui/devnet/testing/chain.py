@@ -195,11 +195,18 @@ class Chain:
         return _unpacked([Handle(self, item.id) if index in kept else item for index, item in enumerate(found)])
 
     def view(
-        self, function: str, /, *, sender: Account | Node | str = "alice", types: Sequence[str] = (), **arguments: Any
+        self,
+        function: str,
+        /,
+        *,
+        sender: Account | Node | str = "alice",
+        types: Sequence[str] = (),
+        at: ObjectId | None = None,
+        **arguments: Any,
     ) -> Any:
         """What a function would return; nothing takes effect. Arguments and errors as of `call`."""
         program = self.program(sender)
-        return _unpacked(program.inspect(program.call(function, types=types, **arguments)))
+        return _unpacked(program.inspect(program.call(function, types=types, at=at, **arguments)))
 
     @property
     def last(self) -> Receipt:

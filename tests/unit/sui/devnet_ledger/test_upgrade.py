@@ -9,6 +9,7 @@ from walrus_codec import bcs
 from walrus_codec.types import ObjectId
 from walrus_sui.devnet.genesis import faucet_key
 from walrus_sui.devnet.ledger.failures import (
+    ArgumentErrorKind,
     Failure,
     FailureKind,
     UpgradeError,
@@ -190,7 +191,8 @@ def test_the_new_package(network: Network) -> None:
 def test_the_objects_move_to_it(network: Network, step: Step) -> None:
     chain, nodes = network
     first, new = chain.network.walrus_package, carried(chain, nodes)
-    assert chain.call("staking::epoch", sender="bob") == 1
+    assert chain.view("staking::epoch", at=first) == chain.call("staking::epoch", sender="bob") == 1
+    assert abort_of(lambda: chain.view("staking::epoch", at=new)) == ("staking", 1)
     assert abort_of(lambda: chain.call("staking::epoch", sender="bob", at=new)) == ("staking", 1)
     assert abort_of(lambda: chain.call("system::epoch", sender="bob", at=new)) == ("system", 1)
     assert abort_of(lambda: chain.call("init::migrate_v2", sender="bob", at=first)) == ("staking", 0)
@@ -348,6 +350,19 @@ def test_a_second_ticket_waits_for_the_first(network: Network) -> None:
     program.call("upgrade::authorize_upgrade", digest=DIGEST)
     program.call("upgrade::authorize_upgrade", digest=other)
     assert abort_of(program.run) == ("package", 2)
+
+
+def test_only_a_ticket_is_a_ticket(network: Network) -> None:
+    chain, _ = network
+    program = chain.program("bob")
+    address = program.call("auth::authorized_address", addr="0x7")
+    program.upgrade(address, CODE, package=chain.network.walrus_package)
+    failed = refusal(program.run)
+    assert (failed.kind, failed.command, failed.argument) == (FailureKind.COMMAND_ARGUMENT_ERROR, 1, 0)
+    assert failed.argument_kind is ArgumentErrorKind.TYPE_MISMATCH
+    program = chain.program("bob")
+    program.upgrade(program.money(chain.network.wal_type, 5), CODE, package=chain.network.walrus_package)
+    assert refusal(program.run).argument_kind is ArgumentErrorKind.TYPE_MISMATCH
 
 
 # The emergency capability
