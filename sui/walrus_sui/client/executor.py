@@ -11,7 +11,6 @@ more room. Effects are checked, and the new versions remembered, so that the nex
 import asyncio
 import random
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -20,8 +19,9 @@ from walrus_sui.abi import aborts, move_types, ptb
 from walrus_sui.abi.ptb import ObjectRef, Program
 from walrus_sui.client import wire
 from walrus_sui.client.gas import GAS_CAP, MARK, Budget, GasEstimates
-from walrus_sui.client.purse import Coin, Purse, Signed, balance_of, choose, token_of
+from walrus_sui.client.purse import Coin, Purse, Signed, balance_of, choose
 from walrus_sui.client.submission import Endpoint, Submission
+from walrus_sui.client.versions import Versions
 from walrus_sui.errors import (
     ChainError,
     ChainTimeout,
@@ -37,8 +37,8 @@ from walrus_sui.telemetry import meter, names, tracer
 SUI = move_types.canonical(move_types.SUI_TYPE)
 
 _ROUNDS = 4
+_LAG_PAUSES = 6  # about five seconds in all
 _GAS_PRICE_SECONDS = 600.0
-_MAX_REFS = 4096
 _FIRST_PAUSE = 0.1
 
 Build = Callable[[Program, Sequence[ObjectId]], object]
@@ -76,8 +76,7 @@ class Executor:
         self._estimates = GasEstimates(endpoint, cap=gas_cap)
         self._purses: dict[SuiAddress, Purse] = {}
         self._shared_since: dict[ObjectId, int] = {}
-        self._refs: OrderedDict[ObjectId, ObjectRef] = OrderedDict()
-        self._seen: OrderedDict[ObjectId, int] = OrderedDict()
+        self._versions = Versions()
         self._gas_price: tuple[int, float] | None = None
         self._count = meter().create_counter(names.CHAIN_TRANSACTIONS, description="Transactions by result.")
         self._duration = meter().create_histogram(
@@ -165,12 +164,13 @@ class Executor:
     ) -> wire.Executed:
         settled = await self._submission.settle(purse)
         if settled is not None:
-            self._remember_all(settled)
+            self._versions.learn(settled)
         previous, pause = b"", _FIRST_PAUSE
         mark = self._rng.randrange(MARK)
-        refusal: ChainError | None = None
+        rounds = pauses = 0
         cut_off = False
-        for round_ in range(_ROUNDS):
+        refusal = TransactionRejected("the chain refused the transaction")
+        while True:
             program = Program()
             build(program, await self._wal_coins(purse, wal) if wal is not None else ())
             attributes[names.ATTR_FUNCTION] = program.description
@@ -186,6 +186,9 @@ class Executor:
                 kind, sender=key.address, payment=gas, gas_price=price, gas_budget=allowed - mark
             )
             if data == previous:  # perhaps only the index has not seen yet what the refusal is about
+                pauses += 1
+                if pauses > _LAG_PAUSES:
+                    raise refusal
                 pause = await self._submission.pause(pause)
                 self._distrust(purse, program)
                 continue
@@ -196,15 +199,18 @@ class Executor:
                 executed = await self._submission.submit(purse, signed)
             except TransactionRejected as error:
                 refusal = error
+                rounds += 1
+                if rounds == _ROUNDS:
+                    raise
                 self._distrust(purse, program)
                 continue
             gas_before = sum(coin.balance for coin in payment)
             self._learn(purse, executed, gas_before=gas_before, spent=program.gas_coin_spent)
             self._estimates.learn(program, executed)
             cut_off = executed.failure is not None and executed.failure.may_pass_later
-            if not cut_off or round_ == _ROUNDS - 1:
+            rounds += 1
+            if not cut_off or rounds == _ROUNDS:
                 return executed
-        raise refusal or TransactionRejected("the chain refused the transaction")
 
     # -- what a transaction is built from
 
@@ -244,12 +250,12 @@ class Executor:
         found = [Coin(item.ref, balance_of(item.contents) or 0) for item in objects]
         purse.replace(token, found)
         for coin in found:
-            self._saw(coin.ref)
+            self._versions.saw(coin.ref)
         return purse.known(token) or []
 
     async def _owned(self, purse: Purse, object_ids: list[ObjectId]) -> dict[ObjectId, ObjectRef]:
         coins = {object_id: coin.ref for held in purse.coins.values() for object_id, coin in held.items()}
-        refs = {object_id: coins.get(object_id) or self._refs.get(object_id) for object_id in object_ids}
+        refs = {object_id: coins.get(object_id) or self._versions.get(object_id) for object_id in object_ids}
         missing = [object_id for object_id, ref in refs.items() if ref is None]
 
         async def reading() -> list[wire.RawObject]:
@@ -261,7 +267,7 @@ class Executor:
                     f"object {item.ref.object_id} belongs to {item.owner}, not to {purse.address}"
                 )
             refs[item.ref.object_id] = item.ref
-            self._remember(item.ref)
+            self._versions.remember(item.ref)
         absent = [object_id for object_id, ref in refs.items() if ref is None]
         if absent:
             raise ObjectNotFound(f"objects do not exist: {', '.join(absent)}")
@@ -291,11 +297,11 @@ class Executor:
         pause = _FIRST_PAUSE
         while True:
             objects = await read()
-            behind = [o for o in objects if o.ref.version < self._seen.get(o.ref.object_id, 0)]
-            if not behind:
+            behind = self._versions.outdated(objects)
+            if behind is None:
                 return objects
             if time.monotonic() > deadline:
-                raise ChainTimeout(f"the endpoint still shows an old version of {behind[0].ref.object_id}")
+                raise ChainTimeout(f"the endpoint still shows an old version of {behind}")
             pause = await self._submission.pause(pause)
 
     # -- what is learnt
@@ -303,36 +309,13 @@ class Executor:
     def _learn(self, purse: Purse, executed: wire.Executed, *, gas_before: int, spent: int) -> None:
         spent = spent if executed.failure is None else 0
         purse.learn(executed, gas_balance=gas_before - executed.gas_cost - spent)
-        self._remember_all(executed)
-
-    def _remember_all(self, executed: wire.Executed) -> None:
-        for change in executed.changed:
-            if change.ref is None:
-                self._refs.pop(change.object_id, None)
-            elif not token_of(change.type):
-                self._remember(change.ref)
-            else:
-                self._saw(change.ref)
-
-    def _remember(self, ref: ObjectRef) -> None:
-        self._saw(ref)
-        self._refs[ref.object_id] = ref
-        self._refs.move_to_end(ref.object_id)
-        if len(self._refs) > _MAX_REFS:
-            self._refs.popitem(last=False)
-
-    def _saw(self, ref: ObjectRef) -> None:
-        self._seen[ref.object_id] = max(ref.version, self._seen.get(ref.object_id, 0))
-        self._seen.move_to_end(ref.object_id)
-        if len(self._seen) > _MAX_REFS:
-            self._seen.popitem(last=False)
+        self._versions.learn(executed)
 
     def _distrust(self, purse: Purse, program: Program) -> None:
         """Forget all that a refused transaction was built on."""
         purse.forget()
         self._gas_price = None
-        for object_id in program.owned_objects:
-            self._refs.pop(object_id, None)
+        self._versions.forget(program.owned_objects)
 
 
 def _error_of(failure: wire.Failure, digest: str) -> TransactionFailed:

@@ -102,9 +102,17 @@ async def test_two_processes_with_one_key_and_one_wish_pay_twice(chain) -> None:
 
 async def test_a_refusal_that_rereading_does_not_cure_is_the_answer(chain) -> None:
     chain.plan = ["refuse"] * 9
+    runner, pauses = executor(chain), []
+
+    async def pause(seconds: float = 0.1) -> float:
+        pauses.append(seconds)
+        return 2 * seconds
+
+    runner._submission.pause = pause
     with pytest.raises(TransactionRejected, match="no such thing"):
-        await executor(chain).run(KEY, touch(1))
+        await runner.run(KEY, touch(1))
     assert len(chain.submissions) == 1  # the same bytes again would be refused again
+    assert 2 < sum(pauses) < 10  # seconds for an index to catch up with what the refusal is about
 
 
 async def test_no_answer_at_all_leaves_the_transaction_in_doubt_and_the_next_one_settles_it(chain) -> None:
