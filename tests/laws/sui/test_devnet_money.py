@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.laws.sui import staking_actions
+from tests.laws.sui import staking_actions, system_actions
 
 from walrus_codec import blob_id as blob_ids
 from walrus_codec.params import CodeParams
@@ -27,6 +27,7 @@ from walrus_sui.devnet.move.walrus.shared_blob import SharedBlob
 from walrus_sui.devnet.move.walrus.staked_wal import StakedWal
 from walrus_sui.devnet.move.walrus.staking_pool import StakingPool
 from walrus_sui.devnet.move.walrus.system_state_inner import SystemStateInnerV1
+from walrus_sui.devnet.move.walrus_subsidies.walrus_subsidies_inner import WalrusSubsidiesInnerV1
 from walrus_sui.devnet.testing import Account, Chain, Node, TransactionFailed
 
 NODES, USERS = ("n0", "n1", "n2"), ("alice", "bob")
@@ -111,6 +112,8 @@ def wal_of(value: Any) -> int:
         return value.rewards_pool.value + value.commission.value
     if isinstance(value, SharedBlob):
         return value.funds.value
+    if isinstance(value, WalrusSubsidiesInnerV1):
+        return value.subsidy_pool.value
     if isinstance(value, SystemStateInnerV1):
         return sum(slot.rewards_to_distribute.value for slot in value.future_accounting.ring_buffer)
     return 0
@@ -225,8 +228,8 @@ def certify(world: World, pick: int, amount: int) -> None:
 
 def share(world: World, _pick: int, amount: int) -> None:
     chain, alice = world.chain, world.chain.account("alice")
-    if world.blobs:
-        blob = world.blobs.pop()
+    blob = world.blobs.pop() if world.blobs else None
+    if blob is not None and chain.ledger.object(blob) is not None:
         chain.call("shared_blob::new_funded", sender=alice, blob=blob, funds=chain.coin(alice, amount % WAL))
 
 
@@ -268,7 +271,9 @@ ACTIONS: dict[str, Callable[[World, int, int], None]] = {
     "swap": swap,
     "burn": burn,
     "send": send,
-} | staking_actions.ACTIONS
+    **staking_actions.ACTIONS,
+    **system_actions.ACTIONS,
+}
 
 STEPS = st.lists(
     st.tuples(st.sampled_from(sorted(ACTIONS)), st.integers(0, 9), st.integers(0, 10**13)), min_size=4, max_size=36
