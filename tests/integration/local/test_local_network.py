@@ -86,8 +86,11 @@ def test_a_permanent_blob_is_stored_once_and_its_status_is_known(network: Networ
         return data != "nonexistent" and data["permanent"]["isCertified"]
 
     until(certified_everywhere, timeout_s=20)
-    again = network.request("PUT", "/v1/blobs?epochs=5", content).json()["alreadyCertified"]
+    again = network.request("PUT", "/v1/blobs?epochs=5&permanent=true", content).json()["alreadyCertified"]
     assert (again["blobId"], again["endEpoch"]) == (blob_id, created["blobObject"]["storage"]["endEpoch"])
+    assert network.store(content)["blobObject"]["deletable"], "a permanent blob does not stand for a deletable one"
+    own = network.request("PUT", "/v1/blobs?reuse_resources=true", content).json()["alreadyCertified"]
+    assert own["object"].startswith("0x")
     assert network.cli("blob", "status", blob_id).stdout.startswith(b"permanent until epoch")
 
 
