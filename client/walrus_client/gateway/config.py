@@ -5,7 +5,7 @@
     chain: {network_config: "http://demo-devnet:9123/v1/network-config"}
     telemetry: {log_format: json, log_level: info, otlp_endpoint: null}
     max_body_size: 10485760                the network's largest blob when absent
-    limits: {memory: 1073741824, admission_wait_s: 10, body_stall_s: 60, grace_period_s: 45}
+    limits: {memory: 1073741824, admission_wait_s: 10, body_stall_s: 60, drain_delay_s: 0, grace_period_s: 45}
 
 `${NAME}` in any text is replaced by the environment variable of that name. Unknown keys are errors, so that a typing
 mistake cannot silently become a default.
@@ -63,13 +63,16 @@ class LimitsConfig(_Section):
         memory: for all blobs that are being stored or read, in their encoded form.
         admission_wait_s: how long a request waits for memory before it is answered with 429.
         body_stall_s: how long a client may send nothing in the middle of a body.
-        grace_period_s: how long requests may go on after SIGTERM.
+        drain_delay_s: how long after SIGTERM new requests are still served while /readyz says no, so that load
+            balancers stop sending them.
+        grace_period_s: how long requests may go on after that.
         compute_workers: worker processes; one for each core when absent.
     """
 
     memory: Annotated[int, Field(ge=1 << 20)] = 1 << 30
     admission_wait_s: Annotated[float, Field(ge=0)] = 10.0
     body_stall_s: Annotated[float, Field(gt=0)] = 60.0
+    drain_delay_s: Annotated[float, Field(ge=0)] = 0.0
     grace_period_s: Annotated[float, Field(ge=0)] = 45.0
     compute_workers: Annotated[int, Field(ge=1)] | None = None
 

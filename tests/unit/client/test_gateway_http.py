@@ -271,7 +271,7 @@ async def test_reads_go_on_without_the_chain(gateway: Gateway) -> None:
 async def test_before_the_chain_is_reached_every_request_is_told(world: World) -> None:
     connector = Connector(config(), SuiKey.generate(), world.compute)
     api = TestServer(build_api(config(), connector, RequestsUnderWay()))
-    metrics = TestServer(build_metrics(connector, address="0x1"))
+    metrics = TestServer(build_metrics(connector, RequestsUnderWay(), address="0x1"))
     await api.start_server()
     await metrics.start_server()
     async with aiohttp.ClientSession() as session:
