@@ -52,7 +52,7 @@ class BlobRoutes:
 
     async def put(self, request: web.Request) -> web.StreamResponse:
         """PUT /v1/blobs: stores the body."""
-        services = self._services()
+        services = self._services().for_storing()
         options = query.parse_store(
             list(request.query.items()),
             default_encoding=services.network.encoding_type,
@@ -107,7 +107,7 @@ class BlobRoutes:
     async def _expect(self, request: web.Request) -> web.StreamResponse | None:
         """Answers `Expect: 100-continue`: a body that is too large is refused before it is sent."""
         try:
-            check_declared(request, self._limit(self._services()))
+            check_declared(request, self._limit(self._services().for_storing()))
         except GatewayError as error:
             return error_response(error)
         if request.version >= (1, 1) and request.headers.get("Expect", "").lower() == "100-continue":

@@ -2,6 +2,7 @@
 
     listen: {host: 0.0.0.0, port: 31415, metrics_port: 27182}
     key_file: /keys/${POD_NAME}.key
+    state_file: /tmp/network.json          what it remembers for a start without the chain; nothing when absent
     chain: {network_config: "http://demo-devnet:9123/v1/network-config"}
     telemetry: {log_format: json, log_level: info, otlp_endpoint: null}
     max_body_size: 10485760                the network's largest blob when absent
@@ -82,6 +83,7 @@ class GatewayConfig(_Section):
 
     key_file: Path
     chain: ChainConfig
+    state_file: Path | None = None
     listen: ListenConfig = ListenConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
     limits: LimitsConfig = LimitsConfig()

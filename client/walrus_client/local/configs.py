@@ -54,6 +54,7 @@ def gateway(state: LocalState, layout: Layout) -> dict[str, Any]:
     return {
         "listen": {"host": HOST, "port": state.ports.api, "metrics_port": state.ports.metrics},
         "key_file": str(gateway_key(layout)),
+        "state_file": str(layout.gateway / "network.json"),
         "chain": {"network_config": state.network_config_url},
         "telemetry": TELEMETRY,
     }

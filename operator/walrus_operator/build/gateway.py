@@ -30,6 +30,8 @@ def config(network: NetworkObject, settings: Settings) -> dict[str, Any]:
             "metrics_port": names.GATEWAY_METRICS_PORT,
         },
         "key_file": f"{KEYS}/${{POD_NAME}}.key",
+        # On the pod's own volume: a container that restarts while the chain is away reads on.
+        "state_file": "/tmp/network.json",  # noqa: S108  (an emptyDir of the pod's own)
         "chain": chain_config(network, settings),
         "telemetry": {"log_format": "json", "log_level": "info", "otlp_endpoint": None},
         "limits": {"drain_delay_s": DRAIN_DELAY_S, "grace_period_s": GRACE_PERIOD_S},

@@ -68,6 +68,29 @@ class Network:
         for name in names:
             os.kill(self.pid(name), signal.SIGKILL)
 
+    @contextlib.contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """The gateway or a node, started as `local up` starts it but without the rest of the network."""
+        program, folder = (
+            ("gateway", self.folder / "gateway") if name == "gateway" else ("node", self.folder / "nodes" / name)
+        )
+        script = str(Path(sys.executable).with_name(f"walrus-{program}"))
+        with (self.folder / "logs" / f"{name}.log").open("ab") as log:
+            command = [script, "run", "--config", str(folder / f"{program}.yaml")]
+            process = subprocess.Popen(command, stderr=log)
+        try:
+            yield
+        finally:
+            process.terminate()
+            assert process.wait(60) == 0
+
+    def answers(self, method: str, path: str) -> int:
+        """HTTP status of the answer; 0 when nobody answers."""
+        try:
+            return self.request(method, path).code
+        except OSError:
+            return 0
+
     def request(
         self,
         method: str,

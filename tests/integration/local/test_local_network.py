@@ -147,6 +147,22 @@ def test_without_the_chain_reads_go_on(network: Network) -> None:
     assert network.read(network.store(content[:99])["blobObject"]["blobId"]) == content[:99]
 
 
+def test_a_gateway_that_starts_without_the_chain_reads_what_it_remembers(network: Network) -> None:
+    content = os.urandom(12_000)
+    blob_id = network.store(content)["blobObject"]["blobId"]
+    # Also what is killed and not known to be down must come up again below, as after a reboot.
+    network.kill("devnet", "gateway", "local-1")
+    with network.alone("gateway"):
+        until(lambda: network.answers("GET", f"/v1/blobs/{blob_id}") == 200, timeout_s=30)
+        assert network.read(blob_id) == content
+        assert network.request("GET", "/status").reason == "CHAIN_UNREACHABLE"
+        answer = network.request("PUT", "/v1/blobs", content[:99])
+        assert (answer.code, answer.reason) == (503, "CHAIN_UNREACHABLE")
+    network.up()
+    until(lambda: network.request("GET", "/status").body == b"OK", timeout_s=30)
+    assert network.read(network.store(content[:98])["blobObject"]["blobId"]) == content[:98]
+
+
 def test_it_goes_down_and_comes_up_with_its_data(network: Network) -> None:
     content = os.urandom(20_000)
     blob_id = network.store(content)["blobObject"]["blobId"]
