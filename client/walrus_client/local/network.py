@@ -134,6 +134,8 @@ class LocalNetwork:
                 f"{self.layout.root} holds a network with other parameters ({state.parameters}); take it down with "
                 "`walrusctl local down --purge`, or use another --dir"
             )
+        # What ended since, such as at a reboot, is started again and must not count as a failure of this start.
+        state = state.with_only({name for name, running in state.processes.items() if processes.is_alive(running)})
         layout = self.layout
         _write_once(layout.devnet / "genesis.yaml", lambda: configs.genesis(state, seed=secrets.token_hex(16)))
         for index, name in enumerate(parameters.node_names):
