@@ -21,7 +21,7 @@ class ApiError(Exception):
 
     Args:
         message: What happened and what to do.
-        code: HTTP status; None when there was no answer.
+        code: HTTP status, or the one that fits a request that cannot even be sent; None when there was no answer.
         reason: Name in the error envelope; empty when there is none.
     """
 
@@ -37,7 +37,7 @@ class GatewayApi:
     def __init__(self, url: str) -> None:
         parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ApiError(f"{url!r} is no gateway URL; give one such as http://127.0.0.1:31415")
+            raise ApiError(f"{url!r} is no gateway URL; give one such as http://127.0.0.1:31415", code=400)
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port
         self._prefix = parts.path.rstrip("/")

@@ -122,7 +122,7 @@ def _blob_id(request: web.Request) -> BlobId:
     try:
         return blob_ids.parse(text)
     except BlobIdError as error:
-        raise GatewayError(GatewayReason.MALFORMED_REQUEST, f"{text!r} is not a blob id: {error}") from error
+        raise GatewayError(GatewayReason.MALFORMED_REQUEST, str(error)) from error
 
 
 def _headers(request: web.Request, blob_id: BlobId) -> dict[str, str]:

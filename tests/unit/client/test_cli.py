@@ -120,7 +120,7 @@ def test_an_unreachable_gateway_has_its_exit_code(tmp_path: Path) -> None:
     result = Cli("http://127.0.0.1:9").now("blob", "store", str(source))
     assert result.exit_code == 4
     assert "cannot talk to the gateway" in result.stderr
-    assert Cli("ftp://x").now("blob", "status", "x").exit_code == 4
+    assert Cli("ftp://x").now("blob", "status", "x").exit_code == 2, "no URL at all is wrong usage"
 
 
 @pytest.mark.parametrize(("n_shards", "length", "expected"), VECTORS)
