@@ -20,7 +20,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 } /^## / { printf "\n%s\n", substr($$0, 4) }' Makefile
 
 ## Set up
-.PHONY: setup lock proto crds
+.PHONY: setup lock proto crds reference
 setup: ## the Python environment (.venv) and pinned tools (.tools)
 	$(STEP) "setup: Python" scripts/python-env
 	$(STEP) "setup: tools" scripts/tools
@@ -31,8 +31,11 @@ lock: setup ## pin the newest fitting versions of all dependencies, with their h
 proto: setup ## regenerate the code of proto/
 	$(STEP) "proto" scripts/proto
 
-crds: setup ## regenerate the custom resource definitions, chart schema and reference pages from the models
+crds: setup ## regenerate the custom resource definitions, chart schema and their reference pages from the models
 	$(STEP) "crds" python -m walrus_operator.api.generate
+
+reference: setup ## regenerate the reference pages of configuration, commands, errors, ports and metrics from the code
+	$(STEP) "reference" python scripts/reference.py
 
 ## Check and test
 .PHONY: check format test integration e2e soak bench

@@ -34,21 +34,27 @@ class ConfigError(Exception):
 class TelemetryConfig(BaseModel):
     """Logs, traces and measurements, as `walrus_sui.telemetry.setup` takes them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     log_format: Literal["json", "text"] = "json"
+    """One JSON object a line, or text for people."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important messages that are logged."""
     otlp_endpoint: str | None = None
+    """An OpenTelemetry collector, `http://host:4317`, for spans and metrics; `OTEL_EXPORTER_OTLP_ENDPOINT` when absent."""
 
 
 class RunConfig(BaseModel):
     """How the process runs; may change between starts."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     faucet_amount_sui: int = Field(default=1000, ge=1, le=1_000_000)
+    """SUI for each faucet request."""
     tls_hosts: tuple[str, ...] = ()
+    """Further names in the TLS certificate; localhost, 127.0.0.1 and the host's are in it."""
     telemetry: TelemetryConfig = TelemetryConfig()
+    """Logs, spans and metrics."""
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,11 @@ class Network:
         assert answer.code == 200, answer.body
         return answer.body
 
+    def metrics_ports(self) -> list[int]:
+        """Where devnet, gateway and the first node serve /metrics."""
+        ports = json.loads((self.folder / "local.json").read_text(encoding="utf-8"))["ports"]
+        return [int(ports["faucet"]), int(ports["metrics"]), int(ports["nodes"][0]["http"])]
+
     def metrics_port(self) -> int:
         state = json.loads((self.folder / "local.json").read_text(encoding="utf-8"))
         return int(state["ports"]["metrics"])

@@ -4,6 +4,8 @@ import asyncio
 import concurrent.futures
 import json
 import os
+import re
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +94,18 @@ def test_a_permanent_blob_is_stored_once_and_its_status_is_known(network: Networ
     own = network.request("PUT", "/v1/blobs?reuse_resources=true", content).json()["alreadyCertified"]
     assert own["object"].startswith("0x")
     assert network.cli("blob", "status", blob_id).stdout.startswith(b"permanent until epoch")
+
+
+def test_every_metric_of_ours_is_documented(network: Network) -> None:
+    network.read(network.store(b"measured")["blobObject"]["blobId"])
+    reference = (Path(__file__).parents[3] / "docs" / "reference" / "telemetry.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"`(walrus_[a-z_]+)`", reference))
+    for port in network.metrics_ports():
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+            page = answer.read().decode()
+        found = set(re.findall(r"^# TYPE (walrus_[a-z_]+)", page, re.MULTILINE))
+        assert found, f"port {port} has metrics of ours"
+        assert found <= documented, f"port {port}"
 
 
 def test_many_stores_at_once(network: Network) -> None:
