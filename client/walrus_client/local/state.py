@@ -43,6 +43,13 @@ class Parameters:
     epoch_duration: str = "10m"
     stake_wal: int = 1000
 
+    def __str__(self) -> str:
+        """As the command line has them."""
+        return (
+            f"--nodes {self.nodes} --shards {self.n_shards} --encoding {self.encoding} "
+            f"--epoch-duration {self.epoch_duration}"
+        )
+
     @property
     def node_names(self) -> tuple[str, ...]:
         """Names of the nodes."""

@@ -148,7 +148,12 @@ def test_exit_codes() -> None:
 
 def test_wrong_local_parameters_are_refused_before_anything_starts(tmp_path: Path) -> None:
     cli = Cli("http://unused")
-    for arguments in (("--shards", "99"), ("--encoding", "x"), ("--nodes", "8", "--shards", "7")):
+    for arguments in (
+        ("--shards", "99"),
+        ("--encoding", "x"),
+        ("--nodes", "8", "--shards", "7"),
+        ("--epoch-duration", "5s"),
+    ):
         result = cli.now("local", "up", "--dir", str(tmp_path / "net"), *arguments)
         assert result.exit_code == 2, result.output
     assert cli.now("local", "status", "--dir", str(tmp_path / "net")).exit_code == 3
