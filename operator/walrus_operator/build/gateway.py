@@ -33,7 +33,7 @@ def config(network: NetworkObject, settings: Settings) -> dict[str, Any]:
         # On the pod's own volume: a container that restarts while the chain is away reads on.
         "state_file": "/tmp/network.json",  # noqa: S108  (an emptyDir of the pod's own)
         "chain": chain_config(network, settings),
-        "telemetry": {"log_format": "json", "log_level": "info", "otlp_endpoint": None},
+        "telemetry": common.telemetry(network),
         "limits": {"drain_delay_s": DRAIN_DELAY_S, "grace_period_s": GRACE_PERIOD_S},
     }
     if network.spec is not None and network.spec.gateway.max_body_size is not None:
