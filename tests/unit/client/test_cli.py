@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import typer
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from tests.unit.client.conftest import World
 from tests.unit.client.test_gateway_http import Gateway, config, serve
 from typer.testing import CliRunner, Result
@@ -121,6 +123,15 @@ def test_an_unreachable_gateway_has_its_exit_code(tmp_path: Path) -> None:
     assert result.exit_code == 4
     assert "cannot talk to the gateway" in result.stderr
     assert Cli("ftp://x").now("blob", "status", "x").exit_code == 2, "no URL at all is wrong usage"
+
+
+async def test_a_server_that_is_no_gateway_is_not_taken_for_an_absent_blob() -> None:
+    server = TestServer(web.Application())
+    await server.start_server()
+    result = await Cli(str(server.make_url("/"))).run("blob", "status", "A" * 43)
+    await server.close()
+    assert result.exit_code == 2
+    assert "no Walrus gateway" in result.stderr
 
 
 @pytest.mark.parametrize(("n_shards", "length", "expected"), VECTORS)
