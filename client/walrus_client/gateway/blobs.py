@@ -131,8 +131,16 @@ def _headers(request: web.Request, blob_id: BlobId) -> dict[str, str]:
         "Cache-Control": CACHE_CONTROL,
         "Accept-Ranges": "bytes",
         "X-Content-Type-Options": "nosniff",
-        "Content-Type": request.headers.get("Content-Type", "application/octet-stream"),
+        "Content-Type": _content_type(request),
     }
+
+
+def _content_type(request: web.Request) -> str:
+    """The type that the asker names, because a blob has none: one type in `Accept`, else its own `Content-Type`."""
+    accepted = request.headers.get("Accept", "")
+    if accepted and not {"*", ","} & set(accepted):
+        return accepted
+    return request.headers.get("Content-Type", "application/octet-stream")
 
 
 def _read_footprint(metadata: BlobMetadata) -> int:
