@@ -18,7 +18,7 @@ def test_the_pages_are_as_the_code_makes_them() -> None:
 
 
 def test_the_readme_leads_to_every_page() -> None:
-    linked = set(re.findall(r"\(docs/reference/([a-z]+\.md)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    linked = set(re.findall(r"\(docs/reference/([a-z-]+\.md)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
     assert linked == {page.name for page in PAGES.iterdir()}
 
 
