@@ -31,11 +31,12 @@ lock: setup ## pin the newest fitting versions of all dependencies, with their h
 proto: setup ## regenerate the code of proto/
 	$(STEP) "proto" scripts/proto
 
-crds: setup ## regenerate the custom resource definitions, chart schema and reference pages from the models
+crds: setup ## regenerate the custom resource definitions, chart schema and their reference pages from the models
 	$(STEP) "crds" python -m walrus_operator.api.generate
 
-reference: setup ## regenerate the page of the devnet's contract from its modules
-	$(STEP) "reference" python -m walrus_sui.devnet.reference
+reference: setup ## regenerate the reference pages of configuration, commands, errors, metrics and the devnet's contract
+	$(STEP) "reference" python scripts/reference.py
+	$(STEP) "reference: contract" python -m walrus_sui.devnet.reference
 
 ## Check and test
 .PHONY: check format test integration e2e soak bench

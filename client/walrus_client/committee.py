@@ -36,12 +36,13 @@ class CommitteeTracker:
     Args:
         chain: Where views come from.
         max_age_s: Older views are read again; also how soon a failed read is repeated.
+        remembered: The last view of an earlier process, to be used until the chain gives one.
     """
 
-    def __init__(self, chain: StakingSource, *, max_age_s: float = 5.0) -> None:
+    def __init__(self, chain: StakingSource, *, max_age_s: float = 5.0, remembered: StakingView | None = None) -> None:
         self._chain = chain
         self._max_age_s = max_age_s
-        self._view: StakingView | None = None
+        self._view = remembered
         self._read_at = float("-inf")
         self._tried_at = float("-inf")
         self._failure: ChainError | None = None

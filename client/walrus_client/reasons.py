@@ -73,6 +73,11 @@ class Reason(StrEnum):
         return _STATUS[self]
 
     @property
+    def meaning(self) -> str:
+        """What it says and what to do, for the reference page."""
+        return _MEANING[self]
+
+    @property
     def retryable(self) -> bool:
         """True when the same request may succeed later without a change on the asker's side."""
         return self in _RETRYABLE
@@ -99,6 +104,29 @@ _STATUS: dict[Reason, Status] = {
     Reason.REQUEST_UNAUTHORIZED: Status.PERMISSION_DENIED,
     Reason.MESSAGE_VERIFICATION_FAILED: Status.INVALID_ARGUMENT,
     Reason.INTERNAL_ERROR: Status.INTERNAL,
+}
+
+_MEANING: dict[Reason, str] = {
+    Reason.SHARD_NOT_ASSIGNED: "The node does not hold the shard of this sliver pair. Look at the newest committee.",
+    Reason.INDEX_OUT_OF_RANGE: "A sliver or pair index is not below the number of shards.",
+    Reason.UNAVAILABLE: "The node cannot serve just now: it starts, stops or is overloaded. Try again with back-off.",
+    Reason.METADATA_NOT_FOUND: "The node has no metadata of the blob. Send the metadata first, or ask another node.",
+    Reason.FORBIDDEN_BLOB: "The node refuses to serve the blob.",
+    Reason.SLIVER_NOT_FOUND: "The node has no such sliver (yet). Ask another node.",
+    Reason.NOT_REGISTERED: "The blob is not registered in the current epoch, as far as the node has heard. Register it, or wait a moment.",
+    Reason.MISSING_SLIVERS: "The node has not all slivers of its shards, so it does not confirm. Send them first; `metadata.missing` says how many.",
+    Reason.CACHE_SATURATED: "The node's memory is taken by other requests. Try again later.",
+    Reason.INVALID_METADATA: "The metadata does not give the blob id, or has another number of hashes than the network has shards.",
+    Reason.INVALID_BLOB: "The blob id was marked invalid on chain; it can never be stored again.",
+    Reason.UNSUPPORTED_ENCODING_TYPE: "The network does not store blobs of this encoding.",
+    Reason.INVALID_SLIVER: "The sliver is not what the metadata commits to.",
+    Reason.SLIVER_INDEX_MISMATCH: "The sliver's index does not fit its pair: equal for primary, n - 1 - pair for secondary slivers.",
+    Reason.SLIVER_TOO_LARGE: "The sliver, or a message, is larger than it may be.",
+    Reason.INVALID_EPOCH: "The request names another epoch than the node's; `metadata` has both. Look at the chain again.",
+    Reason.MALFORMED_REQUEST: "The message lacks a part, has it in the wrong order, or breaks off.",
+    Reason.REQUEST_UNAUTHORIZED: "The asker may not ask for this.",
+    Reason.MESSAGE_VERIFICATION_FAILED: "A signed message cannot be verified.",
+    Reason.INTERNAL_ERROR: "A fault of the node. Its log says more.",
 }
 
 _RETRYABLE = frozenset(

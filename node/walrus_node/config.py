@@ -39,31 +39,40 @@ ListenPort = Annotated[int, Field(ge=0, le=65_535)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class KeysConfig(_Section):
     """Where the three key files lie."""
 
     protocol: Path
+    """BLS key that signs confirmations."""
     network: Path
+    """secp256r1 key of the TLS certificate."""
     sui: Path
+    """Ed25519 key that sends the node's transactions."""
 
 
 class ChainConfig(_Section):
-    """Which network; `network_config` is an URL or a file, `faucet_url` overrides the one in it."""
+    """Which network."""
 
     network_config: str
+    """URL or file of the network's configuration; a devnet serves it at `/v1/network-config`."""
     faucet_url: str | None = None
+    """Where the node gets SUI for gas; the configuration's faucet when absent."""
     call_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    """How long one request to the chain may take."""
 
 
 class PublicConfig(_Section):
     """The address that is registered on chain."""
 
     host: Annotated[str, Field(min_length=1, max_length=253)]
+    """Name or address under which clients and nodes reach this one."""
     grpc_port: Port = 9187
+    """Port of the gRPC face."""
     rest_port: Port = 9185
+    """Port of the official REST face: registered from the start, served by a later release."""
 
     @property
     def grpc_address(self) -> str:
@@ -80,61 +89,92 @@ class ListenConfig(_Section):
     """Where the process listens; port 0 takes a free one (for tests)."""
 
     host: str = "0.0.0.0"  # noqa: S104 - a server in a pod listens on the pod's address, whatever it is
+    """Address of both ports."""
     grpc_port: ListenPort = 9187
+    """Port of the gRPC face."""
     http_port: ListenPort = 9184
+    """Port of `/livez`, `/readyz` and `/metrics`."""
 
 
 class RegistrationConfig(_Section):
-    """What the node votes for and asks for; prices in FROST per MiB, capacity in bytes, commission in basis points."""
+    """What the node votes for and asks for."""
 
     commission_rate: Annotated[int, Field(ge=0, le=10_000)] = 6_000
+    """Share of the rewards that the node keeps, in basis points."""
     storage_price: Annotated[int, Field(ge=0, lt=2**64)] = 100_000
+    """FROST per MiB and epoch of encoded size."""
     write_price: Annotated[int, Field(ge=0, lt=2**64)] = 20_000
+    """FROST per MiB written."""
     node_capacity: Annotated[int, Field(ge=0, lt=2**64)] = 250_000_000_000
+    """Bytes that the node offers."""
     image_url: str = ""
+    """Picture of the node, for explorers."""
     project_url: str = ""
+    """Home page of the node, for explorers."""
     description: str = ""
+    """A few words on the node, for explorers."""
 
 
 class TelemetryConfig(_Section):
     """Logs and where spans and metrics are sent."""
 
     log_format: Literal["json", "text"] = "json"
+    """One JSON object a line, or text for people."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important messages that are logged."""
     otlp_endpoint: str | None = None
+    """An OpenTelemetry collector, `http://host:4317`, for spans and metrics; `OTEL_EXPORTER_OTLP_ENDPOINT` when absent."""
 
 
 class EpochDriverConfig(_Section):
     """Whether this node calls `voting_end` and `initiate_epoch_change` when they are due."""
 
     enabled: bool = True
+    """False leaves both calls to the other nodes."""
 
 
 class LimitsConfig(_Section):
     """Bounds of memory (bytes) and time (seconds)."""
 
     upload_memory: Annotated[int, Field(ge=1 << 20)] = 64 << 20
+    """Bytes for all slivers that are being received."""
     read_memory: Annotated[int, Field(ge=1 << 20)] = 64 << 20
+    """Bytes for all slivers that are being sent."""
     compute_memory: Annotated[int, Field(ge=1 << 20)] = 256 << 20
+    """Bytes for all slivers that are being verified."""
     compute_threads: Annotated[int, Field(ge=1)] | None = None
+    """Workers that verify; one for each core when absent."""
     idle_stream_s: Annotated[float, Field(gt=0)] = 30.0
+    """How long a caller may send nothing in the middle of an upload."""
     registration_wait_s: Annotated[float, Field(ge=0)] = 5.0
+    """How long a request may wait for a registration that the events have not brought yet."""
     grace_period_s: Annotated[float, Field(ge=0)] = 20.0
+    """How long requests may go on after SIGTERM."""
 
 
 class NodeConfig(_Section):
     """The whole file."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
+    """The node's name on chain."""
     data_dir: Path
+    """Folder of the database (`db/`) and the certificate (`tls/`); belongs to this node alone."""
     keys: KeysConfig
+    """The three key files."""
     chain: ChainConfig
+    """Which network."""
     public: PublicConfig
+    """The address that is registered on chain."""
     listen: ListenConfig = ListenConfig()
+    """Addresses and ports."""
     registration: RegistrationConfig = RegistrationConfig()
+    """Votes and texts; a change is brought to the chain at the next start."""
     telemetry: TelemetryConfig = TelemetryConfig()
+    """Logs, spans and metrics."""
     epoch_driver: EpochDriverConfig = EpochDriverConfig()
+    """Whether this node moves the epochs on."""
     limits: LimitsConfig = LimitsConfig()
+    """Bounds of memory and time."""
 
 
 @dataclass(frozen=True)

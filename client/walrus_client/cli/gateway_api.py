@@ -21,7 +21,7 @@ class ApiError(Exception):
 
     Args:
         message: What happened and what to do.
-        code: HTTP status; None when there was no answer.
+        code: HTTP status, or the one that fits a request that cannot even be sent; None when there was no answer.
         reason: Name in the error envelope; empty when there is none.
     """
 
@@ -37,7 +37,7 @@ class GatewayApi:
     def __init__(self, url: str) -> None:
         parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ApiError(f"{url!r} is no gateway URL; give one such as http://127.0.0.1:31415")
+            raise ApiError(f"{url!r} is no gateway URL; give one such as http://127.0.0.1:31415", code=400)
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port
         self._prefix = parts.path.rstrip("/")
@@ -109,17 +109,20 @@ class _Exchange:
             self._connection.request(method, self._api.path(path), body=body, headers=dict(headers or {}))
         response = self._connection.getresponse()
         if response.status >= 400:
-            raise _api_error(response.status, response.read(1 << 20))
+            raise _api_error(self._api.url, response.status, response.read(1 << 20))
         return response
 
 
-def _api_error(code: int, body: bytes) -> ApiError:
+def _api_error(url: str, code: int, body: bytes) -> ApiError:
     try:
         error = json.loads(body)["error"]
         reason = next((entry["reason"] for entry in error["details"] if "reason" in entry), "")
         return ApiError(f"{reason or error['status']}: {error['message']}", code=code, reason=reason)
     except (ValueError, KeyError, TypeError):
         text = body.decode(errors="replace").strip()[:500]
+        if code == 404:
+            # A gateway names what it did not find: this is something else, and the blob may well exist.
+            return ApiError(f"{url} is no Walrus gateway: it answered with HTTP 404: {text}", code=400)
         return ApiError(f"the gateway answered with HTTP {code}: {text}", code=code)
 
 

@@ -61,15 +61,13 @@ def commands() -> typer.Typer:
         output: _OutputOption = Output.TEXT,
     ) -> None:
         """Bring a network up; a second time, with the data it has. Ctrl-C takes it down again."""
-        from walrus_client.local import LocalNetwork, Parameters  # noqa: PLC0415 - the chain client: only here
+        from walrus_client.local import LocalNetwork, Parameters, check  # noqa: PLC0415 - the chain client: only here
 
-        if shards % 3 != 1:
-            fail(f"{shards} shards: choose 1 more than a multiple of 3, where all quorum rules agree", EXIT_USAGE)
-        if encoding not in {"isal", "rs2"}:
-            fail(f"encoding {encoding!r}: choose isal or rs2", EXIT_USAGE)
-        if nodes > shards:
-            fail(f"{nodes} nodes cannot share {shards} shards; each needs one", EXIT_USAGE)
         parameters = Parameters(nodes=nodes, n_shards=shards, encoding=encoding, epoch_duration=epoch_duration)
+        try:
+            check(parameters)
+        except ValueError as error:
+            fail(str(error), EXIT_USAGE)
         network = LocalNetwork(dir_ or default_folder(), timeout_s=timeout)
         with errors_explained(), _taken_down_unless(network, keep=detach):
             state = asyncio.run(_bring_up(network, parameters))

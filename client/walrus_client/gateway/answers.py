@@ -8,6 +8,7 @@ from walrus_client import store
 from walrus_client.statuses import event_json
 from walrus_codec import blob_id as blob_ids
 from walrus_codec.types import EncodingType
+from walrus_sui.events import EventId
 from walrus_sui.types import BlobObject
 
 
@@ -24,10 +25,13 @@ def store_answer(result: store.StoreResult) -> dict[str, Any]:
                 created["sharedBlobObject"] = result.shared_object
             return {"newlyCreated": created}
         case store.AlreadyCertified():
+            proof = (
+                {"event": event_json(result.proof)} if isinstance(result.proof, EventId) else {"object": result.proof}
+            )
             return {
                 "alreadyCertified": {
                     "blobId": blob_ids.to_text(result.blob_id),
-                    "event": event_json(result.event),
+                    **proof,
                     "endEpoch": result.end_epoch,
                 }
             }

@@ -38,19 +38,21 @@ def build_api(config: GatewayConfig, connector: Connector, under_way: RequestsUn
     app.on_response_prepare.append(under_way.close_when_draining)
     app.on_response_prepare.append(_allow_origins)
     BlobRoutes(config, lambda: connector.services).add_to(app.router)
-    service = _ServiceRoutes(connector)
+    service = _ServiceRoutes(connector, under_way)
     app.router.add_get("/status", service.status)
     app.router.add_get("/v1/api", service.docs)
     return app
 
 
-def build_metrics(connector: Connector, *, address: str) -> web.Application:
+def build_metrics(connector: Connector, under_way: RequestsUnderWay, *, address: str) -> web.Application:
     """The application behind the metrics port: probes, metrics, what the gateway knows of itself."""
 
     async def livez(_request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def readyz(_request: web.Request) -> web.Response:
+        if under_way.draining:
+            return web.Response(status=503, text="stopping\n")
         # The chain may be away: reads go on without it, so it must not take the gateway out of service.
         return (
             web.Response(text="ok\n") if connector.ready else web.Response(status=503, text="no committee known yet\n")
@@ -68,8 +70,9 @@ def build_metrics(connector: Connector, *, address: str) -> web.Application:
 
 
 class _ServiceRoutes:
-    def __init__(self, connector: Connector) -> None:
+    def __init__(self, connector: Connector, under_way: RequestsUnderWay) -> None:
         self._connector = connector
+        self._under_way = under_way
         self._document: dict[str, Any] = yaml.safe_load(
             resources.files("walrus_client.gateway").joinpath("openapi.yaml").read_text(encoding="utf-8")
         )
@@ -78,6 +81,8 @@ class _ServiceRoutes:
     async def status(self, request: web.Request) -> web.Response:
         """GET /status: `OK`, or why not."""
         parse_nothing(list(request.query.items()))
+        if self._under_way.draining:
+            raise GatewayError(GatewayReason.SHUTTING_DOWN, "this gateway is stopping; use another one, or come back")
         committees = self._connector.services.committees
         if committees.failure is not None:
             raise GatewayError(

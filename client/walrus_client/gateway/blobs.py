@@ -52,7 +52,7 @@ class BlobRoutes:
 
     async def put(self, request: web.Request) -> web.StreamResponse:
         """PUT /v1/blobs: stores the body."""
-        services = self._services()
+        services = self._services().for_storing()
         options = query.parse_store(
             list(request.query.items()),
             default_encoding=services.network.encoding_type,
@@ -107,7 +107,7 @@ class BlobRoutes:
     async def _expect(self, request: web.Request) -> web.StreamResponse | None:
         """Answers `Expect: 100-continue`: a body that is too large is refused before it is sent."""
         try:
-            check_declared(request, self._limit(self._services()))
+            check_declared(request, self._limit(self._services().for_storing()))
         except GatewayError as error:
             return error_response(error)
         if request.version >= (1, 1) and request.headers.get("Expect", "").lower() == "100-continue":
@@ -122,7 +122,7 @@ def _blob_id(request: web.Request) -> BlobId:
     try:
         return blob_ids.parse(text)
     except BlobIdError as error:
-        raise GatewayError(GatewayReason.MALFORMED_REQUEST, f"{text!r} is not a blob id: {error}") from error
+        raise GatewayError(GatewayReason.MALFORMED_REQUEST, str(error)) from error
 
 
 def _headers(request: web.Request, blob_id: BlobId) -> dict[str, str]:
@@ -131,8 +131,16 @@ def _headers(request: web.Request, blob_id: BlobId) -> dict[str, str]:
         "Cache-Control": CACHE_CONTROL,
         "Accept-Ranges": "bytes",
         "X-Content-Type-Options": "nosniff",
-        "Content-Type": request.headers.get("Content-Type", "application/octet-stream"),
+        "Content-Type": _content_type(request),
     }
+
+
+def _content_type(request: web.Request) -> str:
+    """The type that the asker names, because a blob has none: one type in `Accept`, else its own `Content-Type`."""
+    accepted = request.headers.get("Accept", "")
+    if accepted and not {"*", ","} & set(accepted):
+        return accepted
+    return request.headers.get("Content-Type", "application/octet-stream")
 
 
 def _read_footprint(metadata: BlobMetadata) -> int:

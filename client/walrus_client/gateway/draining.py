@@ -1,8 +1,9 @@
 """Lets requests under way end before the server does.
 
 aiohttp's own shutdown drops the rest of a request's body as soon as it begins, so an upload that is half through would
-never get its answer. Here the listening socket is closed first, then the requests that have begun are waited for, and
-only what is left after the grace period is cut off.
+never get its answer. Here the gateway first calls itself not ready and serves on for a moment, so that load balancers
+send new requests elsewhere; then the listening socket is closed and the requests that have begun are waited for; only
+what is left after the grace period is cut off.
 """
 
 from __future__ import annotations
@@ -25,6 +26,15 @@ class RequestsUnderWay:
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
+
+    @property
+    def draining(self) -> bool:
+        """True once the end has begun."""
+        return self._draining
+
+    def begin(self) -> None:
+        """The end begins: every answer from now on closes its connection, so that the next request goes elsewhere."""
+        self._draining = True
 
     def middleware(self) -> Middleware:
         """Counts each request from its headers to the end of its handler."""
@@ -52,7 +62,7 @@ class RequestsUnderWay:
 
     async def drain(self, grace_s: float) -> bool:
         """Waits for the requests under way; False when some are left after `grace_s`."""
-        self._draining = True
+        self.begin()
         for _ in range(_TURNS):
             await asyncio.sleep(0)
         try:

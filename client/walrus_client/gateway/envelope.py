@@ -75,35 +75,141 @@ class GatewayReason(StrEnum):
         """True when the same request may succeed later: the answer carries `Retry-After`."""
         return _TABLE[self].retryable
 
+    @property
+    def meaning(self) -> str:
+        """What it says and what to do, for the reference page."""
+        return _TABLE[self].meaning
+
 
 @dataclass(frozen=True)
 class _Row:
     http: int
     status: str
     retryable: bool
+    meaning: str
 
 
 _TABLE = {
-    GatewayReason.MALFORMED_REQUEST: _Row(400, "INVALID_ARGUMENT", retryable=False),
-    GatewayReason.INVALID_BLOB_PERSISTENCE: _Row(400, "INVALID_ARGUMENT", retryable=False),
-    GatewayReason.UNSUPPORTED_ENCODING_TYPE: _Row(400, "INVALID_ARGUMENT", retryable=False),
-    GatewayReason.BLOB_NOT_FOUND: _Row(404, "NOT_FOUND", retryable=False),
-    GatewayReason.ROUTE_NOT_FOUND: _Row(404, "NOT_FOUND", retryable=False),
-    GatewayReason.METHOD_NOT_ALLOWED: _Row(405, "INVALID_ARGUMENT", retryable=False),
-    GatewayReason.REQUEST_TIMEOUT: _Row(408, "DEADLINE_EXCEEDED", retryable=False),
-    GatewayReason.BODY_TOO_LARGE: _Row(413, "SIZE_EXCEEDED", retryable=False),
-    GatewayReason.INVALID_BYTE_RANGE: _Row(416, "RANGE_NOT_SATISFIABLE", retryable=False),
-    GatewayReason.TOO_MANY_BYTES_IN_FLIGHT: _Row(429, "RESOURCE_EXHAUSTED", retryable=True),
-    GatewayReason.FORBIDDEN_BLOB: _Row(451, "UNAVAILABLE_FOR_LEGAL_REASONS", retryable=False),
-    GatewayReason.INVALID_BLOB: _Row(500, "INTERNAL", retryable=False),
-    GatewayReason.INTERNAL_ERROR: _Row(500, "INTERNAL", retryable=False),
-    GatewayReason.BLOB_UNAVAILABLE: _Row(503, "UNAVAILABLE", retryable=True),
-    GatewayReason.CHAIN_UNREACHABLE: _Row(503, "UNAVAILABLE", retryable=True),
-    GatewayReason.NETWORK_NOT_READY: _Row(503, "UNAVAILABLE", retryable=True),
-    GatewayReason.STORAGE_EXHAUSTED: _Row(503, "UNAVAILABLE", retryable=False),
-    GatewayReason.INSUFFICIENT_FUNDS: _Row(503, "UNAVAILABLE", retryable=True),
-    GatewayReason.SHUTTING_DOWN: _Row(503, "UNAVAILABLE", retryable=True),
-    GatewayReason.INSUFFICIENT_CONFIRMATIONS: _Row(504, "DEADLINE_EXCEEDED", retryable=True),
+    GatewayReason.MALFORMED_REQUEST: _Row(
+        400,
+        "INVALID_ARGUMENT",
+        retryable=False,
+        meaning="The blob id, a query parameter or the body cannot be understood, or a parameter is unknown. Correct what the message names.",
+    ),
+    GatewayReason.INVALID_BLOB_PERSISTENCE: _Row(
+        400,
+        "INVALID_ARGUMENT",
+        retryable=False,
+        meaning="`permanent` and `deletable` were both given. Give one of them.",
+    ),
+    GatewayReason.UNSUPPORTED_ENCODING_TYPE: _Row(
+        400,
+        "INVALID_ARGUMENT",
+        retryable=False,
+        meaning="The network does not store blobs of this encoding. Leave `encoding_type` out.",
+    ),
+    GatewayReason.BLOB_NOT_FOUND: _Row(
+        404,
+        "NOT_FOUND",
+        retryable=False,
+        meaning="A quorum of the storage nodes does not know the blob. Check the id and whether the blob has expired.",
+    ),
+    GatewayReason.ROUTE_NOT_FOUND: _Row(
+        404,
+        "NOT_FOUND",
+        retryable=False,
+        meaning="There is no such path. `/v1/api` lists them.",
+    ),
+    GatewayReason.METHOD_NOT_ALLOWED: _Row(
+        405,
+        "INVALID_ARGUMENT",
+        retryable=False,
+        meaning="The path has no such method; the header `Allow` lists those that it has.",
+    ),
+    GatewayReason.REQUEST_TIMEOUT: _Row(
+        408,
+        "DEADLINE_EXCEEDED",
+        retryable=False,
+        meaning="Nothing of the body arrived for too long. Send it again.",
+    ),
+    GatewayReason.BODY_TOO_LARGE: _Row(
+        413,
+        "SIZE_EXCEEDED",
+        retryable=False,
+        meaning="The blob is larger than `metadata.limit` bytes: the gateway's limit, or what the network's shards can hold. Split it.",
+    ),
+    GatewayReason.INVALID_BYTE_RANGE: _Row(
+        416,
+        "RANGE_NOT_SATISFIABLE",
+        retryable=False,
+        meaning="The `Range` does not lie in the blob of `metadata.size` bytes, or is not of the form `bytes=first-last`.",
+    ),
+    GatewayReason.TOO_MANY_BYTES_IN_FLIGHT: _Row(
+        429,
+        "RESOURCE_EXHAUSTED",
+        retryable=True,
+        meaning="The gateway's memory is taken by other blobs. Try again, or use another gateway.",
+    ),
+    GatewayReason.FORBIDDEN_BLOB: _Row(
+        451,
+        "UNAVAILABLE_FOR_LEGAL_REASONS",
+        retryable=False,
+        meaning="A quorum of the storage nodes refuses to serve the blob.",
+    ),
+    GatewayReason.INVALID_BLOB: _Row(
+        500,
+        "INTERNAL",
+        retryable=False,
+        meaning="The blob id was marked invalid on chain, or its bytes are not what it commits to: nobody can read it.",
+    ),
+    GatewayReason.INTERNAL_ERROR: _Row(
+        500,
+        "INTERNAL",
+        retryable=False,
+        meaning="A fault of the gateway, or the chain refused a transaction. The gateway's log says more.",
+    ),
+    GatewayReason.BLOB_UNAVAILABLE: _Row(
+        503,
+        "UNAVAILABLE",
+        retryable=True,
+        meaning="Too few nodes answered just now. Try again; nothing is known to be lost.",
+    ),
+    GatewayReason.CHAIN_UNREACHABLE: _Row(
+        503,
+        "UNAVAILABLE",
+        retryable=True,
+        meaning="The chain does not answer: nothing can be stored, certified blobs can be read.",
+    ),
+    GatewayReason.NETWORK_NOT_READY: _Row(
+        503,
+        "UNAVAILABLE",
+        retryable=True,
+        meaning="The network has no committee yet. Wait for its first epoch.",
+    ),
+    GatewayReason.STORAGE_EXHAUSTED: _Row(
+        503,
+        "UNAVAILABLE",
+        retryable=False,
+        meaning="The network sells no more storage for that long. Ask for fewer epochs, or wait until other blobs expire.",
+    ),
+    GatewayReason.INSUFFICIENT_FUNDS: _Row(
+        503,
+        "UNAVAILABLE",
+        retryable=True,
+        meaning="The gateway's key has too little SUI or WAL. Send some to `metadata.address`.",
+    ),
+    GatewayReason.SHUTTING_DOWN: _Row(
+        503,
+        "UNAVAILABLE",
+        retryable=True,
+        meaning="This gateway is stopping. Use another one, or try again.",
+    ),
+    GatewayReason.INSUFFICIENT_CONFIRMATIONS: _Row(
+        504,
+        "DEADLINE_EXCEEDED",
+        retryable=True,
+        meaning="Nodes with too few shards confirmed the blob. Try again: what was paid is kept and used.",
+    ),
 }
 
 

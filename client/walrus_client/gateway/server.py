@@ -1,7 +1,7 @@
 """Runs the gateway: two ports, graceful end.
 
-On SIGTERM or SIGINT no new connection is accepted, requests under way get `grace_period_s`, then the services are closed
-in the order in which they need each other.
+On SIGTERM or SIGINT the gateway is not ready any more, but serves on for `drain_delay_s`; then no new connection is
+accepted, requests under way get `grace_period_s`, and the services are closed in the order in which they need each other.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ async def serve(
         shutdown_timeout=CUT_OFF_S,
         lingering_time=LINGER_S,
     )
-    metrics = web.AppRunner(build_metrics(connector, address=key.address), access_log=None, handle_signals=False)
+    probes = build_metrics(connector, under_way, address=key.address)
+    metrics = web.AppRunner(probes, access_log=None, handle_signals=False)
     try:
         await _open(metrics, config.listen.metrics_host or config.listen.host, config.listen.metrics_port)
         await _open(api, config.listen.host, config.listen.port)
@@ -67,6 +68,10 @@ async def serve(
         if listening is not None:
             listening(*ports)
         await stop.wait()
+        under_way.begin()
+        if config.limits.drain_delay_s:
+            _log.info("not ready any more", extra={"closing_in_s": config.limits.drain_delay_s})
+            await asyncio.sleep(config.limits.drain_delay_s)
         for site in list(api.sites):
             await site.stop()
         _log.info("stopping: no new requests; those under way may end")

@@ -3,6 +3,9 @@
 Life of the services: `Services.connect` loads the network configuration and builds everything; `Connector` tries until
 that succeeds, so that a gateway may start before its chain, and says meanwhile why requests cannot be served. Afterwards
 it keeps the committee young, so that reads go on when the chain goes away, and looks after the key's money.
+
+A gateway that starts while the chain is away reads from what it remembers of the network (`memory`) and stores nothing,
+until the chain is back and turns out to be the same one.
 """
 
 from __future__ import annotations
@@ -11,13 +14,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from walrus_client.committee import CommitteeTracker
 from walrus_client.compute import Compute
 from walrus_client.gateway.config import GatewayConfig
 from walrus_client.gateway.envelope import GatewayError, GatewayReason
+from walrus_client.gateway.memory import Memory, Remembered
 from walrus_client.peers import PeerPool
 from walrus_client.read import Reader
 from walrus_client.store import Store
@@ -56,7 +60,7 @@ class Funds:
 
 @dataclass(frozen=True)
 class Services:
-    """Everything that a request may need."""
+    """Everything that a request may need; `checked` tells that the chain was seen to be the configured one."""
 
     network: NetworkConfig
     chain: ChainClient
@@ -64,6 +68,7 @@ class Services:
     peers: PeerPool
     reader: Reader
     store: Store
+    checked: bool = True
 
     @classmethod
     async def connect(cls, config: GatewayConfig, key: SuiKey, compute: Compute) -> Self:
@@ -79,11 +84,38 @@ class Services:
             await chain.check()
             committees = CommitteeTracker(chain, max_age_s=COMMITTEE_MAX_AGE_S)
             await committees.refresh()
-            peers = PeerPool()
-            reader = Reader(committees, peers, compute)
-            store = Store(chain, key, committees, peers, compute, default_encoding=network.encoding_type)
             stack.pop_all()
+        return cls._on(network, chain, committees, key, compute)
+
+    @classmethod
+    async def recalled(cls, remembered: Remembered, config: GatewayConfig, key: SuiKey, compute: Compute) -> Self:
+        """Builds all of it from what is remembered, without the chain."""
+        chain = ChainClient(remembered.network, timeout=config.chain.call_timeout_s)
+        committees = CommitteeTracker(chain, max_age_s=COMMITTEE_MAX_AGE_S, remembered=remembered.staking)
+        with contextlib.suppress(ChainError):
+            await committees.refresh()  # so that it knows why it cannot
+        return replace(cls._on(remembered.network, chain, committees, key, compute), checked=False)
+
+    @classmethod
+    def _on(
+        cls, network: NetworkConfig, chain: ChainClient, committees: CommitteeTracker, key: SuiKey, compute: Compute
+    ) -> Self:
+        peers = PeerPool()
+        reader = Reader(committees, peers, compute)
+        store = Store(chain, key, committees, peers, compute, default_encoding=network.encoding_type)
         return cls(network, chain, committees, peers, reader, store)
+
+    def for_storing(self) -> Self:
+        """The same, once the chain was checked.
+
+        Raises:
+            GatewayError: CHAIN_UNREACHABLE: it was not yet.
+        """
+        if not self.checked:
+            problem = self.committees.failure or "it is being checked"
+            message = f"the chain cannot be reached yet: {problem}; certified blobs can be read, nothing can be stored"
+            raise GatewayError(GatewayReason.CHAIN_UNREACHABLE, message)
+        return self
 
     async def close(self) -> None:
         """Waits for transactions under way, then closes the connections."""
@@ -109,6 +141,7 @@ class Connector:
         self._config = config
         self._key = key
         self._compute = compute
+        self._memory = Memory(config.state_file, source=config.chain.network_config)
         self._services: Services | None = None
         self._problem = "the gateway is starting"
         self._task: asyncio.Task[None] | None = None
@@ -149,8 +182,11 @@ class Connector:
             try:
                 if self._services is None:
                     await self._connect()
+                elif not self._services.checked:
+                    await self._check(self._services)
                 else:
                     await self._services.committees.view()
+                    await self._remember(self._services)
                     await self._look_after_funds(self._services)
             except Exception:
                 _log.exception("the gateway's background work failed; it goes on")
@@ -164,9 +200,55 @@ class Connector:
             if problem != self._problem:
                 _log.warning("waiting for the chain", extra={"cause": str(error)})
             self._problem = problem
+            await self._recall()
         else:
-            _log.info("connected", extra={"chain": self._services.network.rpc_url, "address": self._key.address})
-            await self._look_after_funds(self._services)
+            await self._connected(self._services)
+
+    async def _connected(self, services: Services) -> None:
+        _log.info("connected", extra={"chain": services.network.rpc_url, "address": self._key.address})
+        await self._remember(services)
+        await self._look_after_funds(services)
+
+    async def _recall(self) -> None:
+        remembered = await asyncio.to_thread(self._memory.recall)
+        if remembered is None:
+            return
+        self._services = await Services.recalled(remembered, self._config, self._key, self._compute)
+        _log.warning(
+            "reading from the committee of an earlier run until the chain is back",
+            extra={"epoch": remembered.staking.epoch, "chain": remembered.network.rpc_url},
+        )
+
+    async def _check(self, services: Services) -> None:
+        """Looks whether the chain is back, and whether it is the one that the memory is of."""
+        try:
+            network = await network_config.load(self._config.chain.network_config)
+        except NetworkConfigError:
+            return
+        if network != services.network:
+            await self._forget(services, "the network's configuration is another one now")
+            return
+        try:
+            await services.chain.check()
+            await services.committees.refresh()
+        except ChainError:
+            return
+        except NetworkConfigError as error:
+            await self._forget(services, str(error))
+            return
+        self._services = replace(services, checked=True)
+        await self._connected(self._services)
+
+    async def _forget(self, services: Services, cause: str) -> None:
+        _log.warning("what was remembered is not this network; it is forgotten", extra={"cause": cause})
+        await asyncio.to_thread(self._memory.forget)
+        self._services = None
+        await services.close()
+
+    async def _remember(self, services: Services) -> None:
+        view = services.committees.last
+        if view is not None and view.committee.members:
+            await asyncio.to_thread(self._memory.keep, Remembered(services.network, view))
 
     async def _look_after_funds(self, services: Services) -> None:
         if time.monotonic() - self._funds_at < FUNDS_EVERY_S and not (self.funds is None or self.funds.low):

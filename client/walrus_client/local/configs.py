@@ -1,22 +1,52 @@
-"""Configuration files of a local network's processes. Pure: state in, documents out."""
+"""Configuration files of a local network's processes, and what they may say. Pure: state in, documents out."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from walrus_client.local.state import HOST, Layout, LocalState
+from walrus_client.local.state import HOST, Layout, LocalState, Parameters
+from walrus_sui.devnet.genesis_config import GenesisConfig
+from walrus_sui.devnet.ledger.records import GenesisError
 
 TELEMETRY = {"log_format": "text", "log_level": "info", "otlp_endpoint": None}
+
+
+MIN_EPOCH_S = 30
+"""Shorter epochs leave no time for the epoch change."""
+
+
+def check(parameters: Parameters) -> None:
+    """Looks whether there can be such a network, before anything is written.
+
+    Raises:
+        ValueError: There cannot; the message says what to choose.
+    """
+    try:
+        made = GenesisConfig.from_mapping(_chosen(parameters))
+    except GenesisError as error:
+        raise ValueError(str(error)) from None
+    if made.epoch_duration_ms < MIN_EPOCH_S * 1000:
+        raise ValueError(f"epoch_duration: {parameters.epoch_duration} is too short, choose at least {MIN_EPOCH_S}s")
+    if parameters.nodes > parameters.n_shards:
+        raise ValueError(
+            f"{parameters.nodes} nodes cannot share {parameters.n_shards} shards: each needs one, choose fewer nodes"
+        )
+
+
+def _chosen(parameters: Parameters) -> dict[str, Any]:
+    return {
+        "n_shards": parameters.n_shards,
+        "encoding": parameters.encoding,
+        "epoch_duration": parameters.epoch_duration,
+    }
 
 
 def genesis(state: LocalState, *, seed: str) -> dict[str, Any]:
     """The devnet's configuration."""
     return {
         "seed": seed,
-        "n_shards": state.parameters.n_shards,
-        "encoding": state.parameters.encoding,
-        "epoch_duration": state.parameters.epoch_duration,
+        **_chosen(state.parameters),
         # Nobody can be chosen before the stake arrives, which comes in one transaction: no need to wait longer.
         "epoch_zero_duration": "1s",
         "telemetry": TELEMETRY,
@@ -54,6 +84,7 @@ def gateway(state: LocalState, layout: Layout) -> dict[str, Any]:
     return {
         "listen": {"host": HOST, "port": state.ports.api, "metrics_port": state.ports.metrics},
         "key_file": str(gateway_key(layout)),
+        "state_file": str(layout.gateway / "network.json"),
         "chain": {"network_config": state.network_config_url},
         "telemetry": TELEMETRY,
     }

@@ -131,9 +131,11 @@ class LocalNetwork:
             state = LocalState(parameters, ports.choose(parameters.nodes), {})
         elif state.parameters != parameters:
             raise LocalNetworkError(
-                f"{self.layout.root} holds a network with other parameters ({state.parameters}); take it down with "
-                "`walrusctl local down --purge`, or use another --dir"
+                f"{self.layout.root} holds a network with other parameters ({state.parameters}); give the same ones, "
+                f"use another --dir, or remove it with `walrusctl local down --purge --dir {self.layout.root}`"
             )
+        # What ended since, such as at a reboot, is started again and must not count as a failure of this start.
+        state = state.with_only({name for name, running in state.processes.items() if processes.is_alive(running)})
         layout = self.layout
         _write_once(layout.devnet / "genesis.yaml", lambda: configs.genesis(state, seed=secrets.token_hex(16)))
         for index, name in enumerate(parameters.node_names):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,13 @@ class Parameters:
     encoding: str = "isal"
     epoch_duration: str = "10m"
     stake_wal: int = 1000
+
+    def __str__(self) -> str:
+        """As the command line has them."""
+        return (
+            f"--nodes {self.nodes} --shards {self.n_shards} --encoding {self.encoding} "
+            f"--epoch-duration {self.epoch_duration}"
+        )
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -98,6 +106,10 @@ class LocalState:
     def with_process(self, name: str, running: Running) -> LocalState:
         """The state with this process."""
         return replace(self, processes={**self.processes, name: running})
+
+    def with_only(self, names: Collection[str]) -> LocalState:
+        """The state with none but these of its processes."""
+        return replace(self, processes={name: running for name, running in self.processes.items() if name in names})
 
     def without_processes(self) -> LocalState:
         """The state with nothing running."""

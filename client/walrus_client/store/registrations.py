@@ -2,13 +2,14 @@
 
 Life of a registration: bought on chain, used by one store, certified. When the store fails or its asker goes away, it is
 kept here, and the next store of the same blob takes it instead of buying another one. So a failure loses time, never
-money. Kept in memory: after a restart, `reuse_resources` finds them in the wallet.
+money. Kept in memory: after a restart, `reuse_resources` finds them in the wallet, and certified objects as well, which
+make a store needless.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from walrus_codec.types import BlobId, Epoch
 from walrus_sui.types import BlobObject
@@ -42,13 +43,20 @@ def choose(
     blobs: Iterable[BlobObject], blob_id: BlobId, *, deletable: bool, now: Epoch, until: Epoch
 ) -> BlobObject | None:
     """The fitting uncertified object that ends first; None when there is none. Pure."""
-    fitting = [
-        blob
-        for blob in blobs
-        if blob.blob_id == blob_id
-        and blob.deletable == deletable
-        and blob.certified_epoch is None
-        and blob.storage.start_epoch <= now
-        and blob.storage.end_epoch >= until
-    ]
-    return min(fitting, key=lambda blob: (blob.storage.end_epoch, blob.object_id), default=None)
+    fitting = [blob for blob in _fitting(blobs, blob_id, deletable, until) if blob.certified_epoch is None]
+    current = [blob for blob in fitting if blob.storage.start_epoch <= now]
+    return min(current, key=lambda blob: (blob.storage.end_epoch, blob.object_id), default=None)
+
+
+def choose_certified(
+    blobs: Iterable[BlobObject], blob_id: BlobId, *, deletable: bool, until: Epoch
+) -> BlobObject | None:
+    """The fitting certified object that ends last; None when there is none. Pure."""
+    fitting = [blob for blob in _fitting(blobs, blob_id, deletable, until) if blob.certified_epoch is not None]
+    return max(fitting, key=lambda blob: (blob.storage.end_epoch, blob.object_id), default=None)
+
+
+def _fitting(blobs: Iterable[BlobObject], blob_id: BlobId, deletable: bool, until: Epoch) -> Iterator[BlobObject]:  # noqa: FBT001 - as the callers have it
+    for blob in blobs:
+        if blob.blob_id == blob_id and blob.deletable == deletable and blob.storage.end_epoch >= until:
+            yield blob

@@ -182,11 +182,12 @@ class Store:
         n_shards = with_members(rules.write_committee(view)).n_shards
         params = CodeParams(n_shards, options.encoding or self._default_encoding)
         encoded = await self._encode(data, params)
+        owned = await self._chain.blobs(self._key.address) if options.reuse_resources else []
         if not options.force:
-            known = await self._already_certified(encoded, view, options)
+            known = await self._already_certified(encoded, view, options, owned)
             if known is not None:
                 return known
-        registration = await self._registration(encoded, params, view, options)
+        registration = await self._registration(encoded, params, view, options, owned)
         try:
             certified = await self._certified(encoded, params, registration.blob, options)
         except BaseException:
@@ -209,8 +210,17 @@ class Store:
         return encoded
 
     async def _already_certified(
-        self, encoded: EncodedBlob, view: StakingView, options: StoreOptions
+        self, encoded: EncodedBlob, view: StakingView, options: StoreOptions, owned: Sequence[BlobObject]
     ) -> AlreadyCertified | None:
+        """What makes the store needless.
+
+        A deletable blob lives no longer than its owner wants, so a certified one counts only when the key owns it; and
+        who asks for a deletable blob, to delete it one day, is not served with somebody's permanent one.
+        """
+        until = Epoch(view.epoch + options.epochs)
+        own = registrations.choose_certified(owned, encoded.blob_id, deletable=options.deletable, until=until)
+        if own is not None:
+            return AlreadyCertified(encoded.blob_id, own.object_id, own.storage.end_epoch)
         try:
             status = await blob_status(encoded.blob_id, rules.write_committee(view), self._peers)
         except StatusUnknownError:
@@ -221,19 +231,25 @@ class Store:
                     f"blob {blob_ids.to_text(encoded.blob_id)} was marked invalid on chain by {status.event.tx_digest}; "
                     "it can never be stored again"
                 )
-            case statuses.PermanentBlob() if status.is_certified and status.end_epoch >= view.epoch + options.epochs:
+            case statuses.PermanentBlob() if (
+                not options.deletable and status.is_certified and status.end_epoch >= until
+            ):
                 return AlreadyCertified(encoded.blob_id, status.event, status.end_epoch)
         return None
 
     async def _registration(
-        self, encoded: EncodedBlob, params: CodeParams, view: StakingView, options: StoreOptions
+        self,
+        encoded: EncodedBlob,
+        params: CodeParams,
+        view: StakingView,
+        options: StoreOptions,
+        owned: Sequence[BlobObject],
     ) -> _Registration:
         length = encoded.metadata.unencoded_length
         encoded_length = params.encoded_length(length)
         wanted = {"deletable": options.deletable, "now": view.epoch, "until": Epoch(view.epoch + options.epochs)}
         left = self.registrations.take(encoded.blob_id, **wanted)  # type: ignore[arg-type]
-        if left is None and options.reuse_resources:
-            owned = await self._chain.blobs(self._key.address)
+        if left is None:
             left = registrations.choose(owned, encoded.blob_id, **wanted)  # type: ignore[arg-type]
         if left is not None:
             return _Registration(left, ReuseRegistration(encoded_length), 0)

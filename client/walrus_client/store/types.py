@@ -37,7 +37,7 @@ class StoreOptions:
         epochs: for how many epochs, the current one included.
         deletable: whether its owner may delete it before.
         force: store it again even when it is certified for long enough.
-        reuse_resources: look for a matching registration in the wallet.
+        reuse_resources: look for a matching Blob object in the wallet; a certified one answers the store at once.
         encoding: the code; None means the network's default.
         after: what happens to the Blob object.
     """
@@ -87,10 +87,16 @@ class NewlyCreated:
 
 @dataclass(frozen=True)
 class AlreadyCertified:
-    """Nothing was done: the blob is certified for at least as long as asked; `event` is where the chain says so."""
+    """Nothing was done: the blob is certified for at least as long as asked.
+
+    Attributes:
+        blob_id: its id.
+        proof: the event that certified a permanent blob, or the id of the Blob object that the storing key owns.
+        end_epoch: first epoch in which it is no longer stored.
+    """
 
     blob_id: BlobId
-    event: EventId
+    proof: EventId | ObjectId
     end_epoch: Epoch
 
 

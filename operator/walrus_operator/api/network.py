@@ -22,6 +22,9 @@ PLURAL = "walrusnetworks"
 
 MAX_ISAL_SHARDS = 253
 
+_PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+"""1 to 65535 as a regular expression."""
+
 _FIXED_AT_GENESIS = "is fixed at genesis: keep the old value, or create a new WalrusNetwork"
 
 
@@ -131,6 +134,33 @@ class Gateway(PodSettings):
     """Image of the gateway; the network's image when absent."""
 
 
+class Monitoring(SpecModel):
+    """How the network's processes are watched."""
+
+    otlp_endpoint: (
+        Annotated[
+            str,
+            Field(
+                max_length=1024,
+                json_schema_extra=rules(
+                    cel(
+                        f"self.matches('^https?://[^/]+:({_PORT})$')",
+                        "otlpEndpoint must be an http:// or https:// URL with a port, such as http://collector.monitoring:4317",
+                    )
+                ),
+            ),
+        ]
+        | None
+    ) = None
+    """OpenTelemetry collector with its port, such as `http://collector.monitoring:4317`, that gets spans and metrics."""
+    scrape_namespaces: (
+        Annotated[list[Annotated[str, Field(min_length=1, max_length=63)]], Field(max_length=16)] | None
+    ) = None
+    """Namespaces whose pods may read `/metrics`, such as that of Prometheus; the NetworkPolicies let nobody else in."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important messages that the processes log."""
+
+
 class NetworkSpec(SpecModel):
     """What the user asks for."""
 
@@ -199,6 +229,8 @@ class NetworkSpec(SpecModel):
     """The storage nodes."""
     gateway: Gateway = Gateway()
     """The HTTP gateway."""
+    monitoring: Monitoring = Monitoring()
+    """How the network's processes are watched."""
     persistent_volume_claim_policy: Literal["Delete", "Retain"] = "Delete"
     """What happens to volumes and key Secrets when the network is deleted."""
 

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from walrus_operator.api.base import API_VERSION
+from walrus_operator.api.network import Monitoring
 from walrus_operator.api.pods import PodSettings, Storage
 from walrus_operator.api.world import MANAGED_BY, MANAGED_BY_LABEL, NETWORK_LABEL, Manifest, NetworkObject, Settings
 
@@ -97,6 +98,12 @@ def config_map(network: NetworkObject, name: str, component: str, *, file: str, 
         "metadata": metadata(network, name, component),
         "data": {file: yaml.safe_dump(dict(content), sort_keys=False, default_flow_style=False)},
     }
+
+
+def telemetry(network: NetworkObject) -> dict[str, Any]:
+    """The telemetry section of every process's configuration file."""
+    monitoring = network.spec.monitoring if network.spec else Monitoring()
+    return {"log_format": "json", "log_level": monitoring.log_level, "otlp_endpoint": monitoring.otlp_endpoint}
 
 
 def security() -> tuple[dict[str, Any], dict[str, Any]]:

@@ -34,6 +34,7 @@ def genesis(network: NetworkObject) -> dict[str, Any]:
         "max_epochs_ahead": spec.max_epochs_ahead,
         # One request of the treasury pays for the stake of a usual testnet.
         "faucet_amount_sui": FAUCET_AMOUNT_SUI,
+        "telemetry": common.telemetry(network),
     }
 
 

@@ -14,6 +14,12 @@ PORTS = {"api": names.GATEWAY_PORT, "metrics": names.GATEWAY_METRICS_PORT}
 CONFIG = "gateway.yaml"
 KEYS = "/keys"
 
+DRAIN_DELAY_S = 5
+"""How long a stopping gateway still serves: every node of the cluster must hear first that its address is gone."""
+
+GRACE_PERIOD_S = 45
+"""How long its requests may go on after that."""
+
 
 def config(network: NetworkObject, settings: Settings) -> dict[str, Any]:
     """The gateway's configuration file; the pod's name picks its key."""
@@ -24,8 +30,11 @@ def config(network: NetworkObject, settings: Settings) -> dict[str, Any]:
             "metrics_port": names.GATEWAY_METRICS_PORT,
         },
         "key_file": f"{KEYS}/${{POD_NAME}}.key",
+        # On the pod's own volume: a container that restarts while the chain is away reads on.
+        "state_file": "/tmp/network.json",  # noqa: S108  (an emptyDir of the pod's own)
         "chain": chain_config(network, settings),
-        "telemetry": {"log_format": "json", "log_level": "info", "otlp_endpoint": None},
+        "telemetry": common.telemetry(network),
+        "limits": {"drain_delay_s": DRAIN_DELAY_S, "grace_period_s": GRACE_PERIOD_S},
     }
     if network.spec is not None and network.spec.gateway.max_body_size is not None:
         content["max_body_size"] = network.spec.gateway.max_body_size
@@ -61,7 +70,7 @@ def manifests(network: NetworkObject, settings: Settings) -> list[Manifest]:
         container=container,
         volumes=[common.secret_volume("keys", names.gateway_keys(network.name))],
         config=file,
-        grace_seconds=60,
+        grace_seconds=DRAIN_DELAY_S + GRACE_PERIOD_S + 10,
     )
     return [
         file,

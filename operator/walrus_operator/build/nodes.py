@@ -50,7 +50,7 @@ def config(network: NetworkObject, node: NodeWorkload, settings: Settings) -> di
             "write_price": votes.write_price,
             "node_capacity": votes.node_capacity,
         },
-        "telemetry": {"log_format": "json", "log_level": "info", "otlp_endpoint": None},
+        "telemetry": common.telemetry(network),
         "epoch_driver": {"enabled": True},
     }
 

@@ -1,8 +1,8 @@
 """What guards the pods: NetworkPolicies that deny by default, and the one PodDisruptionBudget.
 
-Pods of a network may talk to its chain and its nodes, ask DNS, and nothing else (a network on a real chain may also leave
-the cluster, because nobody knows its addresses beforehand). The gateway alone is open to the cluster. The operator is let
-in where it has to look.
+Pods of a network may talk to its chain and its nodes, ask DNS, send to the OpenTelemetry collector if there is one, and
+nothing else (a network on a real chain may also leave the cluster, because nobody knows its addresses beforehand). The
+gateway alone is open to the cluster. The operator is let in where it has to look, and named namespaces to the metrics.
 """
 
 from __future__ import annotations
@@ -54,6 +54,19 @@ def _policy(
     }
 
 
+def _scrapers(network: NetworkObject, port: int) -> list[dict[str, Any]]:
+    """Ingress to the metrics from the namespaces that the spec names."""
+    namespaces = (network.spec.monitoring.scrape_namespaces if network.spec else None) or []
+    peers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}} for name in namespaces]
+    return [{"from": peers, "ports": _ports(port)}] if peers else []
+
+
+def _to_collector(network: NetworkObject) -> list[dict[str, Any]]:
+    """Egress to the collector: to its port anywhere, because a policy knows no names."""
+    endpoint = network.spec.monitoring.otlp_endpoint if network.spec else None
+    return [{"ports": _ports(int(endpoint.rpartition(":")[2]))}] if endpoint else []
+
+
 def network_policies(network: NetworkObject, settings: Settings) -> list[Manifest]:
     """Default deny with DNS for all pods of the network, and one policy per component."""
     dns = {"ports": [*_ports(_DNS_PORT, protocol="UDP"), *_ports(_DNS_PORT)]}
@@ -64,7 +77,7 @@ def network_policies(network: NetworkObject, settings: Settings) -> list[Manifes
         "spec": {
             "podSelector": {"matchLabels": {NETWORK_LABEL: network.name}},
             "policyTypes": ["Ingress", "Egress"],
-            "egress": [dns],
+            "egress": [dns, *_to_collector(network)],
         },
     }
     to_nodes = {"to": [_pods_of(network, nodes.COMPONENT)], "ports": _ports(names.GRPC_PORT)}
@@ -84,6 +97,7 @@ def network_policies(network: NetworkObject, settings: Settings) -> list[Manifes
             ingress=[
                 {"from": [_pods_of(network)], "ports": _ports(names.GRPC_PORT)},
                 {"from": [operator], "ports": _ports(names.HTTP_PORT)},
+                *_scrapers(network, names.HTTP_PORT),
             ],
             egress=[to_nodes, to_chain],
         ),
@@ -93,6 +107,7 @@ def network_policies(network: NetworkObject, settings: Settings) -> list[Manifes
             ingress=[
                 {"ports": _ports(names.GATEWAY_PORT)},
                 {"from": [operator], "ports": _ports(names.GATEWAY_METRICS_PORT)},
+                *_scrapers(network, names.GATEWAY_METRICS_PORT),
             ],
             egress=[to_nodes, to_chain],
         ),
@@ -102,7 +117,10 @@ def network_policies(network: NetworkObject, settings: Settings) -> list[Manifes
             _policy(
                 network,
                 devnet.COMPONENT,
-                ingress=[{"from": [_pods_of(network), operator], "ports": _ports(*chain_ports)}],
+                ingress=[
+                    {"from": [_pods_of(network), operator], "ports": _ports(*chain_ports)},
+                    *_scrapers(network, names.DEVNET_FAUCET_PORT),
+                ],
                 egress=[dns],
             )
         )

@@ -13,6 +13,10 @@ from walrus_operator.observe.kube import KubeClient, KubeError
 
 T = TypeVar("T")
 
+_ELSEWHERE = (
+    "A network without Kubernetes: give --gateway URL to store and read; `walrusctl local status` shows the local one"
+)
+
 
 def network_names(namespace: str) -> list[str]:
     """Names of the networks in a namespace."""
@@ -46,7 +50,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except KubeError as error:
-        fail(str(error), EXIT_UNAVAILABLE)
+        fail(f"{error}. {_ELSEWHERE}", EXIT_UNAVAILABLE)
     except ExceptionGroup as group:
         matched, rest = group.split(KubeError)
         if matched is None or rest is not None:

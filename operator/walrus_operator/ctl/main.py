@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed (or the network is not Ready), 2 wrong usage, 3 not
 
 from __future__ import annotations
 
+import logging
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
@@ -56,6 +57,8 @@ def application() -> typer.Typer:
         ] = False,
     ) -> None:
         _target.namespace, _target.network, _target.gateway = namespace, network_name, gateway
+        # The library warns of an absent kubeconfig in words of its own, twice; ours say what to do.
+        logging.getLogger("kubernetes").setLevel(logging.ERROR)
 
     cli.register(app, _target.gateway_url)
     app.add_typer(network.commands(_target), name="network")

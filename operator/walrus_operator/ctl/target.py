@@ -57,7 +57,7 @@ def current_namespace() -> str:
     from kubernetes.aio.config import ConfigException, list_kube_config_contexts  # noqa: PLC0415  (slow to import)
 
     try:
-        _, active = list_kube_config_contexts(os.environ.get("KUBECONFIG"))
+        _, active = list_kube_config_contexts(os.environ.get("KUBECONFIG") or None)
     except (ConfigException, OSError):
         return "default"
     return str((active or {}).get("context", {}).get("namespace") or "default")

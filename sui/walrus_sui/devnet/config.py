@@ -39,33 +39,44 @@ class ConfigError(Exception):
 class TelemetryConfig(BaseModel):
     """Logs, traces and measurements, as `walrus_sui.telemetry.setup` takes them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     log_format: Literal["json", "text"] = "json"
+    """One JSON object a line, or text for people."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important messages that are logged."""
     otlp_endpoint: str | None = None
+    """An OpenTelemetry collector, `http://host:4317`, for spans and metrics; `OTEL_EXPORTER_OTLP_ENDPOINT` when absent."""
 
 
 class RetentionConfig(BaseModel):
     """How much of the past stays on disk, in checkpoints; null keeps all."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     checkpoints: int | None = Field(default=1_000_000, ge=MIN_RETENTION)
+    """Newest checkpoints that are kept with their transactions."""
     object_versions: int | None = Field(default=100_000, ge=MIN_RETENTION)
+    """Newest checkpoints over which former versions of objects are kept."""
 
 
 class RunConfig(BaseModel):
     """How the process runs; may change between starts."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     faucet_amount_sui: int = Field(default=1000, ge=1, le=1_000_000)
+    """SUI for each faucet request."""
     tls_hosts: tuple[str, ...] = ()
+    """Further names in the TLS certificate; localhost, 127.0.0.1 and the host's are in it."""
     clock: Literal["real", "manual"] = "real"
+    """Manual: time stands until the admin interface moves it."""
     admin_token_file: Path | None = None
+    """File with the token of the admin interface, at least 16 characters; without one the interface is off."""
     retention: RetentionConfig = RetentionConfig()
+    """How much of the past stays on disk."""
     telemetry: TelemetryConfig = TelemetryConfig()
+    """Logs, spans and metrics."""
 
     def admin_token(self) -> str | None:
         """The admin interface's token; None when it is off.

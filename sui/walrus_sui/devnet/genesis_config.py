@@ -19,6 +19,20 @@ from walrus_sui.devnet.move.walrus.system_state_inner import MAX_MAX_EPOCHS_AHEA
 TOTAL_SUI: Final = 10_000_000_000
 TOTAL_WAL: Final = wal.TOTAL_SUPPLY // wal.FROST_PER_WAL
 
+KEYS: Final = {
+    "seed": "Any text; all ids and the faucet's key follow from it.",
+    "n_shards": "Shards of the Walrus network, 1 more than a multiple of 3.",
+    "encoding": "`isal` or `rs2`, or a list of what the contract accepts; the first one is the default of new blobs.",
+    "epoch_duration": "Length of an epoch, such as `1h30m` or `30s`, counted from the end of its change.",
+    "epoch_zero_duration": "Time before the first committee may be selected.",
+    "max_epochs_ahead": "How many epochs ahead storage can be bought.",
+    "checkpoint_interval_ms": "Time between checkpoints, 10 to 60000; the one key of genesis that may change later.",
+    "exchange_rate": "`{wal, sui}`: the exchange gives `wal` FROST for `sui` MIST.",
+    "exchange_funding": "Whole WAL in the exchange.",
+    "prefunded": "Accounts with money from the start: a list of `{address, sui, wal}` in whole coins.",
+}
+"""Keys of genesis in the configuration file, and what they mean."""
+
 _DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?\Z")
 
 
@@ -86,11 +100,7 @@ class GenesisConfig:
     def from_mapping(cls, data: Mapping[str, Any]) -> "GenesisConfig":
         """Reads a configuration file's content.
 
-        Keys: ``seed``, ``n_shards``, ``encoding`` (``isal`` or ``rs2``, or a list of them), ``epoch_duration`` and
-        ``epoch_zero_duration`` (like ``1h30m`` or ``10s``), ``max_epochs_ahead``, ``checkpoint_interval_ms``,
-        ``exchange_rate`` (``{wal, sui}``), ``exchange_funding`` (whole WAL), ``prefunded`` (list of
-        ``{address, sui, wal}``, whole coins). What is left
-        out has its default.
+        `KEYS` names the keys; what is left out has its default.
 
         Raises:
             GenesisError: an unknown key, a wrong type or a value out of range; the message names the key.

@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from opentelemetry import metrics, trace
-from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 from walrus_sui.telemetry import logs
 from walrus_sui.telemetry.logs import LogFormat
@@ -76,10 +74,9 @@ def setup(
     tracer_provider = TracerProvider(resource=resource)
     readers: list[MetricReader] = [PrometheusMetricReader(disable_target_info=False)]
     if endpoint:
-        insecure = not endpoint.startswith("https://")
-        exporter = OTLPSpanExporter(endpoint=endpoint, insecure=insecure)
-        tracer_provider.add_span_processor(BatchSpanProcessor(exporter))
-        readers.append(PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=endpoint, insecure=insecure)))
+        spans, measurements = _exporters(endpoint)
+        tracer_provider.add_span_processor(BatchSpanProcessor(spans))
+        readers.append(PeriodicExportingMetricReader(measurements))
     meter_provider = MeterProvider(resource=resource, metric_readers=readers)
     trace.set_tracer_provider(tracer_provider)
     metrics.set_meter_provider(meter_provider)
@@ -95,6 +92,17 @@ def tracer() -> trace.Tracer:
 def meter() -> metrics.Meter:
     """The project's meter; instruments made before `setup` start to count once it has run."""
     return metrics.get_meter(SCOPE)
+
+
+def _exporters(endpoint: str) -> tuple[SpanExporter, MetricExporter]:
+    # A tenth of a second of imports that only a process with a collector has to pay for.
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
+    insecure = not endpoint.startswith("https://")
+    return OTLPSpanExporter(endpoint=endpoint, insecure=insecure), OTLPMetricExporter(
+        endpoint=endpoint, insecure=insecure
+    )
 
 
 def _resource_attributes(service: str) -> dict[str, str]:

@@ -51,6 +51,7 @@ class Gateway:
         command = [sys.executable, "-m", "walrus_client.gateway.main", "run", "--config", str(self.file)]
         environment = {**os.environ, "KEY_NAME": "key"}
         self.process = subprocess.Popen(command, stderr=self.log, env=environment)
+        self.stopping = False
 
     def request(self, method: str, path: str, body: bytes | None = None, *, metrics: bool = False) -> Answer:
         port = self.metrics_port if metrics else self.port
@@ -73,9 +74,14 @@ class Gateway:
         self.log.flush()
         return Path(self.log.name).read_text(encoding="utf-8")
 
-    def end(self) -> int:
-        if self.process.poll() is None:
+    def stop(self) -> None:
+        """SIGTERM, once: a second one in the last moments of the process would end it by force."""
+        if not self.stopping and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
+        self.stopping = True
+
+    def end(self) -> int:
+        self.stop()
         code = self.process.wait(60)
         self.log.close()
         return code
@@ -132,7 +138,7 @@ def test_a_request_under_way_ends_before_the_gateway_does(network: Network, tmp_
         head = f"PUT /v1/blobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
         connection.sendall(head.encode() + body[:50_000])
         until(lambda: gateway.bytes_in_flight() > 0)
-        gateway.process.send_signal(signal.SIGTERM)
+        gateway.stop()
         until(lambda: "stopping" in gateway.text())
         assert gateway.request("GET", "/status").code == 0, "new connections are refused"
         connection.sendall(body[50_000:])
@@ -141,6 +147,23 @@ def test_a_request_under_way_ends_before_the_gateway_does(network: Network, tmp_
             answer += piece
     assert answer.startswith(b"HTTP/1.1 503")
     assert b"INSUFFICIENT_FUNDS" in answer
+    assert gateway.end() == 0
+
+
+def test_a_stopping_gateway_serves_on_until_balancers_know(network: Network, tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, network.network_config(), drain_delay_s=4)
+    until(lambda: gateway.request("GET", "/readyz", metrics=True).code == 200)
+    blob_id = network.store(b"drained")["blobObject"]["blobId"]
+    gateway.stop()
+    until(lambda: gateway.request("GET", "/readyz", metrics=True).code == 503, timeout_s=3)
+    assert gateway.request("GET", "/readyz", metrics=True).body == b"stopping\n"
+    assert gateway.request("GET", "/livez", metrics=True).code == 200
+    late = gateway.request("GET", f"/v1/blobs/{blob_id}")
+    assert (late.code, late.body) == (200, b"drained")
+    assert late.headers["Connection"] == "close", "the next request goes to another gateway"
+    status = gateway.request("GET", "/status")
+    assert (status.code, status.reason) == (503, "SHUTTING_DOWN")
+    until(lambda: gateway.request("GET", "/status").code == 0, timeout_s=20)
     assert gateway.end() == 0
 
 

@@ -68,6 +68,29 @@ class Network:
         for name in names:
             os.kill(self.pid(name), signal.SIGKILL)
 
+    @contextlib.contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """The gateway or a node, started as `local up` starts it but without the rest of the network."""
+        program, folder = (
+            ("gateway", self.folder / "gateway") if name == "gateway" else ("node", self.folder / "nodes" / name)
+        )
+        script = str(Path(sys.executable).with_name(f"walrus-{program}"))
+        with (self.folder / "logs" / f"{name}.log").open("ab") as log:
+            command = [script, "run", "--config", str(folder / f"{program}.yaml")]
+            process = subprocess.Popen(command, stderr=log)
+        try:
+            yield
+        finally:
+            process.terminate()
+            assert process.wait(60) == 0
+
+    def answers(self, method: str, path: str) -> int:
+        """HTTP status of the answer; 0 when nobody answers."""
+        try:
+            return self.request(method, path).code
+        except OSError:
+            return 0
+
     def request(
         self,
         method: str,
@@ -94,6 +117,11 @@ class Network:
         answer = self.request("GET", f"/v1/blobs/{blob_id}")
         assert answer.code == 200, answer.body
         return answer.body
+
+    def metrics_ports(self) -> list[int]:
+        """Where devnet, gateway and the first node serve /metrics."""
+        ports = json.loads((self.folder / "local.json").read_text(encoding="utf-8"))["ports"]
+        return [int(ports["faucet"]), int(ports["metrics"]), int(ports["nodes"][0]["http"])]
 
     def metrics_port(self) -> int:
         state = json.loads((self.folder / "local.json").read_text(encoding="utf-8"))

@@ -4,6 +4,8 @@ import asyncio
 import concurrent.futures
 import json
 import os
+import re
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,9 +88,24 @@ def test_a_permanent_blob_is_stored_once_and_its_status_is_known(network: Networ
         return data != "nonexistent" and data["permanent"]["isCertified"]
 
     until(certified_everywhere, timeout_s=20)
-    again = network.request("PUT", "/v1/blobs?epochs=5", content).json()["alreadyCertified"]
+    again = network.request("PUT", "/v1/blobs?epochs=5&permanent=true", content).json()["alreadyCertified"]
     assert (again["blobId"], again["endEpoch"]) == (blob_id, created["blobObject"]["storage"]["endEpoch"])
+    assert network.store(content)["blobObject"]["deletable"], "a permanent blob does not stand for a deletable one"
+    own = network.request("PUT", "/v1/blobs?reuse_resources=true", content).json()["alreadyCertified"]
+    assert own["object"].startswith("0x")
     assert network.cli("blob", "status", blob_id).stdout.startswith(b"permanent until epoch")
+
+
+def test_every_metric_of_ours_is_documented(network: Network) -> None:
+    network.read(network.store(b"measured")["blobObject"]["blobId"])
+    reference = (Path(__file__).parents[3] / "docs" / "reference" / "telemetry.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"`(walrus_[a-z_]+)`", reference))
+    for port in network.metrics_ports():
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+            page = answer.read().decode()
+        found = set(re.findall(r"^# TYPE (walrus_[a-z_]+)", page, re.MULTILINE))
+        assert found, f"port {port} has metrics of ours"
+        assert found <= documented, f"port {port}"
 
 
 def test_many_stores_at_once(network: Network) -> None:
@@ -142,6 +159,22 @@ def test_without_the_chain_reads_go_on(network: Network) -> None:
     network.up()
     until(lambda: network.request("GET", "/status").body == b"OK", timeout_s=30)
     assert network.read(network.store(content[:99])["blobObject"]["blobId"]) == content[:99]
+
+
+def test_a_gateway_that_starts_without_the_chain_reads_what_it_remembers(network: Network) -> None:
+    content = os.urandom(12_000)
+    blob_id = network.store(content)["blobObject"]["blobId"]
+    # Also what is killed and not known to be down must come up again below, as after a reboot.
+    network.kill("devnet", "gateway", "local-1")
+    with network.alone("gateway"):
+        until(lambda: network.answers("GET", f"/v1/blobs/{blob_id}") == 200, timeout_s=30)
+        assert network.read(blob_id) == content
+        assert network.request("GET", "/status").reason == "CHAIN_UNREACHABLE"
+        answer = network.request("PUT", "/v1/blobs", content[:99])
+        assert (answer.code, answer.reason) == (503, "CHAIN_UNREACHABLE")
+    network.up()
+    until(lambda: network.request("GET", "/status").body == b"OK", timeout_s=30)
+    assert network.read(network.store(content[:98])["blobObject"]["blobId"]) == content[:98]
 
 
 def test_it_goes_down_and_comes_up_with_its_data(network: Network) -> None:

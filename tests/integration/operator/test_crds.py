@@ -74,6 +74,12 @@ def refused(kubectl: Kubectl, manifest: dict[str, Any], *, says: str) -> None:
         ([("spec.nodes.template.storage.size", "much")], "spec.nodes.template.storage.size"),
         ([("spec.nodes.template.desiredState", "Hibernated")], "unknown field"),
         ([("spec.nodes.template.votes.commissionRate", 10001)], "less than or equal to 10000"),
+        ([("spec.monitoring.otlpEndpoint", "collector:4317")], "otlpEndpoint must be an http:// or https:// URL"),
+        (
+            [("spec.monitoring.otlpEndpoint", "http://collector")],
+            "with a port, such as http://collector.monitoring:4317",
+        ),
+        ([("spec.monitoring.otlpEndpoint", "http://collector:65536")], "with a port"),
         ([("spec.gateway.service.nodePort", 30000)], "nodePort needs type: NodePort"),
         ([("spec.chain", {})], "set exactly one of chain.devnet and chain.external"),
         (

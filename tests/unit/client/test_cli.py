@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import typer
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from tests.unit.client.conftest import World
 from tests.unit.client.test_gateway_http import Gateway, config, serve
 from typer.testing import CliRunner, Result
@@ -120,7 +122,16 @@ def test_an_unreachable_gateway_has_its_exit_code(tmp_path: Path) -> None:
     result = Cli("http://127.0.0.1:9").now("blob", "store", str(source))
     assert result.exit_code == 4
     assert "cannot talk to the gateway" in result.stderr
-    assert Cli("ftp://x").now("blob", "status", "x").exit_code == 4
+    assert Cli("ftp://x").now("blob", "status", "x").exit_code == 2, "no URL at all is wrong usage"
+
+
+async def test_a_server_that_is_no_gateway_is_not_taken_for_an_absent_blob() -> None:
+    server = TestServer(web.Application())
+    await server.start_server()
+    result = await Cli(str(server.make_url("/"))).run("blob", "status", "A" * 43)
+    await server.close()
+    assert result.exit_code == 2
+    assert "no Walrus gateway" in result.stderr
 
 
 @pytest.mark.parametrize(("n_shards", "length", "expected"), VECTORS)
@@ -148,7 +159,12 @@ def test_exit_codes() -> None:
 
 def test_wrong_local_parameters_are_refused_before_anything_starts(tmp_path: Path) -> None:
     cli = Cli("http://unused")
-    for arguments in (("--shards", "99"), ("--encoding", "x"), ("--nodes", "8", "--shards", "7")):
+    for arguments in (
+        ("--shards", "99"),
+        ("--encoding", "x"),
+        ("--nodes", "8", "--shards", "7"),
+        ("--epoch-duration", "5s"),
+    ):
         result = cli.now("local", "up", "--dir", str(tmp_path / "net"), *arguments)
         assert result.exit_code == 2, result.output
     assert cli.now("local", "status", "--dir", str(tmp_path / "net")).exit_code == 3

@@ -122,6 +122,23 @@ async def test_bodies_of_every_form_are_taken(gateway: Gateway, size: int, *, ch
         assert await response.read() == BLOB[:size]
 
 
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Accept": "image/png"}, "image/png"),
+        ({"Accept": "image/png", "Content-Type": "text/plain"}, "image/png"),
+        ({"Accept": "image/*"}, "application/octet-stream"),
+        ({"Accept": "image/avif,image/webp", "Content-Type": "text/plain"}, "text/plain"),
+        ({"Content-Type": "text/plain"}, "text/plain"),
+    ],
+)
+async def test_the_content_type_is_the_askers(gateway: Gateway, headers: dict[str, str], expected: str) -> None:
+    await gateway.session.put("/v1/blobs", data=BLOB[:9])
+    blob_id = blob_ids.to_text(redstuff.encode(BLOB[:9], CodeParams(10, EncodingType.ISAL)).blob_id)
+    async with gateway.session.get(f"/v1/blobs/{blob_id}", headers=headers) as response:
+        assert response.headers["Content-Type"] == expected
+
+
 async def test_head_tells_the_size_without_reading_the_blob(gateway: Gateway) -> None:
     await gateway.session.put("/v1/blobs", data=BLOB)
     for node in gateway.world.nodes:
@@ -271,7 +288,7 @@ async def test_reads_go_on_without_the_chain(gateway: Gateway) -> None:
 async def test_before_the_chain_is_reached_every_request_is_told(world: World) -> None:
     connector = Connector(config(), SuiKey.generate(), world.compute)
     api = TestServer(build_api(config(), connector, RequestsUnderWay()))
-    metrics = TestServer(build_metrics(connector, address="0x1"))
+    metrics = TestServer(build_metrics(connector, RequestsUnderWay(), address="0x1"))
     await api.start_server()
     await metrics.start_server()
     async with aiohttp.ClientSession() as session:

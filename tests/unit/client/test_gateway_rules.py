@@ -224,6 +224,7 @@ def _camel_name(name: str) -> str:
         NewlyCreated(BLOB, RegisterFromScratch(66_000, 2), 1234),
         NewlyCreated(replace(BLOB, certified_epoch=None, encoding_type=1), ReuseRegistration(66_000), 0, OBJECT),
         AlreadyCertified(BLOB.blob_id, EventId(Digest("4Nd1mYQ"), 7), Epoch(9)),
+        AlreadyCertified(BLOB.blob_id, OBJECT, Epoch(9)),
     ],
 )
 def test_answers_have_the_official_shape(result: NewlyCreated | AlreadyCertified) -> None:

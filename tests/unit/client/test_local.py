@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.client.worlds import until
@@ -44,9 +45,26 @@ def test_configurations_point_at_each_other(tmp_path: Path) -> None:
     assert node["chain"] == configs.gateway(state, layout)["chain"]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"n_shards": 9}, "multiple of 3"),
+        ({"n_shards": 400}, "253"),
+        ({"encoding": "raptor"}, "encoding"),
+        ({"nodes": 5, "n_shards": 4}, "fewer nodes"),
+        ({"epoch_duration": "29s"}, "at least 30s"),
+        ({"epoch_duration": "soon"}, "duration like"),
+    ],
+)
+def test_networks_that_cannot_be_are_refused_with_what_to_choose(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        configs.check(Parameters(**wrong))
+    configs.check(Parameters(nodes=4, n_shards=4, epoch_duration="30s"))
+
+
 async def test_a_directory_of_another_network_is_refused(tmp_path: Path) -> None:
     states.save(Layout(tmp_path), LocalState(Parameters(nodes=2), ports.choose(2), {}))
-    with pytest.raises(LocalNetworkError, match="other parameters"):
+    with pytest.raises(LocalNetworkError, match=r"--nodes 2 .* --purge --dir"):
         await LocalNetwork(tmp_path).bring_up(Parameters(nodes=3))
 
 

@@ -1,6 +1,7 @@
 """The client's whole paths over fakes that misbehave: what f shards of nodes do must not matter, more must be told."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from tests.unit.client.conftest import World
@@ -163,12 +164,35 @@ async def test_a_node_ahead_of_us_makes_us_look_at_the_chain(world: World) -> No
 async def test_a_certified_permanent_blob_is_not_stored_again(world: World) -> None:
     for node in world.nodes:
         node.behaviour.status = PermanentBlob(Epoch(9), True, EVENT, DeletableCounts(), Epoch(4))
-    result = await world.store.store(BLOB, StoreOptions(epochs=4))
+    result = await world.store.store(BLOB, StoreOptions(epochs=4, deletable=False))
     assert isinstance(result, AlreadyCertified)
-    assert (result.event, result.end_epoch) == (EVENT, 9)
+    assert (result.proof, result.end_epoch) == (EVENT, 9)
     assert world.chain.transactions == []
-    assert isinstance(await world.store.store(BLOB, StoreOptions(epochs=5)), NewlyCreated)
-    assert isinstance(await world.store.store(BLOB, StoreOptions(epochs=1, force=True)), NewlyCreated)
+    assert isinstance(await world.store.store(BLOB, StoreOptions(epochs=5, deletable=False)), NewlyCreated)
+    assert isinstance(await world.store.store(BLOB, StoreOptions(epochs=1, deletable=False, force=True)), NewlyCreated)
+
+
+async def test_a_deletable_blob_is_not_answered_with_a_permanent_one(world: World) -> None:
+    for node in world.nodes:
+        node.behaviour.status = PermanentBlob(Epoch(9), True, EVENT, DeletableCounts(), Epoch(4))
+    assert (await stored(world, epochs=1)).blob.deletable
+
+
+@pytest.mark.parametrize("deletable", [True, False])
+async def test_an_own_certified_blob_is_found_in_the_wallet_when_asked_for(world: World, deletable: bool) -> None:
+    first = await stored(world, epochs=3, deletable=deletable)
+    world.chain.transactions.clear()
+    options = StoreOptions(epochs=3, deletable=deletable, reuse_resources=True)
+    again = await world.store.store(BLOB, options)
+    assert again == AlreadyCertified(first.blob.blob_id, first.blob.object_id, first.blob.storage.end_epoch)
+    assert world.chain.transactions == []
+    for other in (
+        replace(options, epochs=4),
+        replace(options, deletable=not deletable),
+        replace(options, force=True),
+        replace(options, reuse_resources=False),
+    ):
+        assert isinstance(await world.store.store(BLOB, other), NewlyCreated), other
 
 
 async def test_an_invalid_blob_is_never_stored(world: World) -> None:

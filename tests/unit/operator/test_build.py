@@ -65,6 +65,11 @@ def built(**spec: Any) -> list[Manifest]:
                     "service": {"type": "NodePort", "nodePort": 31415, "annotations": {"lb": "internal"}},
                     "maxBodySize": 1048576,
                 },
+                "monitoring": {
+                    "otlpEndpoint": "http://collector.monitoring:4317",
+                    "scrapeNamespaces": ["monitoring"],
+                    "logLevel": "debug",
+                },
             },
         ),
     ],
@@ -114,6 +119,32 @@ def test_exactly_one_budget_and_a_default_deny() -> None:
     default = next(manifest for manifest in manifests if manifest["metadata"]["name"] == "demo-default")
     assert default["spec"]["policyTypes"] == ["Ingress", "Egress"]
     assert "ingress" not in default["spec"]
+
+
+def test_a_collector_is_told_to_every_process_and_may_be_reached() -> None:
+    manifests = built(monitoring={"otlpEndpoint": "https://collector.monitoring:4317"}, nodes={"count": 1}, shards=10)
+    files = [text for m in manifests if m["kind"] == "ConfigMap" for text in m["data"].values()]
+    assert len(files) == 3
+    for text in files:
+        assert yaml.safe_load(text)["telemetry"]["otlp_endpoint"] == "https://collector.monitoring:4317"
+    default = next(m for m in manifests if m["metadata"]["name"] == "demo-default")
+    assert {"ports": [{"port": 4317, "protocol": "TCP"}]} in default["spec"]["egress"]
+
+
+def test_only_named_namespaces_read_the_metrics() -> None:
+    def open_to_monitoring(**spec: Any) -> dict[str, list[int]]:
+        found = {}
+        for policy in (m for m in built(**spec) if m["kind"] == "NetworkPolicy"):
+            rules = [rule for rule in policy["spec"].get("ingress", []) if "monitoring" in str(rule.get("from"))]
+            found[policy["metadata"]["name"]] = [port["port"] for rule in rules for port in rule["ports"]]
+        return {name: ports for name, ports in found.items() if ports}
+
+    assert open_to_monitoring() == {}
+    assert open_to_monitoring(monitoring={"scrapeNamespaces": ["monitoring"]}) == {
+        "demo-node": [9184],
+        "demo-gateway": [27182],
+        "demo-devnet": [9123],
+    }
 
 
 def test_the_digest_changes_when_a_field_goes() -> None:

@@ -104,3 +104,16 @@ def test_no_cluster_is_exit_code_4_and_says_what_to_do(tmp_path: Path) -> None:
     assert done.returncode == 4
     assert "Set KUBECONFIG" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("blob", "status", "A" * 43), ("network", "status")])
+def test_without_cluster_and_gateway_one_sentence_tells_the_ways(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = run(*arguments, HOME=str(tmp_path), KUBECONFIG="", WALRUS_GATEWAY="")
+    assert done.returncode == 4
+    assert "--gateway URL" in done.stderr
+    assert "walrusctl local status" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, "no warnings of libraries before it"
+
+
+def test_a_gateway_that_is_no_url_is_wrong_usage() -> None:
+    assert run("--gateway", "ftp://x", "blob", "status", "A" * 43).returncode == 2

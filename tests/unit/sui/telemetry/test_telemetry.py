@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
@@ -121,3 +124,33 @@ def test_a_json_line_holds_message_extras_and_the_trace(spans) -> None:
     line = json.loads(stream.getvalue())
     assert (line["message"], line["epoch"], line["level"]) == ("hello you", 3, "WARNING")
     assert line["trace_id"] == trace.format_trace_id(outer.get_span_context().trace_id)
+
+
+_SETUP = """
+import sys
+from walrus_sui import telemetry
+current = telemetry.setup("walrus-test", otlp_endpoint={endpoint!r})
+print(any(name.startswith("opentelemetry.exporter.otlp") for name in sys.modules))
+print(len(current.tracer_provider._active_span_processor._span_processors))
+import os
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "variable", "exported"),
+    [
+        (None, None, ["False", "0"]),
+        ("http://127.0.0.1:1", None, ["True", "1"]),
+        (None, "http://127.0.0.1:1", ["True", "1"]),
+    ],
+)
+def test_only_a_configured_collector_costs_the_time_of_its_exporter(
+    endpoint: str | None, variable: str | None, exported: list[str]
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    if variable is not None:
+        environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = variable
+    command = [sys.executable, "-u", "-c", _SETUP.format(endpoint=endpoint)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == exported
