@@ -8,6 +8,7 @@ from tests.integration.chain.world import WAL, World
 from walrus_sui import events, faucet, network_config
 from walrus_sui.client import ChainClient
 from walrus_sui.devnet.ledger.upgrades import package_digest
+from walrus_sui.devnet.storage.audit import audit
 from walrus_sui.errors import MoveAbort
 from walrus_sui.follower import CheckpointFollower
 from walrus_sui.keys import SuiKey
@@ -75,3 +76,6 @@ async def test_clients_live_through_an_upgrade(make_devnet) -> None:
         devnet.start()
         await bystander.stake(user, voters[1][1], 3 * WAL)
         assert (await first(bystander, events.ContractUpgraded)) == upgraded
+    devnet.stop()
+    report = audit(devnet.data / "ledger.sqlite", replay=True)
+    assert (report.findings, report.transactions > 0) == ([], True)

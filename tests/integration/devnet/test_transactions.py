@@ -8,6 +8,7 @@ import pytest
 
 from walrus_proto.sui.rpc.v2 import effects_pb2, object_pb2, transaction_execution_service_pb2, transaction_pb2
 from walrus_sui.devnet.ledger.records import GAS_COIN
+from walrus_sui.devnet.storage.audit import audit
 from walrus_sui.keys import SuiKey
 
 EXISTS = effects_pb2.ChangedObject.INPUT_OBJECT_STATE_EXISTS
@@ -115,6 +116,59 @@ async def test_stale_and_foreign_objects_are_refused(client, key, tools, devnet)
     missing = object_pb2.Object(object_id="0x" + "77" * 32, version=1, digest=current.digest)
     code, _ = await code_and_text(client.execute(tools.transfer(key, missing, key.address), key))
     assert code in {"INVALID_ARGUMENT", "NOT_FOUND"}
+
+
+async def test_a_wrong_initial_version_of_a_shared_object_is_refused(client, key, tools, devnet):
+    (coin,) = await client.gas_coins(key.address)
+    exchange = await client.object(devnet.network["exchange_objects"][0])
+    exchange.owner.version += 1
+    program = tools.program()
+    target = exchange.object_type.removesuffix("::Exchange") + "::exchange_all_for_wal"
+    wal = program.call(target, program.shared(exchange), program.split(GAS_COIN, 5))
+    program.send(key.address, wal)
+    code, text = await code_and_text(client.execute(program.build(key, coin), key))
+    assert code == "INVALID_ARGUMENT"
+    assert f"was first shared at version {exchange.owner.version - 1}" in text
+
+
+async def test_concurrent_clients_lose_no_update(client, tools, devnet):
+    """Many senders change the same shared object at once: it is as if one had come after the other."""
+    before = await client.object(devnet.network["exchange_objects"][0])
+    target = before.object_type.removesuffix("::Exchange") + "::exchange_all_for_wal"
+    senders, rounds, amount = [SuiKey.generate() for _ in range(8)], 5, 1_000
+    versions = []
+
+    async def swap(sender):
+        await asyncio.to_thread(devnet.fund, sender.address)
+        (coin,) = await client.gas_coins(sender.address)
+        for _ in range(rounds):
+            program = tools.program()
+            wal = program.call(target, program.shared(before), program.split(GAS_COIN, amount))
+            program.send(sender.address, wal)
+            executed = await client.execute(program.build(sender, coin), sender)
+            assert executed.effects.status.success, executed.effects.status
+            coin = tools.own_coin(executed, sender.address)
+            (change,) = [item for item in executed.effects.changed_objects if item.object_id == before.object_id]
+            versions.append((change.input_version, change.output_version))
+
+    await asyncio.gather(*map(swap, senders))
+    # Each saw what exactly one other had left, and nobody saw what somebody else saw.
+    assert len(versions) == len(senders) * rounds
+    versions.sort()
+    assert versions[0][0] == before.version
+    assert all(output > seen for seen, output in versions)
+    assert [output for _, output in versions[:-1]] == [seen for seen, _ in versions[1:]]
+    after = await client.object(before.object_id)
+    assert after.version == versions[-1][1]
+    sold = len(senders) * rounds * amount
+    # The exchange is its id, its WAL and its SUI.
+    was, now = [
+        [int.from_bytes(item.contents.value[at : at + 8], "little") for at in (32, 40)] for item in (before, after)
+    ]
+    assert now == [was[0] - sold, was[1] + sold]
+    # One serial order gives all of this again: the one in the log.
+    report = await asyncio.to_thread(lambda: audit(devnet.data / "ledger.sqlite", replay=True))
+    assert report.findings == []
 
 
 async def test_of_two_spends_of_one_coin_one_wins(client, key, tools):

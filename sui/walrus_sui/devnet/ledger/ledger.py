@@ -20,7 +20,7 @@ from walrus_sui.devnet.ledger.errors import LedgerError, Rejected, RestoreError
 from walrus_sui.devnet.ledger.execution import Execution
 from walrus_sui.devnet.ledger.history import History
 from walrus_sui.devnet.ledger.inputs import LoadedInputs
-from walrus_sui.devnet.ledger.objects import CLOCK_ID, GAS_COIN_TYPE, Object
+from walrus_sui.devnet.ledger.objects import CLOCK_ID, GAS_COIN_TYPE, PACKAGE_TYPE, Object
 from walrus_sui.devnet.ledger.programs import (
     GAS_COIN,
     Input,
@@ -72,7 +72,7 @@ class Ledger:
         self.head = head
         self._genesis = genesis
         self._rules = made.rules
-        self._know_packages(state)
+        self._know_packages(state.of_type(PACKAGE_TYPE))
         self._state = state
         self._history = history
         self._strict = strict

@@ -6,10 +6,12 @@ can answer, ``/readyz`` while it should be asked; ``/metrics`` is Prometheus tex
 admin token.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from walrus_sui.devnet.engine import Engine, EngineStopped
 from walrus_sui.devnet.faucet import MAX_BODY, Faucet, FaucetFailure, FaucetRequestError
@@ -18,6 +20,8 @@ from walrus_sui.devnet.server.grpc_server import PortError
 from walrus_sui.telemetry import aiohttp_middleware, metrics_handler
 
 _ORIGIN: Final = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "content-type"}
+
+_protocol_log = logging.getLogger(f"{__name__}.protocol")
 
 NetworkConfigFor = Callable[[str], dict[str, Any]]
 """Makes the network configuration for a host name under which the asker reaches the devnet."""
@@ -61,7 +65,10 @@ class HttpServer:
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", metrics_handler)
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=5)
+        _protocol_log.addFilter(_is_no_garbage)
+        self._runner = web.AppRunner(
+            app, access_log=None, logger=_protocol_log, handler_cancellation=True, shutdown_timeout=5
+        )
 
     async def start(self, host: str, port: int) -> None:
         """Listens; port 0 means any free one.
@@ -108,6 +115,11 @@ class HttpServer:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         return web.Response(text="ok") if self._ready() else web.Response(status=503, text="not ready")
+
+
+def _is_no_garbage(record: logging.LogRecord) -> bool:
+    """Keeps bytes that are no HTTP, which anybody may send, from filling the log with tracebacks."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 
 def _failure(status: int, text: str) -> web.Response:
