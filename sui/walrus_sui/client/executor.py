@@ -11,21 +11,21 @@ more room. Effects are checked, and the new versions remembered, so that the nex
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from walrus_codec.types import ObjectId, SuiAddress
 from walrus_sui.abi import aborts, move_types, ptb
 from walrus_sui.abi.ptb import ObjectRef, Program
 from walrus_sui.client import wire
-from walrus_sui.client.gas import GAS_CAP, MARK, Budget, GasEstimates
-from walrus_sui.client.purse import Coin, Purse, Signed, balance_of, choose
+from walrus_sui.client.coins import CoinChooser, ScatteredError
+from walrus_sui.client.gas import GAS_CAP, MARK, GasEstimates
+from walrus_sui.client.purse import MAX_PAYMENT, Purse, Signed
 from walrus_sui.client.submission import Endpoint, Submission
 from walrus_sui.client.versions import Versions
 from walrus_sui.errors import (
     ChainError,
     ChainTimeout,
-    InsufficientFunds,
     MoveAbort,
     ObjectNotFound,
     TransactionFailed,
@@ -33,8 +33,6 @@ from walrus_sui.errors import (
 )
 from walrus_sui.keys import SuiKey
 from walrus_sui.telemetry import meter, names, tracer
-
-SUI = move_types.canonical(move_types.SUI_TYPE)
 
 _ROUNDS = 4
 _LAG_PAUSES = 6  # about five seconds in all
@@ -68,7 +66,6 @@ class Executor:
         rng: random.Random | None = None,
     ) -> None:
         self._endpoint = endpoint
-        self._wal = move_types.canonical(wal_type)
         self._patience = patience
         self._rng = rng or random.Random()  # noqa: S311  (jitter, no secret)
         self._submission = Submission(endpoint, patience=patience, rng=self._rng)
@@ -76,7 +73,8 @@ class Executor:
         self._estimates = GasEstimates(endpoint, cap=gas_cap)
         self._purses: dict[SuiAddress, Purse] = {}
         self._shared_since: dict[ObjectId, int] = {}
-        self._versions = Versions()
+        self._versions = Versions(patience=patience, pause=self._submission.pause)
+        self._coins = CoinChooser(endpoint, self._versions, wal_type=wal_type)
         self._gas_price: tuple[int, float] | None = None
         self._count = meter().create_counter(names.CHAIN_TRANSACTIONS, description="Transactions by result.")
         self._duration = meter().create_histogram(
@@ -161,6 +159,7 @@ class Executor:
         *,
         wal: int | None,
         attributes: dict[str, str],
+        may_gather: bool = True,
     ) -> wire.Executed:
         settled = await self._submission.settle(purse)
         if settled is not None:
@@ -172,7 +171,12 @@ class Executor:
         refusal = TransactionRejected("the chain refused the transaction")
         while True:
             program = Program()
-            build(program, await self._wal_coins(purse, wal) if wal is not None else ())
+            try:
+                coins = await self._coins.wal(purse, wal) if wal is not None else ()
+            except ScatteredError as scattered:
+                await self._gather(purse, key, scattered, may_gather=may_gather)
+                continue
+            build(program, coins)
             attributes[names.ATTR_FUNCTION] = program.description
             shared = await self._shared(program.shared_objects)
             owned = await self._owned(purse, program.owned_objects)
@@ -180,7 +184,11 @@ class Executor:
             budget = self._estimates.unknown
             if not cut_off:
                 budget = await self._estimates.budget(program, kind, sender=key.address, price=price)
-            payment, allowed = await self._payment(purse, program, budget)
+            try:
+                payment, allowed = await self._coins.payment(purse, program, budget)
+            except ScatteredError as scattered:
+                await self._gather(purse, key, scattered, may_gather=may_gather)
+                continue
             gas = [coin.ref for coin in payment]
             data = ptb.transaction_data(
                 kind, sender=key.address, payment=gas, gas_price=price, gas_budget=allowed - mark
@@ -212,46 +220,23 @@ class Executor:
             if not cut_off or rounds == _ROUNDS:
                 return executed
 
+    async def _gather(self, purse: Purse, key: SuiKey, scattered: ScatteredError, *, may_gather: bool) -> None:
+        """Merge coins, because more are needed than one transaction can take."""
+        if not may_gather:
+            raise scattered.insufficient
+        some = [coin.ref.object_id for coin in scattered.coins[1 : MAX_PAYMENT + 1]]
+        first: ptb.Argument = ptb.Owned(scattered.coins[0].ref.object_id)
+        if scattered.insufficient.coin == "SUI":
+            first = ptb.GasCoin()
+
+        def merge(program: Program, _wal: Sequence[ObjectId]) -> None:
+            program.add(ptb.MergeCoins(first, tuple(ptb.Owned(coin) for coin in some)))
+
+        merged = await self._run_locked(purse, key, merge, wal=None, attributes={}, may_gather=False)
+        if merged.failure is not None:
+            raise _error_of(merged.failure, merged.digest)
+
     # -- what a transaction is built from
-
-    async def _payment(self, purse: Purse, program: Program, budget: Budget) -> tuple[list[Coin], int]:
-        """Choose gas coins for a budget on top of what the program splits off; shrink the budget when funds are low."""
-        used = set(program.owned_objects)
-        needed = budget.wanted + program.gas_coin_spent
-        for fresh in (False, True):
-            coins = [coin for coin in await self._coins(purse, SUI, fresh=fresh) if coin.ref.object_id not in used]
-            chosen = choose(coins, needed)
-            total = sum(coin.balance for coin in chosen)
-            if total >= needed:
-                return chosen, budget.wanted
-        needed = budget.least + program.gas_coin_spent
-        if total < needed:
-            raise InsufficientFunds(purse.address, coin="SUI", needed=needed, available=total)
-        return chosen, total - program.gas_coin_spent
-
-    async def _wal_coins(self, purse: Purse, wanted: int) -> list[ObjectId]:
-        for fresh in (False, True):
-            coins = await self._coins(purse, self._wal, fresh=fresh)
-            chosen = choose(coins, wanted or sum(coin.balance for coin in coins))
-            total = sum(coin.balance for coin in chosen)
-            if chosen and total >= wanted:
-                return [coin.ref.object_id for coin in chosen]
-        raise InsufficientFunds(purse.address, coin="WAL", needed=max(wanted, 1), available=total)
-
-    async def _coins(self, purse: Purse, token: str, *, fresh: bool) -> list[Coin]:
-        known = None if fresh else purse.known(token)
-        if known is not None:
-            return known
-
-        async def listing() -> list[wire.RawObject]:
-            return await self._endpoint.owned(purse.address, move_types.coin_type(token))
-
-        objects = await self._caught_up(listing)
-        found = [Coin(item.ref, balance_of(item.contents) or 0) for item in objects]
-        purse.replace(token, found)
-        for coin in found:
-            self._versions.saw(coin.ref)
-        return purse.known(token) or []
 
     async def _owned(self, purse: Purse, object_ids: list[ObjectId]) -> dict[ObjectId, ObjectRef]:
         coins = {object_id: coin.ref for held in purse.coins.values() for object_id, coin in held.items()}
@@ -261,7 +246,7 @@ class Executor:
         async def reading() -> list[wire.RawObject]:
             return list((await self._endpoint.objects(missing)).values())
 
-        for item in await self._caught_up(reading) if missing else []:
+        for item in await self._versions.caught_up(reading) if missing else []:
             if item.owner is not None and item.owner != purse.address:
                 raise TransactionRejected(
                     f"object {item.ref.object_id} belongs to {item.owner}, not to {purse.address}"
@@ -290,19 +275,6 @@ class Executor:
         if self._gas_price is None or now - self._gas_price[1] > _GAS_PRICE_SECONDS:
             self._gas_price = (await self._endpoint.gas_price(), now)
         return self._gas_price[0]
-
-    async def _caught_up(self, read: Callable[[], Awaitable[list[wire.RawObject]]]) -> list[wire.RawObject]:
-        """Read until the endpoint shows no version older than what effects have already told us."""
-        deadline = time.monotonic() + self._patience
-        pause = _FIRST_PAUSE
-        while True:
-            objects = await read()
-            behind = self._versions.outdated(objects)
-            if behind is None:
-                return objects
-            if time.monotonic() > deadline:
-                raise ChainTimeout(f"the endpoint still shows an old version of {behind}")
-            pause = await self._submission.pause(pause)
 
     # -- what is learnt
 

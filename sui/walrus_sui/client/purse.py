@@ -1,7 +1,8 @@
 """The coins of one key, as last seen: gas is paid and change is kept without asking the chain each time.
 
 Life of a coin: listed once, used, and then known from the effects of the transaction that used it. Coins that others
-send are noticed at the next listing, which happens when the known ones do not suffice or the chain refuses them.
+send are noticed at the next listing, which happens when the known ones do not suffice or the chain refuses them. When
+the money lies in more coins than one transaction can take, some are merged first.
 One purse has one lock: a key never has two transactions in flight, which would lock its coins on a real network.
 """
 
@@ -81,7 +82,7 @@ class Purse:
 
         Args:
             executed: the effects.
-            gas_balance: what is left in the coin that paid, in MIST.
+            gas_balance: what is at least left in the coin that paid, in MIST, should the answer not tell.
         """
         contents = {item.ref: item.contents for item in executed.objects}
         for change in executed.changed:
@@ -92,10 +93,10 @@ class Purse:
                 continue
             if change.ref is None or change.owner != self.address:
                 held.pop(change.object_id, None)
-            elif change.object_id == executed.gas_object_id:
-                held[change.object_id] = Coin(change.ref, gas_balance)
             elif (balance := balance_of(contents.get(change.ref, b""))) is not None:
                 held[change.object_id] = Coin(change.ref, balance)
+            elif change.object_id == executed.gas_object_id:
+                held[change.object_id] = Coin(change.ref, gas_balance)
             else:
                 del self.coins[token]  # this coin's balance is not told: list them again when needed
 

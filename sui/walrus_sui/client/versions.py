@@ -5,21 +5,31 @@ forgotten when the chain refuses it. What was seen once is never believed to be 
 are waited for. Coins are not kept here but in the purse; only their versions are noted.
 """
 
+import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from walrus_codec.types import ObjectId
 from walrus_sui.abi.ptb import ObjectRef
 from walrus_sui.client import wire
 from walrus_sui.client.purse import token_of
+from walrus_sui.errors import ChainTimeout
 
 _MAX = 4096
+_FIRST_PAUSE = 0.1
 
 
 class Versions:
-    """The newest known version of each object that was met lately."""
+    """The newest known version of each object that was met lately.
 
-    def __init__(self) -> None:
+    Args:
+        patience: seconds to wait for an endpoint that lags behind.
+        pause: waits, given the seconds of the last pause, and returns those of the next one.
+    """
+
+    def __init__(self, *, patience: float, pause: Callable[[float], Awaitable[float]]) -> None:
+        self._patience = patience
+        self._pause = pause
         self._refs: OrderedDict[ObjectId, ObjectRef] = OrderedDict()
         self._seen: OrderedDict[ObjectId, int] = OrderedDict()
 
@@ -57,7 +67,14 @@ class Versions:
         for object_id in object_ids:
             self._refs.pop(object_id, None)
 
-    def outdated(self, objects: Iterable[wire.RawObject]) -> ObjectId | None:
-        """Return the first of these objects that was seen in a newer version already."""
-        behind = (item.ref.object_id for item in objects if item.ref.version < self._seen.get(item.ref.object_id, 0))
-        return next(behind, None)
+    async def caught_up(self, read: Callable[[], Awaitable[list[wire.RawObject]]]) -> list[wire.RawObject]:
+        """Read until the endpoint shows no version older than what was seen already; raises `ChainTimeout`."""
+        deadline, pause = time.monotonic() + self._patience, _FIRST_PAUSE
+        while True:
+            objects = await read()
+            behind = [item for item in objects if item.ref.version < self._seen.get(item.ref.object_id, 0)]
+            if not behind:
+                return objects
+            if time.monotonic() > deadline:
+                raise ChainTimeout(f"the endpoint still shows an old version of {behind[0].ref.object_id}")
+            pause = await self._pause(pause)

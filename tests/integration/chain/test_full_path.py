@@ -189,6 +189,17 @@ async def test_money_moves_and_is_conserved(chain: ChainClient) -> None:
     assert (exchange.rate_wal, exchange.rate_sui) == (1, 1)
 
 
+async def test_money_in_hundreds_of_small_coins_is_spent(chain: ChainClient) -> None:
+    rich, poor = SuiKey.generate(), SuiKey.generate()
+    await faucet.request_sui(chain.config.faucet_url, rich.address)
+    await chain.exchange_for_wal(rich, WAL)
+    await chain.pay(rich, [Payment(poor.address, sui=10_000_000, wal=10) for _ in range(210)])
+    await chain.transfer_wal(poor, rich.address, 2099)
+    await chain.transfer_sui(poor, rich.address, 205 * 10_000_000)
+    assert await chain.balance(poor.address, "WAL") == 1
+    assert await chain.balance(rich.address, "WAL") == WAL - 1
+
+
 async def test_concurrent_callers_of_one_key_all_get_through(chain: ChainClient) -> None:
     rich = SuiKey.generate()
     await faucet.request_sui(chain.config.faucet_url, rich.address)

@@ -33,7 +33,7 @@ async def story(plan, calls, patience, cancelled):
         await asyncio.sleep(0)
         return pause
 
-    runner._submission.pause = no_pause
+    runner._submission.pause = runner._versions._pause = no_pause
     chain.plan = list(plan)
     outcomes = {}
     for number in range(calls):
@@ -95,7 +95,7 @@ async def two_processes(plan, wishes, lags):
         return pause
 
     for runner in runners:
-        runner._submission.pause = no_pause
+        runner._submission.pause = runner._versions._pause = no_pause
     chain.plan, chain.listing_lags = list(plan), lags
 
     async def wish(number, who):

@@ -152,7 +152,12 @@ class FakeChain:
             gone = self.objects_held.pop(object_id)
             changed.append(wire.ChangedObject(object_id, gone.type, False, None, None))
         self.objects_held[gas_id].balance = total - GAS
-        for object_id in [gas_id, *(object_id for object_id, _version in inputs)]:
+        merged = self._merge(data, gas_id) if failing is None else set()
+        for object_id in merged:
+            gone = self.objects_held.pop(object_id)
+            changed.append(wire.ChangedObject(object_id, gone.type, False, None, None))
+        kept = [object_id for object_id, _version in inputs if object_id not in merged]
+        for object_id in [gas_id, *kept]:
             held = self.objects_held[object_id]
             held.version = lamport
             changed.append(wire.ChangedObject(object_id, held.type, False, held.ref(object_id), held.owner))
@@ -173,6 +178,22 @@ class FakeChain:
             self.functions += [command.value.Function for command in commands if command.enum_name == "MoveCall"]
         self.executed_something.set()
         return result
+
+    def _merge(self, data, gas_id: ObjectId) -> set[ObjectId]:
+        """Carry MergeCoins out over inputs and the gas coin; returns the coins that are gone."""
+        inputs, gone = data.TransactionKind.value.Inputs, set()
+
+        def coin(argument) -> ObjectId:
+            if argument.enum_name == "GasCoin":
+                return gas_id
+            return ObjectId(inputs[argument.value].value.value.ObjectID.to_address_str())
+
+        for command in data.TransactionKind.value.Command:
+            if command.enum_name == "MergeCoins":
+                for source in map(coin, command.value.FromCoins):
+                    self.objects_held[coin(command.value.ToCoin)].balance += self.objects_held[source].balance
+                    gone.add(source)
+        return gone
 
     def _raw(self, object_id: ObjectId) -> wire.RawObject:
         held = self.objects_held[object_id]

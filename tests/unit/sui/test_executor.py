@@ -11,6 +11,7 @@ from walrus_sui.abi.ptb import MoveCall, Owned, Program
 from walrus_sui.client import wire
 from walrus_sui.client.executor import Executor
 from walrus_sui.client.gas import GAS_CAP, MARK, MIN_GAS_BUDGET
+from walrus_sui.client.purse import MAX_PAYMENT
 from walrus_sui.errors import (
     ChainTimeout,
     ChainUnreachable,
@@ -108,7 +109,7 @@ async def test_a_refusal_that_rereading_does_not_cure_is_the_answer(chain) -> No
         pauses.append(seconds)
         return 2 * seconds
 
-    runner._submission.pause = pause
+    runner._submission.pause = runner._versions._pause = pause
     with pytest.raises(TransactionRejected, match="no such thing"):
         await runner.run(KEY, touch(1))
     assert len(chain.submissions) == 1  # the same bytes again would be refused again
@@ -381,6 +382,57 @@ async def test_wal_coins_are_chosen_largest_first_and_missing_ones_are_told(chai
     with pytest.raises(InsufficientFunds) as caught:
         await runner.run(KEY, build, wal=56)
     assert (caught.value.coin, caught.value.needed, caught.value.available) == ("WAL", 56, 55)
+
+
+async def test_wal_in_more_coins_than_a_transaction_takes_is_merged_first(chain) -> None:
+    runner = executor(chain)
+    for number in range(1000, 1000 + 2 * MAX_PAYMENT + 50):
+        chain.give(number, KEY.address, 1, fake.WAL)
+    handed: list[int] = []
+
+    def build(program: Program, wal: Sequence[ObjectId]) -> None:
+        handed.append(len(wal))
+        program.add(MoveCall(fake.oid(1), "m", "f", (program.merged(wal), ptb.u64(7))))
+
+    await runner.run(KEY, build, wal=2 * MAX_PAYMENT)
+    assert handed == [MAX_PAYMENT]  # a coin of 201 and 199 of the others
+    assert chain.functions == ["f"]
+    assert sum(held.balance for held in chain.objects_held.values() if held.type.endswith("WAL>")) == 450
+    with pytest.raises(InsufficientFunds) as caught:
+        await runner.run(KEY, build, wal=451)
+    assert (caught.value.needed, caught.value.available) == (451, 450)
+
+
+async def test_all_wal_means_all_of_it(chain) -> None:
+    runner = executor(chain)
+    for number in range(1000, 1000 + MAX_PAYMENT + 1):
+        chain.give(number, KEY.address, 1, fake.WAL)
+    handed: list[int] = []
+
+    def build(program: Program, wal: Sequence[ObjectId]) -> None:
+        handed.append(len(wal))
+        program.add(MoveCall(fake.oid(1), "m", "f", (Owned(wal[0]),)))
+
+    await runner.run(KEY, build, wal=0)
+    assert handed == [1]
+    assert [held.balance for held in chain.objects_held.values() if held.type.endswith("WAL>")] == [MAX_PAYMENT + 1]
+
+
+async def test_gas_in_more_coins_than_a_transaction_takes_is_merged_first() -> None:
+    chain = fake.FakeChain()
+    piece = WANTED // 50
+    chain.give(9, KEY.address, WANTED)
+    for number in range(1000, 1000 + 4 * MAX_PAYMENT):
+        chain.give(number, KEY.address, piece)
+    spent = piece * 3 * MAX_PAYMENT
+
+    def spend(program: Program, _wal: Sequence[ObjectId]) -> None:
+        program.transfer(program.split_gas([spent]), "0x1")
+
+    await executor(chain).run(KEY, spend)
+    assert len(chain.results) > 1
+    lost = WANTED + 4 * MAX_PAYMENT * piece - sum(held.balance for held in chain.objects_held.values())
+    assert lost == len(chain.results) * fake.GAS  # the fake chain does not carry the split out
 
 
 async def test_an_index_that_lags_behind_our_own_effects_is_waited_for(chain) -> None:
