@@ -119,6 +119,42 @@ def test_billed_sizes_of_the_contract() -> None:
     assert redstuff_encoded_blob_length(334 * 667 * 100, 1000) == 1000 * (1001 * 100 + 1000 * 2 * 32 + 32)
 
 
+@pytest.mark.parametrize(
+    ("length", "billed"),
+    [
+        (0, 66_034_000),
+        (445_556, 66_034_000),
+        (445_557, 68_036_000),
+        (10**6, 70_038_000),
+        (10**7, 110_078_000),
+        (10**8, 514_482_000),
+        (10**9, 4_558_522_000),
+    ],
+)
+def test_billed_sizes_of_the_public_networks(length: int, billed: int) -> None:
+    assert redstuff_encoded_blob_length(length, 1_000) == billed
+
+
+@pytest.mark.parametrize(
+    ("n", "largest"),
+    [
+        (4, 393_204),
+        (7, 983_010),
+        (10, 1_834_952),
+        (13, 2_949_030),
+        (16, 4_325_244),
+        (31, 15_138_354),
+        (100, 149_286_452),
+        (301, 1_330_405_734),
+        (1000, 14_599_533_452),
+    ],
+)
+def test_the_largest_blob_has_the_largest_even_symbols(n: int, largest: int) -> None:
+    redstuff_encoded_blob_length(largest, n)
+    with pytest.raises(ArithmeticFailure):
+        redstuff_encoded_blob_length(largest + 1, n)
+
+
 @pytest.mark.parametrize(("length", "n"), [(1, 0), (4 * 7 * 65_535, 10), (U64_MAX, 100)])
 def test_impossible_sizes_fail_in_arithmetic(length: int, n: int) -> None:
     with pytest.raises(ArithmeticFailure):

@@ -8,6 +8,7 @@ from tests.unit.sui.devnet_ledger.shop import ENCODED, WAL, Shop, abort_of, blob
 
 from walrus_codec.types import BlobId, Epoch, ObjectId
 from walrus_sui import messages
+from walrus_sui.devnet.move.core.aborts import MoveAbort
 from walrus_sui.devnet.move.walrus.events import BlobCertified, BlobDeleted, InvalidBlobID
 from walrus_sui.devnet.testing import Chain, Node
 
@@ -356,3 +357,36 @@ def test_subsidies_epoch_by_epoch(shop: Shop) -> None:
     give([1] * 53)
     assert shop.fund(53) == [6, 1, 8, *[1] * 50]
     assert abort_of(lambda: give([0] * 54)) == ("system_state_inner", 2)
+
+
+# Where it aborts
+
+
+def test_aborts_name_the_contracts_functions(shop: Shop) -> None:
+    blob, permanent = shop.store(), shop.certified()
+    storage = shop.buy(1, 1, 2)
+    cases: list[tuple[str, dict[str, Any], str]] = [
+        ("system::extend_blob", {"extended_epochs": 1, "payment": shop.coin}, "assert_certified_not_expired"),
+        ("system::extend_blob_with_resource", {"extension": storage}, "assert_certified_not_expired"),
+        ("system::delete_blob", {}, "delete"),
+    ]
+    for call, arguments, function in cases:
+        with pytest.raises(MoveAbort) as caught:
+            shop.call(call, blob=blob, **arguments)
+        assert caught.value.function == function
+    for call, arguments, function in (
+        ("blob::take_metadata", {}, "take_metadata"),
+        ("blob::remove_metadata_pair", {"key": "a"}, "metadata"),
+    ):
+        with pytest.raises(MoveAbort) as caught:
+            shop.call(call, self=blob, **arguments)
+        assert caught.value.function == function
+    with pytest.raises(MoveAbort) as caught:
+        shop.call("system::extend_blob", blob=permanent, extended_epochs=0, payment=shop.coin)
+    assert (caught.value.function, caught.value.name) == ("extend_blob", "EInvalidEpochsAhead")
+    with pytest.raises(MoveAbort) as caught:
+        shop.buy(CAPACITY + 1, 1, 2)
+    assert caught.value.function == "reserve_space_without_payment"
+    with pytest.raises(MoveAbort) as caught:
+        shop.certify(blob, shop.nodes[:1])
+    assert caught.value.function == "verify_certificate_and_weight"

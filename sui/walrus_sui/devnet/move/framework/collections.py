@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from walrus_codec import bcs
 from walrus_sui.devnet.move.core import tags
-from walrus_sui.devnet.move.core.aborts import require
+from walrus_sui.devnet.move.core.aborts import MoveAbort, require
 from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import SUI
 from walrus_sui.devnet.move.core.runtime import Runtime
@@ -56,13 +56,15 @@ VEC_SET.generic("VecSet", 1, "copy, drop, store", VecSet)
 
 def map_insert(entries: dict[K, V], key: K, value: V) -> None:
     """Adds an entry at the end; aborts if the key is there."""
-    require(key not in entries, E_KEY_ALREADY_EXISTS)
+    if key in entries:
+        raise MoveAbort.of(E_KEY_ALREADY_EXISTS, function="insert")
     entries[key] = value
 
 
 def map_remove(entries: dict[K, V], key: K) -> V:
     """Takes an entry out; aborts if it is not there."""
-    require(key in entries, E_KEY_DOES_NOT_EXIST)
+    if key not in entries:
+        raise MoveAbort.of(E_KEY_DOES_NOT_EXIST, function="get_idx")
     return entries.pop(key)
 
 

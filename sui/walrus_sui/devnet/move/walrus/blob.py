@@ -204,34 +204,34 @@ def burn(rt: Runtime, self: Blob) -> None:
 @MODULE.public("(self: &mut Blob, metadata: Metadata)")
 def add_metadata(rt: Runtime, self: Blob, metadata: Metadata) -> None:
     """Gives the blob attributes; aborts if it has some."""
-    ATTRIBUTES.add(rt, self.id, metadata)
+    ATTRIBUTES.add_metadata(rt, self.id, metadata)
 
 
 @MODULE.public("(self: &mut Blob, metadata: Metadata): Option<Metadata>")
 def add_or_replace_metadata(rt: Runtime, self: Blob, metadata: Metadata) -> Metadata | None:
     """Gives the blob attributes; returns those that it had."""
-    return ATTRIBUTES.add_or_replace(rt, self.id, metadata)
+    return ATTRIBUTES.add_or_replace_metadata(rt, self.id, metadata)
 
 
 @MODULE.public("(self: &mut Blob): Metadata")
 def take_metadata(rt: Runtime, self: Blob) -> Metadata:
     """Takes the attributes away; aborts if there are none."""
-    return ATTRIBUTES.take(rt, self.id)
+    return ATTRIBUTES.take_metadata(rt, self.id)
 
 
 @MODULE.public("(self: &mut Blob, key: String, value: String)")
 def insert_or_update_metadata_pair(rt: Runtime, self: Blob, key: str, value: str) -> None:
     """Sets one attribute."""
-    ATTRIBUTES.insert_or_update_pair(rt, self.id, key, value)
+    ATTRIBUTES.insert_or_update_metadata_pair(rt, self.id, key, value)
 
 
 @MODULE.public("(self: &mut Blob, key: &String): (String, String)")
 def remove_metadata_pair(rt: Runtime, self: Blob, key: str) -> tuple[str, str]:
     """Takes one attribute out; aborts if it is not there."""
-    return ATTRIBUTES.remove_pair(rt, self.id, key)
+    return ATTRIBUTES.remove_metadata_pair(rt, self.id, key)
 
 
 @MODULE.public("(self: &mut Blob, key: &String): Option<String>")
 def remove_metadata_pair_if_exists(rt: Runtime, self: Blob, key: str) -> str | None:
     """Takes one attribute out, if it is there."""
-    return ATTRIBUTES.remove_pair_if_exists(rt, self.id, key)
+    return ATTRIBUTES.remove_metadata_pair_if_exists(rt, self.id, key)

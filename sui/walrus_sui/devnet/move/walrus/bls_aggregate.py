@@ -65,28 +65,28 @@ class BlsCommittee:
 
     def verify_quorum_in_epoch(self, signature: bytes, signers_bitmap: bytes, message: bytes) -> CertifiedMessage:
         """Checks a certificate of a quorum and reads its message's header."""
-        support = self._verify(signature, signers_bitmap, message, one_correct_node=False)
+        support = self.verify_certificate_and_weight(signature, signers_bitmap, message, one_correct_node=False)
         return CertifiedMessage.new(message, self.epoch, support)
 
     def verify_one_correct_node_in_epoch(
         self, signature: bytes, signers_bitmap: bytes, message: bytes
     ) -> CertifiedMessage:
         """Checks a certificate that at least one correct node signed and reads its message's header."""
-        support = self._verify(signature, signers_bitmap, message, one_correct_node=True)
+        support = self.verify_certificate_and_weight(signature, signers_bitmap, message, one_correct_node=True)
         return CertifiedMessage.new(message, self.epoch, support)
 
-    def _verify(self, signature: bytes, signers_bitmap: bytes, message: bytes, *, one_correct_node: bool) -> int:
-        non_signers = self._non_signers(signers_bitmap)
+    def verify_certificate_and_weight(
+        self, signature: bytes, signers_bitmap: bytes, message: bytes, *, one_correct_node: bool
+    ) -> int:
+        """Checks bitmap, weight and signature in this order; gives the weight of the signers."""
+        count = len(self.members)
+        require(len(signers_bitmap) <= (count + 7) // 8, E_INVALID_BITMAP)
+        bits = int.from_bytes(signers_bitmap, "little")
+        require(bits >> count == 0, E_INVALID_BITMAP)
+        non_signers = [member for index, member in enumerate(self.members) if not bits >> index & 1]
         weight = self.n_shards - sum(member.weight for member in non_signers)
         suffices = quorum.is_one_honest if one_correct_node else quorum.is_quorum
         require(suffices(weight, self.n_shards), E_NOT_ENOUGH_STAKE)
         key = subtract_keys(self.total_aggregated_key, [member.public_key for member in non_signers])
         require(min_pk_verify(signature, key, message), E_SIG_VERIFICATION)
         return weight
-
-    def _non_signers(self, signers_bitmap: bytes) -> list[BlsCommitteeMember]:
-        count = len(self.members)
-        require(len(signers_bitmap) <= (count + 7) // 8, E_INVALID_BITMAP)
-        bits = int.from_bytes(signers_bitmap, "little")
-        require(bits >> count == 0, E_INVALID_BITMAP)
-        return [member for index, member in enumerate(self.members) if not bits >> index & 1]

@@ -71,41 +71,42 @@ class Attributes:
     duplicate: AbortCode
     missing: AbortCode
 
-    def add(self, rt: Runtime, owner: ObjectId, metadata: Metadata) -> None:
+    def add_metadata(self, rt: Runtime, owner: ObjectId, metadata: Metadata) -> None:
         """Gives an object attributes; aborts if it has some."""
         require(not FIELD.exists(rt, owner, METADATA_DF), self.duplicate)
         FIELD.add(rt, owner, METADATA_DF, metadata)
 
-    def add_or_replace(self, rt: Runtime, owner: ObjectId, metadata: Metadata) -> Metadata | None:
+    def add_or_replace_metadata(self, rt: Runtime, owner: ObjectId, metadata: Metadata) -> Metadata | None:
         """Gives an object attributes; returns those that it had."""
         old = FIELD.remove_opt(rt, owner, METADATA_DF)
-        self.add(rt, owner, metadata)
+        self.add_metadata(rt, owner, metadata)
         return old
 
-    def take(self, rt: Runtime, owner: ObjectId) -> Metadata:
+    def take_metadata(self, rt: Runtime, owner: ObjectId) -> Metadata:
         """Takes the attributes away; aborts if there are none."""
-        self._check(rt, owner)
+        require(FIELD.exists(rt, owner, METADATA_DF), self.missing)
         return FIELD.remove(rt, owner, METADATA_DF)
 
-    def insert_or_update_pair(self, rt: Runtime, owner: ObjectId, key: str, value: str) -> None:
+    def insert_or_update_metadata_pair(self, rt: Runtime, owner: ObjectId, key: str, value: str) -> None:
         """Sets one attribute, the first one included."""
         if not FIELD.exists(rt, owner, METADATA_DF):
-            self.add(rt, owner, new(rt))
+            self.add_metadata(rt, owner, new(rt))
         FIELD.borrow_mut(rt, owner, METADATA_DF).insert_or_update(key, value)
 
-    def remove_pair(self, rt: Runtime, owner: ObjectId, key: str) -> tuple[str, str]:
+    def remove_metadata_pair(self, rt: Runtime, owner: ObjectId, key: str) -> tuple[str, str]:
         """Takes one attribute out; aborts if it is not there."""
-        self._check(rt, owner)
-        return remove(rt, FIELD.borrow_mut(rt, owner, METADATA_DF), key)
+        return remove(rt, self.metadata(rt, owner), key)
 
-    def remove_pair_if_exists(self, rt: Runtime, owner: ObjectId, key: str) -> str | None:
+    def remove_metadata_pair_if_exists(self, rt: Runtime, owner: ObjectId, key: str) -> str | None:
         """Takes one attribute out, if it is there."""
         if not FIELD.exists(rt, owner, METADATA_DF):
             return None
-        return remove_if_exists(rt, FIELD.borrow_mut(rt, owner, METADATA_DF), key)
+        return remove_if_exists(rt, self.metadata(rt, owner), key)
 
-    def _check(self, rt: Runtime, owner: ObjectId) -> None:
+    def metadata(self, rt: Runtime, owner: ObjectId) -> Metadata:
+        """The attributes, to be changed; aborts if there are none."""
         require(FIELD.exists(rt, owner, METADATA_DF), self.missing)
+        return FIELD.borrow_mut(rt, owner, METADATA_DF)
 
 
 def discard(rt: Runtime, owner: ObjectId) -> None:

@@ -81,7 +81,7 @@ class PooledBlob:
             require(message.object_id == self.id, E_INVALID_BLOB_OBJECT)
         rt.emit(PooledBlobCertified(current_epoch, self.blob_id, self.deletable, self.id, self.storage_pool_id))
 
-    def delete(self, rt: Runtime, epoch: int) -> None:
+    def delete_blob_object(self, rt: Runtime, epoch: int) -> None:
         """Ends a deletable blob that was taken out of its pool."""
         attributes.discard(rt, self.id)
         require(self.deletable, E_BLOB_NOT_DELETABLE)
@@ -89,7 +89,7 @@ class PooledBlob:
         was_certified = self.certified_epoch is not None
         rt.emit(PooledBlobDeleted(epoch, self.blob_id, self.id, was_certified, self.storage_pool_id))
 
-    def burn(self, rt: Runtime) -> None:
+    def burn_blob_object(self, rt: Runtime) -> None:
         """Ends a blob that was taken out of its pool, of whatever kind, without a word."""
         attributes.discard(rt, self.id)
         rt.delete_uid(self.id)
@@ -282,34 +282,34 @@ def _blob(rt: Runtime, self: StoragePool, blob_id: int) -> ObjectId:
 @MODULE.public("(self: &mut StoragePool, blob_id: u256, metadata: Metadata)")
 def add_blob_metadata(rt: Runtime, self: StoragePool, blob_id: int, metadata: Metadata) -> None:
     """Gives a blob attributes; aborts if it has some."""
-    ATTRIBUTES.add(rt, _blob(rt, self, blob_id), metadata)
+    ATTRIBUTES.add_metadata(rt, _blob(rt, self, blob_id), metadata)
 
 
 @MODULE.public("(self: &mut StoragePool, blob_id: u256, metadata: Metadata): Option<Metadata>")
 def add_or_replace_blob_metadata(rt: Runtime, self: StoragePool, blob_id: int, metadata: Metadata) -> Metadata | None:
     """Gives a blob attributes; returns those that it had."""
-    return ATTRIBUTES.add_or_replace(rt, _blob(rt, self, blob_id), metadata)
+    return ATTRIBUTES.add_or_replace_metadata(rt, _blob(rt, self, blob_id), metadata)
 
 
 @MODULE.public("(self: &mut StoragePool, blob_id: u256): Metadata")
 def take_blob_metadata(rt: Runtime, self: StoragePool, blob_id: int) -> Metadata:
     """Takes a blob's attributes away; aborts if there are none."""
-    return ATTRIBUTES.take(rt, _blob(rt, self, blob_id))
+    return ATTRIBUTES.take_metadata(rt, _blob(rt, self, blob_id))
 
 
 @MODULE.public("(self: &mut StoragePool, blob_id: u256, key: String, value: String)")
 def insert_or_update_blob_metadata_pair(rt: Runtime, self: StoragePool, blob_id: int, key: str, value: str) -> None:
     """Sets one attribute of a blob."""
-    ATTRIBUTES.insert_or_update_pair(rt, _blob(rt, self, blob_id), key, value)
+    ATTRIBUTES.insert_or_update_metadata_pair(rt, _blob(rt, self, blob_id), key, value)
 
 
 @MODULE.public("(self: &mut StoragePool, blob_id: u256, key: &String): (String, String)")
 def remove_blob_metadata_pair(rt: Runtime, self: StoragePool, blob_id: int, key: str) -> tuple[str, str]:
     """Takes one attribute of a blob out; aborts if it is not there."""
-    return ATTRIBUTES.remove_pair(rt, _blob(rt, self, blob_id), key)
+    return ATTRIBUTES.remove_metadata_pair(rt, _blob(rt, self, blob_id), key)
 
 
 @MODULE.public("(self: &mut StoragePool, blob_id: u256, key: &String): Option<String>")
 def remove_blob_metadata_pair_if_exists(rt: Runtime, self: StoragePool, blob_id: int, key: str) -> str | None:
     """Takes one attribute of a blob out, if it is there."""
-    return ATTRIBUTES.remove_pair_if_exists(rt, _blob(rt, self, blob_id), key)
+    return ATTRIBUTES.remove_metadata_pair_if_exists(rt, _blob(rt, self, blob_id), key)

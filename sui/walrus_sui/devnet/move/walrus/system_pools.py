@@ -18,6 +18,8 @@ from walrus_sui.devnet.move.walrus.system_state_inner import (
     E_INVALID_EPOCHS_AHEAD,
     E_INVALID_ID_EPOCH,
     E_INVALID_RESOURCE_SIZE,
+    E_STORAGE_EXCEEDED,
+    SystemStateInnerV1,
 )
 
 
@@ -107,7 +109,7 @@ def delete_pooled_blob(rt: Runtime, self: System, storage_pool: StoragePool, blo
     """Deletes a deletable blob of a living pool; its bytes can be used again."""
     state = inner(rt, self)
     require(pools.end_epoch(rt, storage_pool) > state.epoch, E_INVALID_EPOCHS_AHEAD)
-    pools.inner_mut(rt, storage_pool).remove_blob(rt, blob_id, state.n_shards).delete(rt, state.epoch)
+    pools.inner_mut(rt, storage_pool).remove_blob(rt, blob_id, state.n_shards).delete_blob_object(rt, state.epoch)
 
 
 @MODULE.public("(self: &System, storage_pool: &mut StoragePool, blob_id: u256)")
@@ -115,7 +117,7 @@ def burn_expired_pooled_blob(rt: Runtime, self: System, storage_pool: StoragePoo
     """Ends a blob, deletable or not, of a pool that has ended."""
     state = inner(rt, self)
     require(pools.end_epoch(rt, storage_pool) <= state.epoch, E_INVALID_EPOCHS_AHEAD)
-    pools.inner_mut(rt, storage_pool).remove_blob(rt, blob_id, state.n_shards).burn(rt)
+    pools.inner_mut(rt, storage_pool).remove_blob(rt, blob_id, state.n_shards).burn_blob_object(rt)
 
 
 @MODULE.public("(self: &mut System, storage_pool: &mut StoragePool, extended_epochs: u32, payment: &mut Coin<WAL>)")
@@ -131,7 +133,7 @@ def extend_storage_pool(
     end_offset = as_u32(start_offset + extended_epochs)
     require(end_offset <= state.future_accounting.length, E_INVALID_EPOCHS_AHEAD)
     state.process_storage_payments(storage.storage_size, start_offset, end_offset, payment)
-    state.account_capacity(start_offset, end_offset, storage.storage_size)
+    account_capacity(state, start_offset, end_offset, storage.storage_size)
     storage.extend_end_epoch(extended_epochs)
     rt.emit(StoragePoolExtended(state.epoch, storage_pool.id, storage.end_epoch))
 
@@ -150,7 +152,7 @@ def increase_storage_pool_capacity(
     require(storage.end_epoch > state.epoch, E_INVALID_EPOCHS_AHEAD)
     remaining = storage.end_epoch - state.epoch
     state.process_storage_payments(additional_encoded_capacity_bytes, 0, remaining, payment)
-    state.account_capacity(0, remaining, additional_encoded_capacity_bytes)
+    account_capacity(state, 0, remaining, additional_encoded_capacity_bytes)
     storage.increase_size(additional_encoded_capacity_bytes)
 
 
@@ -189,3 +191,8 @@ def decrease_storage_pool_unused_capacity_by_percent(
     if taken is None:
         raise abort(E_ZERO_EXTRACT_SIZE)
     return taken
+
+
+def account_capacity(state: SystemStateInnerV1, start_offset: int, end_offset: int, encoded_bytes: int) -> None:
+    """Reserves bytes in each epoch of a period; aborts where that exceeds the capacity."""
+    require(state.reserve_capacity(start_offset, end_offset, encoded_bytes), E_STORAGE_EXCEEDED)

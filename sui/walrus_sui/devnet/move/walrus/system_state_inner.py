@@ -162,17 +162,20 @@ class SystemStateInnerV1:
         require(end_offset - start_offset > 0, E_INVALID_EPOCHS_AHEAD)
         require(end_offset <= self.future_accounting.length, E_INVALID_EPOCHS_AHEAD)
         require(storage_amount > 0, E_INVALID_RESOURCE_SIZE)
-        self.account_capacity(start_offset, end_offset, storage_amount, check_capacity=check_capacity)
+        fits = self.reserve_capacity(start_offset, end_offset, storage_amount, check_capacity=check_capacity)
+        require(fits, E_STORAGE_EXCEEDED)
         start_epoch, end_epoch = as_u32(self.epoch + start_offset), as_u32(self.epoch + end_offset)
         return create_storage(rt, start_epoch=start_epoch, end_epoch=end_epoch, storage_size=storage_amount)
 
-    def account_capacity(self, start_offset: int, end_offset: int, amount: int, *, check_capacity: bool = True) -> None:
-        """Reserves bytes in each epoch of a period; aborts where that exceeds the capacity."""
+    def reserve_capacity(self, start_offset: int, end_offset: int, amount: int, *, check_capacity: bool = True) -> bool:
+        """Reserves bytes in each epoch of a period, up to the first one that has not so many left; whether all have."""
         for offset in range(start_offset, end_offset):
             used = self.future_accounting.ring_lookup(offset).increase_used_capacity(amount)
             if offset == 0:
                 self.used_capacity_size = used
-            require(not check_capacity or used <= self.total_capacity_size, E_STORAGE_EXCEEDED)
+            if check_capacity and used > self.total_capacity_size:
+                return False
+        return True
 
     # Donations
 
@@ -243,7 +246,7 @@ class SystemStateInnerV1:
         require(end_offset <= self.future_accounting.length, E_INVALID_EPOCHS_AHEAD)
         size = blob.storage.storage_size
         self.process_storage_payments(size, start_offset, end_offset, payment)
-        self.account_capacity(start_offset, end_offset, size)
+        require(self.reserve_capacity(start_offset, end_offset, size), E_STORAGE_EXCEEDED)
         blob.storage.extend_end_epoch(extended_epochs)
         blob.emit_certified(rt, is_extension=True)
 

@@ -92,11 +92,12 @@ class WalrusSubsidiesInnerV1:
 
     def process_subsidies(self, rt: Runtime, staking: Staking, system: System, clock: Clock) -> None:
         """Pays what is due by now."""
-        self._process_fixed_rate_subsidies(rt, staking)
-        self._process_usage_subsidies(rt, system)
+        self.process_fixed_rate_subsidies(rt, staking)
+        self.process_usage_subsidies(rt, system)
         self.last_subsidized_ts = clock.timestamp_ms
 
-    def _process_fixed_rate_subsidies(self, rt: Runtime, staking: Staking) -> None:
+    def process_fixed_rate_subsidies(self, rt: Runtime, staking: Staking) -> None:
+        """Pays the members of the committee before this one, once."""
         current_epoch = stakings.epoch(rt, staking)
         if current_epoch == 0 or self.latest_epoch >= current_epoch - 1:
             return
@@ -109,7 +110,8 @@ class WalrusSubsidiesInnerV1:
         stakings.add_commission_to_pools(rt, staking, list(committee), subsidies)
         self.latest_epoch = current_epoch - 1
 
-    def _process_usage_subsidies(self, rt: Runtime, system: System) -> None:
+    def process_usage_subsidies(self, rt: Runtime, system: System) -> None:
+        """Tops up what came to the rewards of this and coming epochs since the last time."""
         ring, accounting = self.already_subsidized_balances, systems.future_accounting(rt, system)
         while ring.ring_lookup(0).epoch < accounting.ring_lookup(0).epoch:
             ring.ring_pop_expand()
