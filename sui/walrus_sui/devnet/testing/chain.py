@@ -273,7 +273,10 @@ class Chain:
         return self.call("staking::stake_with_pool", sender=sender, to_stake=amount, node_id=node)
 
     def certificate(self, message: bytes, signers: Sequence[Node]) -> dict[str, bytes]:
-        """Arguments ``signature``, ``signers_bitmap`` and ``message`` of a certificate by these nodes."""
+        """Arguments ``signature``, ``signers_bitmap`` and ``message`` of a certificate by these nodes.
+
+        They fit all calls that take one, also those that have ``members_bitmap``.
+        """
         ids = [member.node_id for member in self.system().committee.members]
         bits = sum(1 << ids.index(node.node_id) for node in signers)
         bitmap = bits.to_bytes((len(ids) + 7) // 8, "little")

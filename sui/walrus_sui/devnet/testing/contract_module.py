@@ -44,10 +44,10 @@ class ContractModule:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("__"):
             raise AttributeError(name)
-        if name in self._fields:
-            return self._fields[name]
 
         def run(*arguments: Any, **named: Any) -> Any:
+            if not arguments and named:  # what it works on is named first, like all the rest
+                arguments = (named.pop(next(iter(named))),)
             found = self._find(name, arguments)
             return _called(found, arguments, named) if callable(found) else found
 
@@ -56,6 +56,8 @@ class ContractModule:
 
     def _find(self, name: str, arguments: Sequence[Any]) -> Any:
         """A function of the module, a method or field of the first argument, or a maker of one of its structs."""
+        if name in self._fields:
+            return self._fields[name]
         for spelled in (name, name.removesuffix("_mut")):
             if spelled in self._functions:
                 return self._functions[spelled]

@@ -15,52 +15,26 @@ the caller's alone. A function that aborts may leave its value half changed, as 
 """
 
 import hashlib
-from collections.abc import Sequence
 
 from walrus_codec.types import Epoch
 from walrus_sui import bls
 from walrus_sui import messages as signed_messages
-from walrus_sui.devnet.move.framework.collections import MaxQueue
-from walrus_sui.devnet.move.walrus import apportionment, pool_withdrawals, votes
-from walrus_sui.devnet.move.walrus import staking_inner as inner
+from walrus_sui.devnet.move.walrus import apportionment
 from walrus_sui.devnet.move.walrus import staking_pool as pools
+from walrus_sui.devnet.move.walrus.event_blob import EventBlobCertificationState
 from walrus_sui.devnet.move.walrus.exchange_rate import FLAT
 from walrus_sui.devnet.move.walrus.node_metadata import NodeMetadata
 from walrus_sui.devnet.move.walrus.staking_pool import Active, StakingPool, Withdrawing
 from walrus_sui.devnet.move.walrus.walrus_context import WalrusContext
+from walrus_sui.devnet.testing import internal_functions as functions
 from walrus_sui.devnet.testing.accounts import bls_secret
 from walrus_sui.devnet.testing.contract_module import ContractModule, rt
+from walrus_sui.devnet.testing.internal_functions import dhondt, quorum_above, quorum_below
 
 
 def wctx(epoch: int, committee_selected: bool = False) -> WalrusContext:  # noqa: FBT001, FBT002 - as in the contract
     """The context of an epoch, as pools see it."""
     return WalrusContext(epoch, committee_selected)
-
-
-def dhondt(n_shards: int, stake: Sequence[int]) -> list[int]:
-    """Shards per node for these stakes; an earlier node wins a tie.
-
-    Raises:
-        MoveAbort: ``staking_inner`` 3, nobody has stake.
-    """
-    return apportionment.dhondt(n_shards, stake, no_stake=inner.E_NO_STAKE)
-
-
-def quorum_above(weights: dict[int, int], n_shards: int) -> int:
-    """The highest value such that a quorum voted for it or more, given weights by value."""
-    return votes.quorum_above(_queue(weights), n_shards)
-
-
-def quorum_below(weights: dict[int, int], n_shards: int) -> int:
-    """The lowest value such that a quorum voted for it or less, given weights by value."""
-    return votes.quorum_below(_queue(weights), n_shards)
-
-
-def _queue(weights: dict[int, int]) -> MaxQueue:
-    queue = MaxQueue()
-    for value, weight in weights.items():
-        queue.insert(value, weight)
-    return queue
 
 
 def new_pool(
@@ -92,69 +66,105 @@ def new_pool(
     )
 
 
-def _blocked(pool: StakingPool) -> int:
-    key = pools.NewEpochCommissionBlockedForCollection()
-    blocked = pools.BLOCKED
-    return blocked.borrow(rt, pool.extra_fields, key) if blocked.contains(rt, pool.extra_fields, key) else 0
-
-
-active_set = ContractModule("active_set")
+active_set = ContractModule(
+    "active_set",
+    active_ids=functions.active_ids,
+    cur_min_stake=functions.cur_min_stake,
+    set_max_size=functions.set_max_size,
+    size=functions.active_set_size,
+)
 auth = ContractModule("auth")
 blob = ContractModule("blob")
-bls_aggregate = ContractModule("bls_aggregate")
+bls_aggregate = ContractModule(
+    "bls_aggregate",
+    get_idx=functions.get_idx,
+    get_member_weight=functions.get_member_weight,
+    includes_one_correct_node=functions.includes_one_correct_node,
+    n_members=functions.n_members,
+    new_bls_committee=functions.new_bls_committee,
+    new_bls_committee_member=functions.new_bls_committee_member,
+    to_vec_map=functions.to_vec_map,
+    verify_certificate=functions.verify_certificate,
+)
 committee = ContractModule(
     "committee",
-    empty=dict,
-    size=len,
-    inner=lambda cmt: cmt,
-    to_inner=dict,
-    contains=lambda cmt, node_id: node_id in cmt,
-    shards=lambda cmt, node_id: cmt[node_id],
+    contains=functions.contains,
+    empty=functions.empty,
+    inner=functions.inner,
+    is_sorted=functions.is_sorted,
+    shards=functions.shards,
+    size=functions.size,
+    to_inner=functions.to_inner,
 )
 encoding = ContractModule("encoding")
-event_blob = ContractModule("event_blob")
-messages = ContractModule("messages")
+event_blob = ContractModule(
+    "event_blob",
+    create_with_empty_state=EventBlobCertificationState.empty,
+    get_latest_certified_blob_id=functions.get_latest_certified_blob_id,
+    get_latest_certified_checkpoint_sequence_number=functions.get_latest_certified_checkpoint_sequence_number,
+    get_num_tracked_blobs=functions.get_num_tracked_blobs,
+    last_attested_event_blob_checkpoint_seq_num=lambda self: self.checkpoint_sequence_num,
+    last_attested_event_blob_epoch=lambda self: self.epoch,
+    new_attestation=functions.new_attestation,
+    new_event_blob=functions.new_event_blob,
+    start_tracking_blob=functions.start_tracking_blob,
+)
+messages = ContractModule("messages", new_certified_message=functions.new_certified_message)
 metadata = ContractModule("metadata")
-pending_values = ContractModule("pending_values")
+pending_values = ContractModule(
+    "pending_values",
+    inner=functions.pending,
+    inner_mut=functions.pending,
+    is_empty=functions.pending_is_empty,
+    unwrap=functions.pending,
+)
 pool_exchange_rate = ContractModule("exchange_rate", flat=lambda: FLAT)
-staked_wal = ContractModule("staked_wal")
+redstuff = ContractModule("redstuff")
+staked_wal = ContractModule("staked_wal", can_withdraw_early=functions.can_withdraw_early)
 staking_inner = ContractModule(
     "staking_inner",
     "votes",
+    active_set=functions.active_set,
     dhondt=dhondt,
-    pub_dhondt=dhondt,
+    has_pool=functions.has_pool,
+    is_quorum_for_n_shards=functions.is_quorum_for_n_shards,
     max_shards_per_node=apportionment.max_shards_per_node,
+    new=functions.new_staking,
+    pub_dhondt=dhondt,
     quorum_above=quorum_above,
     quorum_below=quorum_below,
 )
 staking_pool = ContractModule(
     "staking_pool",
-    # In the contract's order of arguments.
-    request_withdraw_stake=lambda pool, staked, current, following, context: pool_withdrawals.request_withdraw_stake(
-        rt, pool, staked, context, in_current_committee=current, in_next_committee=following
-    ),
-    withdraw_stake=lambda pool, staked, current, following, context: pool_withdrawals.withdraw_stake(
-        rt, pool, staked, context, in_current_committee=current, in_next_committee=following
-    ),
-    blocked_commission_amount=_blocked,
+    blocked_commission_amount=functions.blocked_commission_amount,
     commission_amount=lambda pool: pool.commission.value,
-    rewards_amount=lambda pool: pool.rewards_pool.value,
-    storage_price=lambda pool: pool.voting_params.storage_price,
-    write_price=lambda pool: pool.voting_params.write_price,
-    node_capacity=lambda pool: pool.voting_params.node_capacity,
+    destroy_empty=functions.destroy_empty,
+    get_blocked_commission_amount=functions.blocked_commission_amount,
     is_active=lambda pool: isinstance(pool.state, Active),
+    is_empty=functions.pool_is_empty,
     is_withdrawing=lambda pool: isinstance(pool.state, Withdrawing),
+    new=functions.new_staking_pool,
+    node_capacity=lambda pool: pool.voting_params.node_capacity,
+    request_withdraw_stake=functions.request_withdraw_stake,
+    rewards_amount=lambda pool: pool.rewards_pool.value,
+    set_next_node_capacity=functions.set_next_node_capacity,
+    set_next_storage_price=functions.set_next_storage_price,
+    set_next_write_price=functions.set_next_write_price,
+    set_withdrawing=functions.set_withdrawing,
+    storage_price=lambda pool: pool.voting_params.storage_price,
+    withdraw_stake=functions.withdraw_stake,
+    write_price=lambda pool: pool.voting_params.write_price,
 )
 storage_accounting = ContractModule(
     "storage_accounting",
+    delete_empty_future_accounting=functions.delete_empty_future_accounting,
     epoch=lambda accounting: accounting.epoch,
-    used_capacity=lambda accounting: accounting.used_capacity,
+    new_future_accounting=functions.new_future_accounting,
+    per_epoch_rewards=functions.per_epoch_rewards,
     rewards=lambda accounting: accounting.rewards_to_distribute.value,
     rewards_balance=lambda accounting: accounting.rewards_to_distribute,
-    unwrap_balance=lambda accounting: accounting.rewards_to_distribute,
-    per_epoch_rewards=lambda ring: [
-        ring.ring_lookup(ahead).rewards_to_distribute.value for ahead in range(ring.length)
-    ],
+    unwrap_balance=lambda self: self.rewards_to_distribute,
+    used_capacity=lambda accounting: accounting.used_capacity,
 )
 storage_node = ContractModule("storage_node")
 storage_resource = ContractModule("storage_resource")

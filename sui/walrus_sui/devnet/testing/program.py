@@ -131,7 +131,11 @@ class Program:
             function = f"{self._chain.ledger.packages.alias_of(tags.normalize_address(home))}::{rest}"
         package, module, found = find_function(function)
         named = {name.lstrip("_"): value for name, value in arguments.items()}
-        unknown = sorted(set(named) - {parameter.name for parameter in found.signature.arguments})
+        names = {parameter.name for parameter in found.signature.arguments}
+        for bitmap, other in (("signers_bitmap", "members_bitmap"), ("members_bitmap", "signers_bitmap")):
+            if bitmap in named and other in names:  # the contract has both names for the same thing
+                named[other] = named.pop(bitmap)
+        unknown = sorted(set(named) - names)
         if unknown:
             known = ", ".join(parameter.name for parameter in found.signature.arguments)
             raise ArgumentError(f"{function} has no argument {', '.join(unknown)}; it takes: {known or 'none'}")

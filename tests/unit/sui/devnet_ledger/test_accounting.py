@@ -6,9 +6,9 @@ from walrus_sui.devnet.move.core.aborts import U64_MAX, ArithmeticFailure, MoveA
 from walrus_sui.devnet.move.framework.coin import Balance
 from walrus_sui.devnet.move.framework.collections import MaxQueue
 from walrus_sui.devnet.move.walrus import exchange_rate
-from walrus_sui.devnet.move.walrus.encoding import redstuff_encoded_blob_length
 from walrus_sui.devnet.move.walrus.exchange_rate import Flat, Variable
 from walrus_sui.devnet.move.walrus.pending_values import PendingValues
+from walrus_sui.devnet.move.walrus.redstuff import encoded_blob_length
 from walrus_sui.devnet.move.walrus.storage_accounting import FutureAccountingRingBuffer
 from walrus_sui.devnet.move.walrus.system_state_inner import storage_units_from_size
 from walrus_sui.devnet.move.walrus.votes import quorum_above, quorum_below
@@ -110,13 +110,13 @@ def test_quorum_edge() -> None:
 @pytest.mark.parametrize("length", [0, 1, 444, 10_000, 393_204])
 def test_billed_size_is_that_of_the_codec(n: int, length: int) -> None:
     params = CodeParams(n, EncodingType.RS2)
-    assert redstuff_encoded_blob_length(length, n) == params.encoded_length(length)
+    assert encoded_blob_length(length, n) == params.encoded_length(length)
 
 
 def test_billed_sizes_of_the_contract() -> None:
-    assert redstuff_encoded_blob_length(1, 10) == 10 * (2 * (4 + 7) + 10 * 2 * 32 + 32)
-    assert redstuff_encoded_blob_length(0, 10) == redstuff_encoded_blob_length(1, 10)
-    assert redstuff_encoded_blob_length(334 * 667 * 100, 1000) == 1000 * (1001 * 100 + 1000 * 2 * 32 + 32)
+    assert encoded_blob_length(1, 10) == 10 * (2 * (4 + 7) + 10 * 2 * 32 + 32)
+    assert encoded_blob_length(0, 10) == encoded_blob_length(1, 10)
+    assert encoded_blob_length(334 * 667 * 100, 1000) == 1000 * (1001 * 100 + 1000 * 2 * 32 + 32)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_the_largest_blob_has_the_largest_even_symbols(n: int, largest: int) -> 
 @pytest.mark.parametrize(("length", "n"), [(1, 0), (4 * 7 * 65_535, 10), (U64_MAX, 100)])
 def test_impossible_sizes_fail_in_arithmetic(length: int, n: int) -> None:
     with pytest.raises(ArithmeticFailure):
-        redstuff_encoded_blob_length(length, n)
+        encoded_blob_length(length, n)
 
 
 @pytest.mark.parametrize(("size", "units"), [(0, 0), (1, 1), (1024**2, 1), (1024**2 + 1, 2)])

@@ -2,12 +2,13 @@
 
 import pytest
 
-from walrus_sui.devnet.testing import MoveAbort, internals
+from walrus_sui.devnet.testing import ArithmeticFailure, MoveAbort, internals
 from walrus_sui.devnet.testing.internals import (
     active_set,
     committee,
     pending_values,
     pool_exchange_rate,
+    redstuff,
     staked_wal,
     staking_inner,
     staking_pool,
@@ -32,6 +33,76 @@ def test_functions_have_the_contracts_names() -> None:
     assert active_set.active_ids_and_stake(nodes) == (["0x1"], [5])
     with pytest.raises(LookupError, match="committee has no function nonsense"):
         committee.nonsense({})
+
+
+def test_arguments_may_be_named() -> None:
+    pool = internals.new_pool(wctx(0))
+    stake = staking_pool.stake(pool=pool, to_stake=WAL, wctx=wctx(0))
+    assert (
+        staking_pool.withdraw_stake(
+            pool=pool, staked_wal=stake, in_current_committee=True, in_next_committee=False, wctx=0
+        ).value
+        == WAL
+    )
+    nodes = active_set.new(max_size=1, threshold_stake=5)
+    assert active_set.insert_or_update(set=nodes, node_id="0x1", staked_amount=5)
+    assert staking_inner.dhondt(n_shards=4, stake=[1, 1]) == [2, 2]
+
+
+def test_an_active_set_of_limited_size() -> None:
+    nodes = active_set.new(3, 100)
+    seen = []
+    for node_id, stake in ((1, 99), (1, 200), (2, 300), (3, 400), (4, 500), (5, 250), (6, 900), (7, 900), (8, 900)):
+        active_set.insert_or_update(nodes, f"0x{node_id}", stake)
+        seen.append((active_set.active_ids(nodes), active_set.cur_min_stake(nodes)))
+    assert [len(ids) for ids, _ in seen] == [0, 1, 2, 3, 3, 3, 3, 3, 3]
+    assert [least for _, least in seen] == [100, 100, 100, 200, 300, 300, 400, 500, 900]
+    assert active_set.active_ids(nodes) == ["0x8", "0x6", "0x7"]  # each takes the smallest one's place
+    assert (active_set.size(nodes), active_set.total_stake(nodes)) == (3, 2700)
+    active_set.insert_or_update(nodes, "0x8", 0)
+    assert active_set.active_ids(nodes) == ["0x7", "0x6"]
+
+
+@pytest.mark.parametrize(
+    ("n_shards", "primary", "secondary"),
+    [
+        (4, 2, 3),
+        (7, 3, 5),
+        (10, 4, 7),
+        (13, 5, 9),
+        (16, 6, 11),
+        (31, 11, 21),
+        (100, 34, 67),
+        (301, 101, 201),
+        (1000, 334, 667),
+    ],
+)
+def test_redstuff_sizes(n_shards: int, primary: int, secondary: int) -> None:
+    assert redstuff.source_symbols_primary(n_shards) == primary
+    assert redstuff.source_symbols_secondary(n_shards) == secondary
+    assert redstuff.n_source_symbols(n_shards) == primary * secondary
+    largest = primary * secondary * 65_534
+    assert redstuff.symbol_size(largest, n_shards) == 65_534
+    with pytest.raises(ArithmeticFailure):
+        redstuff.symbol_size(largest + 1, n_shards)
+    assert [redstuff.symbol_size(length, n_shards) for length in (0, 1, 2 * primary * secondary)] == [2, 2, 2]
+    assert redstuff.symbol_size(2 * primary * secondary + 1, n_shards) == 4
+    each = (primary + secondary) * 2 + 64 * n_shards + 32
+    assert redstuff.encoded_blob_length(0, n_shards) == n_shards * each
+
+
+@pytest.mark.parametrize(
+    ("length", "billed"),
+    [
+        (445_556, 66_034_000),
+        (10**6, 70_038_000),
+        (10**7, 110_078_000),
+        (10**8, 514_482_000),
+        (10**9, 4_558_522_000),
+    ],
+)
+def test_what_a_thousand_shards_bill(length: int, billed: int) -> None:
+    assert redstuff.encoded_blob_length(length, 1000) == billed
 
 
 def test_quorums_over_votes_by_value() -> None:

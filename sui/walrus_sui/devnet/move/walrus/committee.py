@@ -34,11 +34,11 @@ def initialize(assigned_number: dict[ObjectId, int]) -> Committee:
     return committee
 
 
-def transition(committee: Committee, new_assignments: dict[ObjectId, int]) -> Committee:
+def transition(cmt: Committee, new_assignments: dict[ObjectId, int]) -> Committee:
     """The committee with new numbers of shards, moving as few shards as possible.
 
     Args:
-        committee: the current one.
+        cmt: the current one.
         new_assignments: number of shards by node; its order decides who takes which of the moving shards. It is used up.
 
     Returns:
@@ -46,10 +46,10 @@ def transition(committee: Committee, new_assignments: dict[ObjectId, int]) -> Co
         of the list of moving shards.
     """
     new_total = sum(new_assignments.values())
-    current_total = sum(len(shards) for shards in committee.values())
+    current_total = sum(len(shards) for shards in cmt.values())
     kept: Committee = {}
     to_move: list[int] = []
-    for node_id, previous in committee.items():
+    for node_id, previous in cmt.items():
         assigned = new_assignments.pop(node_id, 0)
         if assigned == 0:
             to_move.extend(previous)
@@ -61,15 +61,15 @@ def transition(committee: Committee, new_assignments: dict[ObjectId, int]) -> Co
     require(new_total == current_total, E_INVALID_SHARD_ASSIGNMENT)
     for node_id, assigned in new_assignments.items():
         if assigned > 0:
-            shards = list(committee.get(node_id, []))
+            shards = list(cmt.get(node_id, []))
             shards.extend(to_move.pop() for _ in range(assigned - len(shards)))
             kept[node_id] = shards
     return {node_id: kept[node_id] for node_id in sorted(kept)}
 
 
-def diff(first: Committee, second: Committee) -> tuple[list[ObjectId], list[ObjectId]]:
+def diff(cmt_1: Committee, cmt_2: Committee) -> tuple[list[ObjectId], list[ObjectId]]:
     """Nodes only in the first and nodes only in the second, both sorted."""
-    return [node for node in first if node not in second], [node for node in second if node not in first]
+    return [node for node in cmt_1 if node not in cmt_2], [node for node in cmt_2 if node not in cmt_1]
 
 
 @MODULE.public("(cmt: &Committee, node_id: &ID): &vector<u16>")

@@ -174,28 +174,28 @@ class StakingInnerV1:
         self._track(rt, pool)
         return staked
 
-    def request_withdraw_stake(self, rt: Runtime, staked: StakedWal) -> None:
+    def request_withdraw_stake(self, rt: Runtime, staked_wal: StakedWal) -> None:
         """Announces that a stake leaves; it counts no more in the next selection."""
-        pool = self.pool(rt, staked.node_id)
-        current, following = self._seats(staked.node_id)
+        pool = self.pool(rt, staked_wal.node_id)
+        current, following = self._seats(staked_wal.node_id)
         pool_withdrawals.request_withdraw_stake(
-            rt, pool, staked, self.walrus_context(), in_current_committee=current, in_next_committee=following
+            rt, pool, staked_wal, self.walrus_context(), in_current_committee=current, in_next_committee=following
         )
         self._track(rt, pool)
 
-    def withdraw_stake(self, rt: Runtime, staked: StakedWal) -> Coin:
+    def withdraw_stake(self, rt: Runtime, staked_wal: StakedWal) -> Coin:
         """Ends a stake and pays it out."""
-        pool = self.pool(rt, staked.node_id)
-        current, following = self._seats(staked.node_id)
+        pool = self.pool(rt, staked_wal.node_id)
+        current, following = self._seats(staked_wal.node_id)
         payout = pool_withdrawals.withdraw_stake(
-            rt, pool, staked, self.walrus_context(), in_current_committee=current, in_next_committee=following
+            rt, pool, staked_wal, self.walrus_context(), in_current_committee=current, in_next_committee=following
         )
         self._track(rt, pool)
         return payout.into_coin(rt)
 
-    def can_withdraw_staked_wal_early(self, staked: StakedWal) -> bool:
+    def can_withdraw_staked_wal_early(self, sw: StakedWal) -> bool:
         """Whether a stake can go at once, without rewards."""
-        return staked.can_withdraw_early(self.walrus_context(), node_in_next_committee=self._seats(staked.node_id)[1])
+        return sw.can_withdraw_early(self.walrus_context(), node_in_next_committee=self._seats(sw.node_id)[1])
 
     def try_join_active_set(self, rt: Runtime, node_id: ObjectId) -> None:
         """Puts a node back that was evicted, if its stake suffices now."""
@@ -206,11 +206,12 @@ class StakingInnerV1:
         ACTIVE_SET.borrow_mut(rt, self.active_set).max_size = TEMP_ACTIVE_SET_SIZE_LIMIT
 
     def calculate_rewards(
-        self, rt: Runtime, node_id: ObjectId, principal: int, activation_epoch: int, withdraw_epoch: int
+        self, rt: Runtime, node_id: ObjectId, staked_principal: int, activation_epoch: int, withdraw_epoch: int
     ) -> int:
         """FROST that a principal earned with a node between two epochs."""
         require(POOLS.contains(rt, self.pools, node_id), E_POOL_NOT_FOUND)
-        return POOLS.borrow(rt, self.pools, node_id).calculate_rewards(rt, principal, activation_epoch, withdraw_epoch)
+        pool = POOLS.borrow(rt, self.pools, node_id)
+        return pool.calculate_rewards(rt, staked_principal, activation_epoch, withdraw_epoch)
 
     def add_commission_to_pools(self, rt: Runtime, node_ids: list[ObjectId], commissions: list[Balance]) -> None:
         """Adds to the commission of pools; before voting ends, what is added is blocked until then."""
@@ -230,9 +231,9 @@ class StakingInnerV1:
 
     # Governance
 
-    def check_governance_authorization(self, rt: Runtime, node_id: ObjectId, authenticated: Authenticated) -> bool:
+    def check_governance_authorization(self, rt: Runtime, node_id: ObjectId, auth: Authenticated) -> bool:
         """Whether this is who may vote for the node."""
-        return matches(authenticated, POOLS.borrow(rt, self.pools, node_id).governance_authorized)
+        return matches(auth, POOLS.borrow(rt, self.pools, node_id).governance_authorized)
 
     def get_current_node_weight(self, node_id: ObjectId) -> int:
         """Shards of a member of the current committee."""

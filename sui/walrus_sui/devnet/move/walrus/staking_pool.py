@@ -140,11 +140,11 @@ class StakingPool:
         self.pending_stake.insert_or_add(activation_epoch, amount)
         return staked
 
-    def calculate_rewards(self, rt: Runtime, principal: int, activation_epoch: int, withdraw_epoch: int) -> int:
+    def calculate_rewards(self, rt: Runtime, staked_principal: int, activation_epoch: int, withdraw_epoch: int) -> int:
         """FROST that a principal earned between two epochs; what rounding took is not a loss of the staker."""
-        shares = self.exchange_rate_at_epoch(rt, activation_epoch).convert_to_share_amount(principal)
+        shares = self.exchange_rate_at_epoch(rt, activation_epoch).convert_to_share_amount(staked_principal)
         amount = self.exchange_rate_at_epoch(rt, withdraw_epoch).convert_to_wal_amount(shares)
-        return max(0, amount - principal)
+        return max(0, amount - staked_principal)
 
     def wal_balance_at_epoch(self, rt: Runtime, epoch: int) -> int:
         """Active stake that the pool will have in the current or a later epoch, as far as is known now."""
@@ -225,9 +225,9 @@ class StakingPool:
         if BLOCKED.contains(rt, self.extra_fields, _BLOCKED_KEY):
             BLOCKED.remove(rt, self.extra_fields, _BLOCKED_KEY)
 
-    def collect_commission(self, rt: Runtime, authenticated: Authenticated) -> Balance:
+    def collect_commission(self, rt: Runtime, auth: Authenticated) -> Balance:
         """Takes out the commission that is not blocked."""
-        require(matches(authenticated, self.commission_receiver), E_AUTHORIZATION_FAILURE)
+        require(matches(auth, self.commission_receiver), E_AUTHORIZATION_FAILURE)
         blocked = 0
         if BLOCKED.contains(rt, self.extra_fields, _BLOCKED_KEY):
             blocked = BLOCKED.borrow(rt, self.extra_fields, _BLOCKED_KEY)
@@ -238,9 +238,9 @@ class StakingPool:
         self.clear_blocked_commission(rt)
         return self.commission.withdraw_all()
 
-    def set_commission_receiver(self, authenticated: Authenticated, receiver: Authorized) -> None:
+    def set_commission_receiver(self, auth: Authenticated, receiver: Authorized) -> None:
         """Lets somebody else collect the commission."""
-        require(matches(authenticated, self.commission_receiver), E_AUTHORIZATION_FAILURE)
+        require(matches(auth, self.commission_receiver), E_AUTHORIZATION_FAILURE)
         self.commission_receiver = receiver
 
     def set_governance_authorized(self, authenticated: Authenticated, authorized: Authorized) -> None:
