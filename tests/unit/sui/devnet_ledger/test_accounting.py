@@ -132,7 +132,7 @@ def test_billed_sizes_of_the_contract() -> None:
     ],
 )
 def test_billed_sizes_of_the_public_networks(length: int, billed: int) -> None:
-    assert redstuff_encoded_blob_length(length, 1_000) == billed
+    assert encoded_blob_length(length, 1_000) == billed
 
 
 @pytest.mark.parametrize(
@@ -150,9 +150,9 @@ def test_billed_sizes_of_the_public_networks(length: int, billed: int) -> None:
     ],
 )
 def test_the_largest_blob_has_the_largest_even_symbols(n: int, largest: int) -> None:
-    redstuff_encoded_blob_length(largest, n)
+    encoded_blob_length(largest, n)
     with pytest.raises(ArithmeticFailure):
-        redstuff_encoded_blob_length(largest + 1, n)
+        encoded_blob_length(largest + 1, n)
 
 
 @pytest.mark.parametrize(("length", "n"), [(1, 0), (4 * 7 * 65_535, 10), (U64_MAX, 100)])
