@@ -86,7 +86,7 @@ def includes_one_correct_node(self: BlsCommittee, weight: int) -> bool:
 
 def verify_certificate(self: BlsCommittee, signature: bytes, signers_bitmap: bytes, message: bytes) -> int:
     """The weight of the signers, who must be a quorum; the message's header is not looked at."""
-    return self._verify(signature, signers_bitmap, message, one_correct_node=False)
+    return self.verify_certificate_and_weight(signature, signers_bitmap, message, one_correct_node=False)
 
 
 # committee

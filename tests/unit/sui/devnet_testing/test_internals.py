@@ -2,9 +2,12 @@
 
 import pytest
 
-from walrus_sui.devnet.testing import ArithmeticFailure, MoveAbort, internals
+from walrus_sui import bls
+from walrus_sui.devnet.move.framework.bls12381 import g1_to_uncompressed as uncompressed
+from walrus_sui.devnet.testing import ArithmeticFailure, MoveAbort, bls_secret, internals
 from walrus_sui.devnet.testing.internals import (
     active_set,
+    bls_aggregate,
     committee,
     pending_values,
     pool_exchange_rate,
@@ -91,18 +94,36 @@ def test_redstuff_sizes(n_shards: int, primary: int, secondary: int) -> None:
     assert redstuff.encoded_blob_length(0, n_shards) == n_shards * each
 
 
-@pytest.mark.parametrize(
-    ("length", "billed"),
-    [
-        (445_556, 66_034_000),
-        (10**6, 70_038_000),
-        (10**7, 110_078_000),
-        (10**8, 514_482_000),
-        (10**9, 4_558_522_000),
-    ],
-)
-def test_what_a_thousand_shards_bill(length: int, billed: int) -> None:
-    assert redstuff.encoded_blob_length(length, 1000) == billed
+def test_a_certificate_needs_a_quorum_of_its_committee() -> None:
+    secrets = [bls_secret(f"m{number}") for number in range(10)]
+    members = [
+        bls_aggregate.new_bls_committee_member(uncompressed(bls.public_key(secret)), weight, f"0x{number:064x}")
+        for number, (secret, weight) in enumerate(zip(secrets, [1] * 9 + [2], strict=True))
+    ]
+    even = bls_aggregate.new_bls_committee(5, members[:9])
+    heavy = bls_aggregate.new_bls_committee(5, members)
+    message = b"whatever was agreed on"
+    signature = bls.aggregate([bls.sign(secret, message) for secret in secrets[:7]])
+    bitmap = bytes([0b0111_1111])
+    # Seven of nine are a quorum, seven of eleven are none; each fits 3w >= 2n + 1 or fails it.
+    assert bls_aggregate.verify_certificate(even, signature, bitmap, message) == 7
+    for committee_, signed, bits, code in (
+        (heavy, signature, bitmap, 2),
+        (even, signature, bytes([0b1111_1110]), 1),
+        (even, signature, bytes([0xFF, 0b10]), 0),
+        (even, signature, bytes([0xFF, 0, 0]), 0),
+        (even, bls.sign(secrets[0], message), bitmap, 1),
+    ):
+        with pytest.raises(MoveAbort) as refused:
+            bls_aggregate.verify_certificate(committee_, signed, bits, message)
+        assert refused.value == MoveAbort("bls_aggregate", code)
+    assert [bls_aggregate.is_quorum(even, weight) for weight in (6, 7)] == [False, True]
+    assert [bls_aggregate.includes_one_correct_node(even, weight) for weight in (3, 4)] == [False, True]
+    assert bls_aggregate.n_members(even) == bls_aggregate.n_shards(even) == 9
+    assert bls_aggregate.to_vec_map(heavy)[members[9].node_id] == bls_aggregate.get_member_weight(heavy, f"0x{9:064x}")
+    with pytest.raises(MoveAbort) as refused:
+        bls_aggregate.new_bls_committee(5, [bls_aggregate.new_bls_committee_member(members[0].public_key, 0, "0x1")])
+    assert refused.value == MoveAbort("bls_aggregate", 3)
 
 
 def test_quorums_over_votes_by_value() -> None:
