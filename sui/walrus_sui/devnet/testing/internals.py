@@ -27,6 +27,7 @@ from walrus_sui.devnet.move.walrus.node_metadata import NodeMetadata
 from walrus_sui.devnet.move.walrus.staking_pool import Active, StakingPool, Withdrawing
 from walrus_sui.devnet.move.walrus.walrus_context import WalrusContext
 from walrus_sui.devnet.testing import internal_functions as functions
+from walrus_sui.devnet.testing import staking_internals
 from walrus_sui.devnet.testing.accounts import bls_secret
 from walrus_sui.devnet.testing.contract_module import ContractModule, rt
 from walrus_sui.devnet.testing.internal_functions import dhondt, quorum_above, quorum_below
@@ -72,6 +73,7 @@ active_set = ContractModule(
     cur_min_stake=functions.cur_min_stake,
     set_max_size=functions.set_max_size,
     size=functions.active_set_size,
+    **staking_internals.ACTIVE,
 )
 auth = ContractModule("auth")
 blob = ContractModule("blob")
@@ -133,6 +135,7 @@ staking_inner = ContractModule(
     pub_dhondt=dhondt,
     quorum_above=quorum_above,
     quorum_below=quorum_below,
+    **staking_internals.STATE,
 )
 staking_pool = ContractModule(
     "staking_pool",
@@ -154,6 +157,7 @@ staking_pool = ContractModule(
     storage_price=lambda pool: pool.voting_params.storage_price,
     withdraw_stake=functions.withdraw_stake,
     write_price=lambda pool: pool.voting_params.write_price,
+    **staking_internals.POOL,
 )
 storage_accounting = ContractModule(
     "storage_accounting",
@@ -166,6 +170,6 @@ storage_accounting = ContractModule(
     unwrap_balance=lambda self: self.rewards_to_distribute,
     used_capacity=lambda accounting: accounting.used_capacity,
 )
-storage_node = ContractModule("storage_node")
+storage_node = ContractModule("storage_node", **staking_internals.NODE)
 storage_resource = ContractModule("storage_resource")
 max_shards_per_node = apportionment.max_shards_per_node
