@@ -71,9 +71,12 @@ async def test_the_network_configuration_leads_to_the_network(devnet, client):
         loaded.slashing_manager: "::slashing::SlashingManager",
         loaded.upgrade_manager: "::upgrade::UpgradeManager",
         loaded.exchange_objects[0]: "::wal_exchange::Exchange",
+        loaded.walrus_subsidies_object: "::walrus_subsidies::WalrusSubsidies",
     }
     for object_id, suffix in types.items():
         assert (await client.object(object_id, "object_type")).object_type.endswith(suffix)
+    subsidies = await client.object(loaded.walrus_subsidies_object, "object_type")
+    assert subsidies.object_type.startswith(document["walrus_subsidies_package"])
     url = f"http://127.0.0.1:{devnet.endpoints['faucet_port']}/v1/network-config"
     assert await network_config.load(url) == loaded
 
