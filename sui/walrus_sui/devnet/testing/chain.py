@@ -103,11 +103,16 @@ class Chain:
         """An account by name; a new name gets money from the genesis account."""
         if name not in self._accounts:
             self._accounts[name] = account(name)
-            reserve = Program(self, Account("the genesis account", self.network.faucet, faucet_key(self.ledger.config)))
+            reserve = Program(self, self.deployer)
             sui, wal = self._money
             reserve.transfer([reserve.split_gas(sui), reserve.money(self.network.wal_type, wal)], self._accounts[name])
             reserve.run()
         return self._accounts[name]
+
+    @property
+    def deployer(self) -> Account:
+        """Who deployed the contracts: has the capabilities over exchange, subsidies and upgrades, and all other money."""
+        return Account("deployer", self.network.faucet, faucet_key(self.ledger.config))
 
     def accounts(self) -> tuple[Account, ...]:
         """All accounts that have been named so far."""

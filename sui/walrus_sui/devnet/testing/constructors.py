@@ -1,7 +1,7 @@
-"""Move values that only a call can make, made from Python values: proofs of identity, who may act, node descriptions.
+"""Move values that only a call can make, made from Python values: proofs of identity, who may act, descriptions.
 
-The contract's ``Authenticated``, ``Authorized`` and ``NodeMetadata`` and the framework's ``Balance`` cannot come in as
-bytes. When an argument has one of these types, the call that makes it is put into the same transaction.
+The contract's ``Authenticated``, ``Authorized``, ``NodeMetadata`` and ``Metadata`` and the framework's ``Balance`` cannot
+come in as bytes. When an argument has one of these types, the call that makes it is put into the same transaction.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +14,7 @@ from walrus_sui.devnet.move.core.tags import TypeTag
 from walrus_sui.devnet.move.core.types import MoveType
 from walrus_sui.devnet.move.framework.coin import BALANCE, COIN
 from walrus_sui.devnet.move.walrus import auth
+from walrus_sui.devnet.move.walrus.metadata import Metadata
 from walrus_sui.devnet.move.walrus.node_metadata import NodeMetadata
 from walrus_sui.devnet.testing import values
 from walrus_sui.devnet.testing.accounts import Account, Node
@@ -98,6 +99,17 @@ def _authorized(program: MakesCalls, value: Any) -> Argument:
     return made
 
 
+def _attributes(program: MakesCalls, value: Any) -> Argument:
+    pairs = value.metadata if isinstance(value, Metadata) else value
+    if not isinstance(pairs, Mapping):
+        raise ArgumentError(f"{value!r} is no Metadata: give a dictionary")
+    made = program.call("metadata::new")
+    for key, text in pairs.items():
+        program.call("metadata::insert_or_update", self=made, key=key, value=text)
+    first: Argument = made[0]
+    return first
+
+
 def _metadata(program: MakesCalls, value: Any) -> Argument:
     match value:
         case NodeMetadata(image_url=image, project_url=project, description=text, extra_fields=extra):
@@ -117,5 +129,6 @@ def _metadata(program: MakesCalls, value: Any) -> Argument:
 _CONSTRUCTORS: dict[tuple[str, str, str], Callable[[MakesCalls, Any], Argument]] = {
     (WALRUS, "auth", "Authenticated"): _authenticated,
     (WALRUS, "auth", "Authorized"): _authorized,
+    (WALRUS, "metadata", "Metadata"): _attributes,
     (WALRUS, "node_metadata", "NodeMetadata"): _metadata,
 }

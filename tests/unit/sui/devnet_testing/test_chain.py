@@ -6,7 +6,16 @@ import pytest
 
 from walrus_codec.types import ObjectId
 from walrus_sui.devnet.move.walrus import auth
-from walrus_sui.devnet.testing import ArgumentError, Chain, Handle, MoveAbort, Node, ObjectGone, TransactionFailed
+from walrus_sui.devnet.testing import (
+    ArgumentError,
+    Chain,
+    Handle,
+    MoveAbort,
+    Node,
+    ObjectGone,
+    Rejected,
+    TransactionFailed,
+)
 from walrus_sui.devnet.testing.internals import storage_accounting
 
 WAL = 10**9
@@ -71,6 +80,17 @@ def test_balances_are_amounts_or_coins(chain: Chain) -> None:
     chain.call("system::add_per_epoch_subsidies", sender="alice", subsidies=paid)
     assert storage_accounting.per_epoch_rewards(chain.system().future_accounting)[:3] == [7, 5, 0]
     assert chain.balance("alice") == 1_000_000 * WAL - 12
+
+
+def test_the_deployer_has_the_capabilities(chain: Chain) -> None:
+    (emergency,) = chain.owned(chain.deployer, "EmergencyUpgradeCap")
+    assert emergency.upgrade_manager_id == chain.network.upgrade_manager
+    exchange = next(cap for cap in chain.owned(chain.deployer, "AdminCap") if "::wal_exchange::" in cap.stored.type)
+    rate = {"wal": 3, "sui": 2, "admin_cap": exchange}
+    chain.call("wal_exchange::set_exchange_rate", sender=chain.deployer, **rate)
+    assert chain.view("wal_exchange::exchange_all_for_wal", sui=5).balance.value == 7
+    with pytest.raises(Rejected, match="owned by account address"):
+        chain.call("wal_exchange::set_exchange_rate", sender="alice", **rate)
 
 
 def test_packages_and_types_are_named_in_any_form(chain: Chain) -> None:
