@@ -22,7 +22,6 @@ from walrus_sui.devnet.move.walrus.active_set import ActiveSet
 from walrus_sui.devnet.move.walrus.bls_aggregate import BlsCommittee, BlsCommitteeMember
 from walrus_sui.devnet.move.walrus.committee import Committee
 from walrus_sui.devnet.move.walrus.event_blob import EventBlob, EventBlobAttestation, EventBlobCertificationState
-from walrus_sui.devnet.move.walrus.messages import CertifiedMessage
 from walrus_sui.devnet.move.walrus.node_metadata import NodeMetadata
 from walrus_sui.devnet.move.walrus.pending_values import PendingValues
 from walrus_sui.devnet.move.walrus.staked_wal import StakedWal
@@ -58,10 +57,6 @@ def cur_min_stake(set: ActiveSet) -> int:  # noqa: A002
 
 def new_bls_committee_member(public_key: bytes, weight: int, node_id: ObjectId) -> BlsCommitteeMember:
     return BlsCommitteeMember(public_key, weight, node_id)
-
-
-def new_bls_committee(epoch: int, members: Sequence[BlsCommitteeMember]) -> BlsCommittee:
-    return BlsCommittee.new(epoch, list(members))
 
 
 def n_members(self: BlsCommittee) -> int:
@@ -148,13 +143,6 @@ def start_tracking_blob(
     self: EventBlobCertificationState, blob_id: int, ending_checkpoint_sequence_number: int
 ) -> None:
     self.update_aggregate_weight(blob_id, ending_checkpoint_sequence_number, 0)
-
-
-# messages
-
-
-def new_certified_message(message_bytes: bytes, committee_epoch: int, stake_support: int) -> CertifiedMessage:
-    return CertifiedMessage.new(message_bytes, committee_epoch, stake_support)
 
 
 # pending_values

@@ -83,7 +83,6 @@ bls_aggregate = ContractModule(
     get_member_weight=functions.get_member_weight,
     includes_one_correct_node=functions.includes_one_correct_node,
     n_members=functions.n_members,
-    new_bls_committee=functions.new_bls_committee,
     new_bls_committee_member=functions.new_bls_committee_member,
     to_vec_map=functions.to_vec_map,
     verify_certificate=functions.verify_certificate,
@@ -111,7 +110,7 @@ event_blob = ContractModule(
     new_event_blob=functions.new_event_blob,
     start_tracking_blob=functions.start_tracking_blob,
 )
-messages = ContractModule("messages", new_certified_message=functions.new_certified_message)
+messages = ContractModule("messages")
 metadata = ContractModule("metadata")
 pending_values = ContractModule(
     "pending_values",

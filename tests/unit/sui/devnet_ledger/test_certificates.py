@@ -3,8 +3,8 @@ import pytest
 from walrus_codec.types import BlobId, Epoch, ObjectId
 from walrus_sui import bls, messages
 from walrus_sui.devnet.move.core.aborts import MoveAbort
-from walrus_sui.devnet.move.walrus.bls_aggregate import BlsCommittee, BlsCommitteeMember
-from walrus_sui.devnet.move.walrus.messages import CertifiedMessage, verify_proof_of_possession
+from walrus_sui.devnet.move.walrus.bls_aggregate import BlsCommittee, BlsCommitteeMember, new_bls_committee
+from walrus_sui.devnet.move.walrus.messages import new_certified_message, new_proof_of_possession_msg
 
 BLOB = BlobId(bytes(range(32)))
 OBJECT = ObjectId("0x" + "ab" * 32)
@@ -18,7 +18,7 @@ def committee(*weights: int) -> BlsCommittee:
         BlsCommitteeMember(bls.uncompressed(bls.public_key(index + 1)), weight, ObjectId(f"0x{index:064x}"))
         for index, weight in enumerate(weights)
     ]
-    return BlsCommittee.new(7, members)
+    return new_bls_committee(7, members)
 
 
 def signed(message: bytes, *signers: int) -> bytes:
@@ -101,7 +101,7 @@ def test_wrong_signatures_are_refused(signature: bytes) -> None:
 
 
 def test_an_empty_committee_certifies_nothing() -> None:
-    made = BlsCommittee.new(7, [])
+    made = new_bls_committee(7, [])
     assert made.total_aggregated_key == bls.G1_IDENTITY
     with pytest.raises(MoveAbort) as caught:
         made.verify_quorum_in_epoch(bytes(96), b"", PERMANENT)
@@ -115,7 +115,7 @@ def test_members_need_shards() -> None:
 
 
 def test_deletable_confirmations_name_their_object() -> None:
-    blob = CertifiedMessage.new(DELETABLE, 7, 1).certify_blob_message()
+    blob = new_certified_message(DELETABLE, 7, 1).certify_blob_message()
     assert (blob.blob_id, blob.object_id) == (BLOB_NUMBER, OBJECT)
 
 
@@ -137,28 +137,28 @@ def test_headers_and_bodies_are_checked_in_order(change: dict[int, int], expecte
     for place, value in change.items():
         message[place] = value
     with pytest.raises(MoveAbort) as caught:
-        CertifiedMessage.new(bytes(message), 7, 1).certify_blob_message()
+        new_certified_message(bytes(message), 7, 1).certify_blob_message()
     assert code(caught) == expected
 
 
 @pytest.mark.parametrize("length", range(len(PERMANENT)))
 def test_truncated_messages_abort(length: int) -> None:
     with pytest.raises(MoveAbort):
-        CertifiedMessage.new(PERMANENT[:length], 7, 1).certify_blob_message()
+        new_certified_message(PERMANENT[:length], 7, 1).certify_blob_message()
 
 
 def test_bytes_after_a_known_body_are_ignored() -> None:
-    assert CertifiedMessage.new(PERMANENT + b"more", 7, 1).certify_blob_message().blob_id == BLOB_NUMBER
+    assert new_certified_message(PERMANENT + b"more", 7, 1).certify_blob_message().blob_id == BLOB_NUMBER
 
 
 def test_proof_of_possession_binds_epoch_and_sender() -> None:
     sender, other = messages.SuiAddress("0x" + "11" * 32), messages.SuiAddress("0x" + "12" * 32)
     key = bls.public_key(5)
     proof = bls.sign(5, messages.proof_of_possession(sender, key, Epoch(3)))
-    assert verify_proof_of_possession(epoch=3, sui_address=sender, bls_key=key, signature=proof)
-    assert not verify_proof_of_possession(epoch=4, sui_address=sender, bls_key=key, signature=proof)
-    assert not verify_proof_of_possession(epoch=3, sui_address=other, bls_key=key, signature=proof)
-    assert not verify_proof_of_possession(epoch=3, sui_address=sender, bls_key=bls.public_key(6), signature=proof)
+    assert new_proof_of_possession_msg(3, sender, key).verify_proof_of_possession(proof)
+    assert not new_proof_of_possession_msg(4, sender, key).verify_proof_of_possession(proof)
+    assert not new_proof_of_possession_msg(3, other, key).verify_proof_of_possession(proof)
+    assert not new_proof_of_possession_msg(3, sender, bls.public_key(6)).verify_proof_of_possession(proof)
     with pytest.raises(MoveAbort) as caught:
-        verify_proof_of_possession(epoch=3, sui_address=sender, bls_key=key[:-1], signature=proof)
+        new_proof_of_possession_msg(3, sender, key[:-1]).verify_proof_of_possession(proof)
     assert code(caught) == ("messages", 6)

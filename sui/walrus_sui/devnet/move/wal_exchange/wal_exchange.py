@@ -120,14 +120,15 @@ def add_all_sui(rt: Runtime, self: Exchange, sui: Coin) -> None:
     self.sui.join(sui.into_balance(rt))
 
 
-def _check_admin(exchange: Exchange, admin_cap: AdminCap) -> None:
-    require(exchange.admin == admin_cap.id, E_UNAUTHORIZED_ADMIN_CAP)
+def check_admin(self: Exchange, admin_cap: AdminCap) -> None:
+    """Aborts unless the capability is of this exchange."""
+    require(self.admin == admin_cap.id, E_UNAUTHORIZED_ADMIN_CAP)
 
 
 @MODULE.public("(self: &mut Exchange, amount: u64, admin_cap: &AdminCap, ctx: &mut TxContext): Coin<WAL>")
 def withdraw_wal(rt: Runtime, self: Exchange, amount: int, admin_cap: AdminCap) -> Coin:
     """Takes WAL out."""
-    _check_admin(self, admin_cap)
+    check_admin(self, admin_cap)
     require(self.wal.value >= amount, E_INSUFFICIENT_FUNDS_IN_EXCHANGE)
     return self.wal.split(amount).into_coin(rt)
 
@@ -135,7 +136,7 @@ def withdraw_wal(rt: Runtime, self: Exchange, amount: int, admin_cap: AdminCap) 
 @MODULE.public("(self: &mut Exchange, amount: u64, admin_cap: &AdminCap, ctx: &mut TxContext): Coin<SUI>")
 def withdraw_sui(rt: Runtime, self: Exchange, amount: int, admin_cap: AdminCap) -> Coin:
     """Takes SUI out."""
-    _check_admin(self, admin_cap)
+    check_admin(self, admin_cap)
     require(self.sui.value >= amount, E_INSUFFICIENT_FUNDS_IN_EXCHANGE)
     return self.sui.split(amount).into_coin(rt)
 
@@ -143,7 +144,7 @@ def withdraw_sui(rt: Runtime, self: Exchange, amount: int, admin_cap: AdminCap) 
 @MODULE.public("(self: &mut Exchange, wal: u64, sui: u64, admin_cap: &AdminCap)")
 def set_exchange_rate(rt: Runtime, self: Exchange, wal: int, sui: int, admin_cap: AdminCap) -> None:
     """Changes the rate."""
-    _check_admin(self, admin_cap)
+    check_admin(self, admin_cap)
     self.rate = new_exchange_rate(rt, wal, sui)
 
 

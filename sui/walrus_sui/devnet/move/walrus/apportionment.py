@@ -7,7 +7,7 @@ equal as whole numbers allow. A first batch is handed out at once by a lower bou
 import heapq
 from collections.abc import Sequence
 
-from walrus_sui.devnet.move.core.aborts import AbortCode, as_u64, div_ceil, require
+from walrus_sui.devnet.move.core.aborts import AbortCode, MoveAbort, as_u64, div_ceil, require
 from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import WALRUS
 
@@ -51,7 +51,8 @@ def dhondt(n_shards: int, stake: Sequence[int], *, no_stake: AbortCode) -> list[
     queue = [entry(index) for index in range(len(stake)) if shards[index] != cap]
     heapq.heapify(queue)
     for _ in range(n_shards - sum(shards)):
-        require(bool(queue), E_POP_FROM_EMPTY_HEAP)  # only when the cap is zero: 20 nodes and fewer than 10 shards
+        if not queue:  # only when the cap is zero: 20 nodes and fewer than 10 shards
+            raise MoveAbort.of(E_POP_FROM_EMPTY_HEAP, function="pop_max")
         _, index = heapq.heappop(queue)
         shards[index] += 1
         if shards[index] != cap:

@@ -13,7 +13,7 @@ from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import WALRUS
 from walrus_sui.devnet.move.core.types import ID, u16, u32
 from walrus_sui.devnet.move.framework.bls12381 import G1, UncompressedG1, min_pk_verify, subtract_keys, sum_keys
-from walrus_sui.devnet.move.walrus.messages import CertifiedMessage
+from walrus_sui.devnet.move.walrus.messages import CertifiedMessage, new_certified_message
 
 MODULE = Module(WALRUS, "bls_aggregate")
 
@@ -43,14 +43,6 @@ class BlsCommittee:
     epoch: u32
     total_aggregated_key: G1
 
-    @classmethod
-    def new(cls, epoch: int, members: list[BlsCommitteeMember]) -> "BlsCommittee":
-        """A committee; aborts if a member has no shards."""
-        for member in members:
-            require(member.weight > 0, E_INCORRECT_COMMITTEE)
-        n_shards = as_u16(sum(member.weight for member in members))
-        return cls(members, n_shards, epoch, sum_keys([member.public_key for member in members]))
-
     def contains(self, node_id: ObjectId) -> bool:
         """Whether the node is a member."""
         return any(member.node_id == node_id for member in self.members)
@@ -66,14 +58,14 @@ class BlsCommittee:
     def verify_quorum_in_epoch(self, signature: bytes, signers_bitmap: bytes, message: bytes) -> CertifiedMessage:
         """Checks a certificate of a quorum and reads its message's header."""
         support = self.verify_certificate_and_weight(signature, signers_bitmap, message, one_correct_node=False)
-        return CertifiedMessage.new(message, self.epoch, support)
+        return new_certified_message(message, self.epoch, support)
 
     def verify_one_correct_node_in_epoch(
         self, signature: bytes, signers_bitmap: bytes, message: bytes
     ) -> CertifiedMessage:
         """Checks a certificate that at least one correct node signed and reads its message's header."""
         support = self.verify_certificate_and_weight(signature, signers_bitmap, message, one_correct_node=True)
-        return CertifiedMessage.new(message, self.epoch, support)
+        return new_certified_message(message, self.epoch, support)
 
     def verify_certificate_and_weight(
         self, signature: bytes, signers_bitmap: bytes, message: bytes, *, one_correct_node: bool
@@ -90,3 +82,11 @@ class BlsCommittee:
         key = subtract_keys(self.total_aggregated_key, [member.public_key for member in non_signers])
         require(min_pk_verify(signature, key, message), E_SIG_VERIFICATION)
         return weight
+
+
+def new_bls_committee(epoch: int, members: list[BlsCommitteeMember]) -> BlsCommittee:
+    """A committee; aborts if a member has no shards."""
+    for member in members:
+        require(member.weight > 0, E_INCORRECT_COMMITTEE)
+    n_shards = as_u16(sum(member.weight for member in members))
+    return BlsCommittee(members, n_shards, epoch, sum_keys([member.public_key for member in members]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from walrus_codec import bcs
 from walrus_codec.types import ObjectId, SuiAddress
-from walrus_sui.devnet.move.core.aborts import MoveAbort, abort, require
+from walrus_sui.devnet.move.core.aborts import MoveAbort, require
 from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import SUI, WALRUS
 from walrus_sui.devnet.move.framework.bls12381 import min_pk_verify
@@ -37,11 +37,28 @@ E_INVALID_KEY_LENGTH = MODULE.error(6, "EInvalidKeyLength")
 E_OUT_OF_RANGE = BCS.error(0, "EOutOfRange")
 
 
-def verify_proof_of_possession(*, epoch: int, sui_address: SuiAddress, bls_key: bytes, signature: bytes) -> bool:
-    """Whether the signature proves that the sender holds the key, in this epoch; aborts on a key that is not 48 bytes."""
+@dataclass(frozen=True, slots=True)
+class ProofOfPossessionMessage:
+    """What whoever registers a key signs with it."""
+
+    epoch: int
+    sui_address: SuiAddress
+    bls_key: bytes
+
+    def to_bcs(self) -> bytes:
+        """The bytes to sign."""
+        header = bytes([PROOF_OF_POSSESSION_MSG_TYPE, INTENT_VERSION, APP_ID]) + bcs.u32(self.epoch)
+        return header + bytes.fromhex(self.sui_address[2:]) + self.bls_key
+
+    def verify_proof_of_possession(self, pop_signature: bytes) -> bool:
+        """Whether the signature proves that the sender holds the key, in this epoch."""
+        return min_pk_verify(pop_signature, self.bls_key, self.to_bcs())
+
+
+def new_proof_of_possession_msg(epoch: int, sui_address: SuiAddress, bls_key: bytes) -> ProofOfPossessionMessage:
+    """The message for a key; aborts if the key is not 48 bytes."""
     require(len(bls_key) == BLS_KEY_LENGTH, E_INVALID_KEY_LENGTH)
-    header = bytes([PROOF_OF_POSSESSION_MSG_TYPE, INTENT_VERSION, APP_ID]) + bcs.u32(epoch)
-    return min_pk_verify(signature, bls_key, header + bytes.fromhex(sui_address[2:]) + bls_key)
+    return ProofOfPossessionMessage(epoch, sui_address, bls_key)
 
 
 class Peeler:
@@ -93,27 +110,11 @@ class CertifiedMessage:
     message: bytes
     stake_support: int
 
-    @classmethod
-    def new(cls, message_bytes: bytes, committee_epoch: int, stake_support: int) -> "CertifiedMessage":
-        """Reads a message and checks version, application and epoch of its header."""
-        header = Peeler(message_bytes)
-        intent_type, intent_version = header.peel_u8(), header.peel_u8()
-        require(intent_version == INTENT_VERSION, E_INCORRECT_INTENT_VERSION)
-        require(header.peel_u8() == APP_ID, E_INCORRECT_APP_ID)
-        cert_epoch = header.peel_u32()
-        require(cert_epoch == committee_epoch, E_INCORRECT_EPOCH)
-        return cls(intent_type, cert_epoch, header.rest, stake_support)
-
     def certify_blob_message(self) -> "CertifiedBlobMessage":
         """Reads the body as a storage confirmation."""
         require(self.intent_type == BLOB_CERT_MSG_TYPE, E_INVALID_MSG_TYPE)
         body = Peeler(self.message)
-        blob_id, kind = body.peel_u256(), body.peel_u8()
-        if kind == 0:
-            return CertifiedBlobMessage(blob_id, None)
-        if kind == 1:
-            return CertifiedBlobMessage(blob_id, body.peel_address())
-        raise abort(E_INVALID_BLOB_PERSISTENCE_TYPE)
+        return CertifiedBlobMessage(body.peel_u256(), peel_blob_persistence_type(body))
 
     def invalid_blob_id_message(self) -> int:
         """Reads the body as the id of a badly encoded blob."""
@@ -136,6 +137,24 @@ class CertifiedMessage:
         """Reads the body as the id of a deny-listed blob."""
         require(self.intent_type == DENY_LIST_BLOB_DELETED_MSG_TYPE, E_INVALID_MSG_TYPE)
         return Peeler(self.message).peel_u256()
+
+
+def new_certified_message(message_bytes: bytes, committee_epoch: int, stake_support: int) -> CertifiedMessage:
+    """Reads a message and checks version, application and epoch of its header."""
+    header = Peeler(message_bytes)
+    intent_type, intent_version = header.peel_u8(), header.peel_u8()
+    require(intent_version == INTENT_VERSION, E_INCORRECT_INTENT_VERSION)
+    require(header.peel_u8() == APP_ID, E_INCORRECT_APP_ID)
+    cert_epoch = header.peel_u32()
+    require(cert_epoch == committee_epoch, E_INCORRECT_EPOCH)
+    return CertifiedMessage(intent_type, cert_epoch, header.rest, stake_support)
+
+
+def peel_blob_persistence_type(body: Peeler) -> ObjectId | None:
+    """Takes off whether a blob can be deleted, and then the id of its object."""
+    kind = body.peel_u8()
+    require(kind in {0, 1}, E_INVALID_BLOB_PERSISTENCE_TYPE)
+    return body.peel_address() if kind == 1 else None
 
 
 @dataclass(frozen=True, slots=True)

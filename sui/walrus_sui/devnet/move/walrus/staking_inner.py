@@ -26,7 +26,7 @@ from walrus_sui.devnet.move.walrus import pool_withdrawals
 from walrus_sui.devnet.move.walrus.active_set import ActiveSet
 from walrus_sui.devnet.move.walrus.apportionment import dhondt
 from walrus_sui.devnet.move.walrus.auth import Authenticated, matches
-from walrus_sui.devnet.move.walrus.bls_aggregate import BlsCommittee, BlsCommitteeMember
+from walrus_sui.devnet.move.walrus.bls_aggregate import BlsCommittee, BlsCommitteeMember, new_bls_committee
 from walrus_sui.devnet.move.walrus.committee import Committee, CommitteeField
 from walrus_sui.devnet.move.walrus.epoch_parameters import EpochParams
 from walrus_sui.devnet.move.walrus.events import (
@@ -306,7 +306,7 @@ class StakingInnerV1:
             key_node_id, key = public_keys[index]
             require(node_id == key_node_id, E_INCORRECT_NODE_ORDER)
             members.append(BlsCommitteeMember(key, as_u16(len(shards)), node_id))
-        return BlsCommittee.new(as_u32(self.epoch + 1), members)
+        return new_bls_committee(as_u32(self.epoch + 1), members)
 
     def initiate_epoch_change(self, rt: Runtime, clock: Clock, rewards: dict[ObjectId, Balance]) -> None:
         """Starts the next epoch, if its time has come."""

@@ -18,7 +18,7 @@ from walrus_sui.devnet.move.framework.fields import Table, TableValue
 from walrus_sui.devnet.move.walrus import auth, exchange_rate, staked_wal, storage_node
 from walrus_sui.devnet.move.walrus.auth import Authenticated, Authorized, matches
 from walrus_sui.devnet.move.walrus.exchange_rate import POOL_EXCHANGE_RATE, PoolExchangeRate
-from walrus_sui.devnet.move.walrus.messages import verify_proof_of_possession
+from walrus_sui.devnet.move.walrus.messages import new_proof_of_possession_msg
 from walrus_sui.devnet.move.walrus.node_metadata import NodeMetadata
 from walrus_sui.devnet.move.walrus.pending_values import PendingValues
 from walrus_sui.devnet.move.walrus.staked_wal import StakedWal
@@ -259,7 +259,7 @@ class StakingPool:
         self, rt: Runtime, public_key: bytes, proof_of_possession: bytes, wctx: WalrusContext
     ) -> None:
         """Sets the BLS key that starts with the next epoch for which the node is selected."""
-        _check_possession(rt, public_key, proof_of_possession, wctx)
+        require(_is_proved(rt, public_key, proof_of_possession, wctx), E_INVALID_PROOF_OF_POSSESSION)
         self.node_info.set_next_public_key(public_key)
 
     def set_name(self, name: str) -> None:
@@ -290,7 +290,7 @@ def new(
 ) -> StakingPool:
     """The pool of a new node, active from this epoch, or from the next once the committee is selected."""
     uid = rt.new_uid()
-    _check_possession(rt, public_key, proof_of_possession, wctx)
+    require(_is_proved(rt, public_key, proof_of_possession, wctx), E_INVALID_PROOF_OF_POSSESSION)
     require(_length(name) <= MAX_NODE_NAME_LENGTH, E_INVALID_NAME_LENGTH)
     require(_length(network_address) <= MAX_NETWORK_ADDRESS_LENGTH, E_INVALID_NETWORK_ADDRESS_LENGTH)
     require(commission_rate <= N_BASIS_POINTS, E_INCORRECT_COMMISSION_RATE)
@@ -329,9 +329,10 @@ def new(
     )
 
 
-def _check_possession(rt: Runtime, public_key: bytes, proof: bytes, wctx: WalrusContext) -> None:
-    proved = verify_proof_of_possession(epoch=wctx.epoch, sui_address=rt.sender, bls_key=public_key, signature=proof)
-    require(proved, E_INVALID_PROOF_OF_POSSESSION)
+def _is_proved(rt: Runtime, public_key: bytes, proof_of_possession: bytes, wctx: WalrusContext) -> bool:
+    return new_proof_of_possession_msg(wctx.epoch, rt.sender, public_key).verify_proof_of_possession(
+        proof_of_possession
+    )
 
 
 def _length(text: str) -> int:

@@ -12,7 +12,7 @@ from walrus_sui.devnet.move.core.types import ID, type_of, u64
 from walrus_sui.devnet.move.framework.coin import Balance, Coin
 from walrus_sui.devnet.move.walrus import blob as blobs
 from walrus_sui.devnet.move.walrus.blob import Blob
-from walrus_sui.devnet.move.walrus.bls_aggregate import BlsCommittee
+from walrus_sui.devnet.move.walrus.bls_aggregate import BlsCommittee, new_bls_committee
 from walrus_sui.devnet.move.walrus.encoding import encoded_blob_length
 from walrus_sui.devnet.move.walrus.epoch_parameters import EpochParams
 from walrus_sui.devnet.move.walrus.event_blob import EventBlobCertificationState
@@ -78,7 +78,7 @@ class SystemStateInnerV1:
         """The state of epoch 0: no committee, no capacity."""
         require(max_epochs_ahead <= MAX_MAX_EPOCHS_AHEAD, E_INVALID_MAX_EPOCHS_AHEAD)
         return cls(
-            committee=BlsCommittee.new(0, []),
+            committee=new_bls_committee(0, []),
             total_capacity_size=0,
             used_capacity_size=0,
             storage_price_per_unit_size=0,

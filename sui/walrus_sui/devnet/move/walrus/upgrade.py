@@ -104,7 +104,7 @@ def vote_for_upgrade(  # noqa: PLR0917 - takes what its Move counterpart takes
     state = inner(rt, staking)
     require(state.check_governance_authorization(rt, node_id, auth), E_NOT_AUTHORIZED)
     weight = state.get_current_node_weight(node_id)
-    _check_digest(digest)
+    require(len(digest) == DIGEST_LENGTH, E_INVALID_PACKAGE_DIGEST)
     version = as_u64(self.cap.version + 1)
     if not PROPOSALS.contains(rt, self.upgrade_proposals, digest):
         PROPOSALS.add(rt, self.upgrade_proposals, digest, _fresh_proposal(rt, state.epoch, digest, version))
@@ -121,7 +121,7 @@ def vote_for_upgrade(  # noqa: PLR0917 - takes what its Move counterpart takes
 @MODULE.public("(self: &mut UpgradeManager, staking: &Staking, digest: vector<u8>): UpgradeTicket")
 def authorize_upgrade(rt: Runtime, self: UpgradeManager, staking: Staking, digest: bytes) -> UpgradeTicket:
     """Lets the transaction upgrade to a package that a quorum voted for in this epoch."""
-    _check_digest(digest)
+    require(len(digest) == DIGEST_LENGTH, E_INVALID_PACKAGE_DIGEST)
     require(PROPOSALS.contains(rt, self.upgrade_proposals, digest), E_NO_PROPOSAL_FOR_DIGEST)
     proposal = PROPOSALS.remove(rt, self.upgrade_proposals, digest)
     state = inner(rt, staking)
@@ -159,7 +159,7 @@ def commit_upgrade(
 def cleanup_upgrade_proposals(rt: Runtime, self: UpgradeManager, staking: Staking, proposals: list[bytes]) -> None:
     """Removes proposals of past epochs and versions; digests without such a proposal are passed over."""
     for digest in proposals:
-        _check_digest(digest)
+        require(len(digest) == DIGEST_LENGTH, E_INVALID_PACKAGE_DIGEST)
         if PROPOSALS.contains(rt, self.upgrade_proposals, digest):
             proposal = PROPOSALS.borrow(rt, self.upgrade_proposals, digest)
             if proposal.version <= self.cap.version or proposal.epoch < inner(rt, staking).epoch:
@@ -170,10 +170,6 @@ def cleanup_upgrade_proposals(rt: Runtime, self: UpgradeManager, staking: Stakin
 def burn_emergency_upgrade_cap(rt: Runtime, emergency_upgrade_cap: EmergencyUpgradeCap) -> None:
     """Leaves the votes as the only way to an upgrade."""
     rt.delete_uid(emergency_upgrade_cap.id)
-
-
-def _check_digest(digest: bytes) -> None:
-    require(len(digest) == DIGEST_LENGTH, E_INVALID_PACKAGE_DIGEST)
 
 
 def _fresh_proposal(rt: Runtime, epoch: int, digest: bytes, version: int) -> UpgradeProposal:

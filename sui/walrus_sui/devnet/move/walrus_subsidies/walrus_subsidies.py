@@ -147,21 +147,21 @@ def add_balance(rt: Runtime, self: WalrusSubsidies, balance: Balance) -> None:
 @MODULE.public("(self: &mut WalrusSubsidies, admin_cap: &AdminCap, new_rate: u32)")
 def set_system_subsidy_rate(rt: Runtime, self: WalrusSubsidies, admin_cap: AdminCap, new_rate: int) -> None:
     """Sets what is added to user payments, in basis points."""
-    _check_admin(self, admin_cap)
+    check_admin(self, admin_cap)
     _inner(rt, self).set_system_subsidy_rate(new_rate)
 
 
 @MODULE.public("(self: &mut WalrusSubsidies, admin_cap: &AdminCap, base_subsidy: u64)")
 def set_base_subsidy(rt: Runtime, self: WalrusSubsidies, admin_cap: AdminCap, base_subsidy: int) -> None:
     """Sets what each member of a committee gets per epoch."""
-    _check_admin(self, admin_cap)
+    check_admin(self, admin_cap)
     _inner(rt, self).set_base_subsidy(base_subsidy)
 
 
 @MODULE.public("(self: &mut WalrusSubsidies, admin_cap: &AdminCap, subsidy_per_shard: u64)")
 def set_per_shard_subsidy(rt: Runtime, self: WalrusSubsidies, admin_cap: AdminCap, subsidy_per_shard: int) -> None:
     """Sets what each member gets on top per shard."""
-    _check_admin(self, admin_cap)
+    check_admin(self, admin_cap)
     _inner(rt, self).set_per_shard_subsidy(subsidy_per_shard)
 
 
@@ -179,10 +179,16 @@ def migrate(rt: Runtime, self: WalrusSubsidies) -> None:
     self.package_id = _package_id(rt)
 
 
-def _check_admin(self: WalrusSubsidies, admin_cap: AdminCap) -> None:
+def check_admin(self: WalrusSubsidies, admin_cap: AdminCap) -> None:
+    """Aborts unless the capability is of this purse."""
     require(self.id == admin_cap.subsidies_id, E_UNAUTHORIZED_ADMIN_CAP)
 
 
-def _inner(rt: Runtime, self: WalrusSubsidies) -> WalrusSubsidiesInnerV1:
+def check_version(self: WalrusSubsidies) -> None:
+    """Aborts unless the purse is of this version."""
     require(self.version == VERSION, E_WRONG_VERSION)
+
+
+def _inner(rt: Runtime, self: WalrusSubsidies) -> WalrusSubsidiesInnerV1:
+    check_version(self)
     return INNER.borrow_mut(rt, self.id, _KEY)
