@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from walrus_codec.types import Epoch, ObjectId
+from walrus_codec import bcs
+from walrus_codec.types import Epoch, NodeId, ObjectId, ShardIndex
 from walrus_sui import messages
 from walrus_sui.abi import staking, storage_node
 from walrus_sui.abi.contract import Contract
@@ -157,6 +158,13 @@ class NodeWrites(Writer):
     async def update_prices(self, key: SuiKey) -> None:
         """Make the committee's price votes count now."""
         await self._run(key, lambda program, contract, _wal: staking.update_prices(program, contract))
+
+    async def preview_committee(self) -> dict[NodeId, tuple[ShardIndex, ...]]:
+        """Return the shards of each node were the next committee chosen now. Aborts staking_inner 3 without stake."""
+        reader = bcs.Reader(await self._view(staking.compute_next_committee))
+        committee = dict(staking.read_committee(reader))
+        reader.finish()
+        return committee
 
     async def _run_in_epoch(self, key: SuiKey, at: Callable[[Epoch], Build]) -> wire.Executed:
         """Execute what holds a proof of possession, which binds the epoch; once more when the epoch has just changed."""

@@ -95,6 +95,10 @@ async def test_a_node_changes_its_key_and_shows_in_the_active_set(chain: ChainCl
     assert (active.max_size, active.total_stake) == (150, 40 * WAL)
     assert sorted(active.nodes) == sorted((item.node_id, 10 * WAL) for item in world.nodes)
     await chain.try_join_active_set(node.sui, node.cap.object_id)
+    await chain.stake(world.treasury, node.node_id, 30 * WAL)
+    preview = await chain.preview_committee()
+    assert sorted(shard for shards in preview.values() for shard in shards) == list(range(10))
+    assert len(preview[node.node_id]) == 5  # the cap of four nodes
     following = BlsKey.generate()
     await chain.set_next_public_key(node.sui, node.cap, following)
     assert (await chain.pool(node.node_id)).next_bls_public_key == following.public_key
@@ -110,6 +114,7 @@ async def test_a_node_changes_its_key_and_shows_in_the_active_set(chain: ChainCl
     await world.next_epoch()
     committee = (await chain.staking()).committee
     assert committee.by_id(node.node_id).bls_public_key == following.public_key
+    assert {member.node_id: member.shards for member in committee.members} == preview
 
 
 async def test_commission_goes_to_whom_the_pool_names(chain: ChainClient, world: World) -> None:
