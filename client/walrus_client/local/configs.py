@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from walrus_client.local.state import HOST, Layout, LocalState, Parameters
-from walrus_sui.devnet.genesis_config import GenesisConfig
-from walrus_sui.devnet.ledger.records import GenesisError
+from walrus_sui.devnet import config as devnet_config
 
 TELEMETRY = {"log_format": "text", "log_level": "info", "otlp_endpoint": None}
 
@@ -23,8 +22,8 @@ def check(parameters: Parameters) -> None:
         ValueError: There cannot; the message says what to choose.
     """
     try:
-        made = GenesisConfig.from_mapping(_chosen(parameters))
-    except GenesisError as error:
+        made = devnet_config.parse(_chosen(parameters)).genesis
+    except devnet_config.ConfigError as error:
         raise ValueError(str(error)) from None
     if made.epoch_duration_ms < MIN_EPOCH_S * 1000:
         raise ValueError(f"epoch_duration: {parameters.epoch_duration} is too short, choose at least {MIN_EPOCH_S}s")
