@@ -17,6 +17,7 @@ from walrus_sui.devnet.genesis import GenesisConfig, faucet_key
 from walrus_sui.devnet.move import registry
 from walrus_sui.devnet.move.core.aborts import MoveAbort
 from walrus_sui.devnet.move.core.packages import SUI, WAL, WAL_EXCHANGE, WALRUS, WALRUS_SUBSIDIES
+from walrus_sui.devnet.move.walrus.committee import Committee
 from walrus_sui.devnet.move.walrus.storage_pool import PooledBlob, StoragePool
 from walrus_sui.devnet.testing import (
     Account,
@@ -119,6 +120,7 @@ class World:
         deployer = Account("deployer", chain.network.faucet, faucet_key(CONFIG))
         self.people = (*(chain.account(name) for name in (*NODES, *USERS)), deployer)
         self.secrets = {bls.uncompressed(bls.public_key(secret)): secret for secret in map(bls_secret, NODES)}
+        self.committees: dict[int, Committee] = {}
         self.all_sui = sum(item.sui for item in self.chain.holdings()) + self.chain.sui_spent()
 
     def step(self, names: Sequence[str], seed: int) -> None:
@@ -166,6 +168,11 @@ class World:
         for committee in (staking.committee, staking.previous_committee, staking.next_committee or {}):
             owned = sorted(shard for shards in committee.values() for shard in shards)
             assert owned == (list(range(N_SHARDS)) if committee else [])
+        # The committee of an epoch stays what it was when it was selected.
+        assert self.committees.setdefault(staking.epoch, staking.committee) == staking.committee
+        assert self.committees.get(staking.epoch - 1, staking.previous_committee) == staking.previous_committee
+        if staking.next_committee is not None:
+            assert self.committees.setdefault(staking.epoch + 1, staking.next_committee) == staking.next_committee
         weights = {member.node_id: member.weight for member in system.committee.members}
         assert weights == {node_id: len(shards) for node_id, shards in staking.committee.items()}
         assert system.epoch == staking.epoch
