@@ -37,7 +37,10 @@ nobody passes.
 * What returns a reference (`&`) cannot be called by a transaction, as on Sui. A simulation without checks shows the value.
 * `Blob.share` is no function of its own in Move either: it is another way to write `shared_blob::new`.
 * Of the framework there is what this page lists and nothing else. Of the contract, module `display` and the functions of
-  `apportionment_queue` are left out: wallets use the one, only the contract itself the other.
+  `apportionment_queue` are left out: `display` has no public function, and the queue takes `UQ64_64`, which only the
+  contract makes. All other public and entry functions are here.
+* Two packages of the official repository are not on the devnet, because no part of a network calls them: `blob_bucket`,
+  which is built on storage pools, and `subsidies`, which `walrus_subsidies` has replaced.
 * Slashing manager, upgrade manager and subsidies exist from genesis; their ids are in `GET /v1/network-config`.
 """
 
