@@ -40,6 +40,8 @@ class Chain:
         accounts: names of accounts that have money from the start; any other name gets as much when it is first used.
         sui, wal: whole coins for each account.
         keep_failures: let calls that fail take effect as on a real chain: the gas is gone, inputs have new versions.
+        now_ms: the clock at genesis.
+        settings: keys of a configuration file, on top of `config` or instead of it.
 
     Attributes:
         ledger: the chain itself.
@@ -55,14 +57,18 @@ class Chain:
         sui: int = 1_000_000,
         wal: int = 1_000_000,
         keep_failures: bool = False,
+        now_ms: int = START_MS,
+        **settings: Any,
     ) -> None:
         self._accounts = {name: account(name) for name in accounts}
         self.keep_failures = keep_failures
         self._money = (sui * _COIN, wal * _COIN)
         funded = tuple(Prefunded(account.address, sui, wal) for account in self._accounts.values())
         if not isinstance(config, GenesisConfig):
-            config = GenesisConfig.from_mapping({"encoding": "rs2", **(config or {})})
-        self._now_ms = START_MS
+            config = GenesisConfig.from_mapping({"encoding": "rs2", **(config or {}), **settings})
+        elif settings:
+            raise TypeError(f"{', '.join(settings)}: give a GenesisConfig that has it, or the content of a file")
+        self._now_ms = now_ms
         self.ledger, _ = Ledger.genesis(
             replace(config, prefunded=(*config.prefunded, *funded)), now_ms=self.now_ms, strict=True
         )

@@ -16,6 +16,7 @@ from walrus_sui.devnet.move.framework.coin import Balance
 from walrus_sui.devnet.move.framework.collections import MaxQueue
 from walrus_sui.devnet.move.framework.objects import Clock
 from walrus_sui.devnet.move.walrus import apportionment, pool_withdrawals, votes
+from walrus_sui.devnet.move.walrus import committee as committees
 from walrus_sui.devnet.move.walrus import staking_inner as stakings
 from walrus_sui.devnet.move.walrus import staking_pool as pools
 from walrus_sui.devnet.move.walrus.active_set import ActiveSet
@@ -30,6 +31,7 @@ from walrus_sui.devnet.move.walrus.staking_pool import StakingPool
 from walrus_sui.devnet.move.walrus.storage_accounting import FutureAccounting, FutureAccountingRingBuffer
 from walrus_sui.devnet.move.walrus.walrus_context import WalrusContext
 from walrus_sui.devnet.testing.contract_module import rt
+from walrus_sui.devnet.testing.values import ArgumentError, address_of
 
 # active_set
 
@@ -112,7 +114,31 @@ def contains(cmt: Committee, node_id: ObjectId) -> bool:
 
 
 def is_sorted(cmt: Committee) -> bool:
-    return list(cmt) == sorted(cmt)
+    ids = list(_spellings(cmt))
+    return ids == sorted(ids)
+
+
+def initialize(assigned_number: Mapping[Any, int]) -> Committee:
+    known = _spellings(assigned_number)
+    made = committees.initialize({node_id: assigned_number[key] for node_id, key in known.items()})
+    return {known[node_id]: held for node_id, held in made.items()}
+
+
+def transition(cmt: Committee, new_assignments: Mapping[Any, int]) -> Committee:
+    known = _spellings(cmt, new_assignments)
+    before = {node_id: list(cmt[key]) for node_id, key in known.items() if key in cmt}
+    ids = {key: node_id for node_id, key in known.items()}
+    after = committees.transition(before, {ids[key]: number for key, number in new_assignments.items()})
+    return {known[node_id]: held for node_id, held in after.items()}
+
+
+def _spellings(*maps: Mapping[Any, Any]) -> dict[ObjectId, Any]:
+    """Ids as the contract compares them, as numbers, and how the caller writes them; names are compared as text."""
+    keys = list(dict.fromkeys(key for entries in maps for key in entries))
+    try:
+        return {ObjectId(f"0x{key:064x}") if isinstance(key, int) else address_of(key): key for key in keys}
+    except ArgumentError:
+        return {key: key for key in keys}
 
 
 # event_blob

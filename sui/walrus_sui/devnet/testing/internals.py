@@ -91,11 +91,13 @@ committee = ContractModule(
     "committee",
     contains=functions.contains,
     empty=functions.empty,
+    initialize=functions.initialize,
     inner=functions.inner,
     is_sorted=functions.is_sorted,
     shards=functions.shards,
     size=functions.size,
     to_inner=functions.to_inner,
+    transition=functions.transition,
 )
 encoding = ContractModule("encoding")
 event_blob = ContractModule(

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from walrus_codec.types import ObjectId
+from walrus_sui.devnet.genesis import GenesisConfig
+from walrus_sui.devnet.ledger.errors import GenesisError
 from walrus_sui.devnet.move.walrus import auth
 from walrus_sui.devnet.testing import (
     ArgumentError,
@@ -99,6 +101,18 @@ def test_packages_and_types_are_named_in_any_form(chain: Chain) -> None:
     for name in ("0x2", "0x" + "2".rjust(64, "0")):
         assert chain.call(f"{name}::coin::zero", sender="alice", types=["WAL"]).balance.value == 0
     assert chain.call("coin::zero", sender="alice", types=["SUI"]).stored.type == chain.network.sui_coin
+
+
+def test_settings_may_be_given_by_name() -> None:
+    chain = Chain({"n_shards": 4}, epoch_duration="5s", max_epochs_ahead=2, now_ms=1_000)
+    staking = chain.staking()
+    assert (staking.n_shards, staking.epoch_duration, staking.first_epoch_start) == (4, 5_000, 11_000)
+    assert len(chain.system().future_accounting.ring_buffer) == 2
+    assert chain.view("clock::timestamp_ms") == chain.now_ms == 1_000
+    with pytest.raises(GenesisError, match="shards: unknown; known keys are seed, n_shards"):
+        Chain(shards=4)
+    with pytest.raises(TypeError, match="n_shards: give a GenesisConfig that has it"):
+        Chain(GenesisConfig(), n_shards=4)
 
 
 @pytest.mark.parametrize("n_shards", [4, 9, 300, 1000])

@@ -133,6 +133,17 @@ def test_quorums_over_votes_by_value() -> None:
     assert internals.quorum_below(votes, 50) == 7
 
 
+def test_ids_are_compared_as_numbers_however_they_are_written() -> None:
+    first = committee.initialize({"0x10": 1, "0x2": 2, "0x0a": 1})
+    assert first == {"0x2": [0, 1], "0x0a": [2], "0x10": [3]}
+    assert list(first) == ["0x2", "0x0a", "0x10"]
+    assert committee.is_sorted(first)
+    after = committee.transition(first, {"0x10": 3, "0x3": 1})
+    assert list(after.items()) == [("0x3", [2]), ("0x10", [3, 1, 0])]
+    assert committee.initialize({10: 1, 9: 1}) == {9: [0], 10: [1]}
+    assert committee.initialize({"b": 1, "a": 1}) == {"a": [0], "b": [1]}
+
+
 def test_an_argument_that_is_used_up_is_the_callers_still() -> None:
     first, wanted = {"0xa": [0, 1, 2]}, {"0xa": 1, "0xb": 2}
     assert committee.transition(first, wanted) == {"0xa": [0], "0xb": [1, 2]}
