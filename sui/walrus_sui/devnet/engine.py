@@ -15,6 +15,7 @@ the cost. When the disk fails, the ledger in memory is ahead of it for good: the
 
 import asyncio
 import contextlib
+import gc
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -117,6 +118,8 @@ class Engine:
             GenesisError: the genesis cannot be used.
         """
         store = await asyncio.to_thread(Store, folder, retention)
+        # A hundred thousand new objects would set the collector off again and again, for nothing: none is garbage.
+        gc.disable()
         try:
             loaded = await asyncio.to_thread(store.load)
             if loaded is None:
@@ -140,6 +143,8 @@ class Engine:
         except BaseException:
             store.close()
             raise
+        finally:
+            gc.enable()
 
     @property
     def failed(self) -> bool:

@@ -8,6 +8,7 @@ While it runs, ``endpoints.json`` in the data directory tells the ports in use, 
 import asyncio
 import contextlib
 import datetime as dt
+import gc
 import json
 import logging
 import os
@@ -201,6 +202,7 @@ async def run(config: DevnetConfig, folder: Path, listen: Listen, *, stop: async
         EngineStopped: the disk failed.
     """
     async with running(config, folder, listen) as devnet:
+        gc.freeze()  # what the chain began with stays for good: no need to look at it again and again
         chain = asyncio.create_task(devnet.engine.run(), name="checkpoints")
         waiting = asyncio.create_task(stop.wait(), name="stop")
         try:
