@@ -23,9 +23,10 @@ from rich.console import Console
 from rich.table import Table
 
 import codec_rows
+import devnet_rows
 from harness import Benchmark, MissingError, missing_row
 
-BENCHMARKS = [*codec_rows.BENCHMARKS]
+BENCHMARKS = [*codec_rows.BENCHMARKS, *devnet_rows.BENCHMARKS]
 
 RESULTS = Path(__file__).with_name("results.json")
 

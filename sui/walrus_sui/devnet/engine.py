@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ _log = logging.getLogger(__name__)
 _STOP_TIMEOUT: Final = 10.0
 HISTORY_LIMIT: Final = 40
 """Checkpoints whose transactions and object versions stay in memory; older ones are read from disk."""
+_GATHERING: Final = 4
+"""Turns of the loop that the writer lets pass, so that calls that have arrived together are synced together."""
 MAX_LAG: Final = HISTORY_LIMIT - 1
 
 
@@ -87,7 +90,8 @@ class Engine:
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="ledger-writer")
         self._queue: list[_Write] = []
         self._submitted = self._durable = 0
-        self._wake, self._progress = asyncio.Event(), asyncio.Event()
+        self._wake = asyncio.Event()
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._failure: str | None = None
         self._stopping = asyncio.Event()
         self._writer = asyncio.create_task(self._write(), name="ledger-writer")
@@ -196,7 +200,7 @@ class Engine:
         with contextlib.suppress(asyncio.CancelledError):
             await self._writer
         self._failure = self._failure or "the devnet has stopped"
-        self._progress.set()  # whoever still waits for the disk waits in vain
+        self._tell_waiting()  # whoever still waits for the disk waits in vain
         await asyncio.to_thread(self._threads.shutdown)
         self._store.close()
 
@@ -242,11 +246,10 @@ class Engine:
         Raises:
             EngineStopped: the disk failed.
         """
-        target = self._submitted
-        while self._durable < target:
-            if self._failure is not None:
-                raise EngineStopped(self._failure)
-            await self._progress.wait()
+        if self._durable < self._submitted and self._failure is None:
+            told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((self._submitted, told))
+            await told
         if self._failure is not None:
             raise EngineStopped(self._failure)
 
@@ -294,6 +297,8 @@ class Engine:
         loop = asyncio.get_running_loop()
         while True:
             await self._wake.wait()
+            for _ in range(_GATHERING):
+                await asyncio.sleep(0)
             self._wake.clear()
             batch, self._queue = self._queue, []
             if not batch:
@@ -303,11 +308,17 @@ class Engine:
             except Exception as error:
                 self._failure = f"the ledger's disk failed: {error}"
                 _log.critical("cannot write the ledger; nothing more is answered", exc_info=error)
-                self._progress.set()
+                self._tell_waiting()
                 return
             self._durable += len(batch)
-            progress, self._progress = self._progress, asyncio.Event()
-            progress.set()
+            self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        """Lets those go on whose writes are on disk, in order; all of them once the disk has failed."""
+        while self._waiting and (self._waiting[0][0] <= self._durable or self._failure is not None):
+            _, told = self._waiting.popleft()
+            if not told.done():  # its caller may have gone away
+                told.set_result(None)
 
 
 def _write_batch(store: Store, batch: list[_Write]) -> None:

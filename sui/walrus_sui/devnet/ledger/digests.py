@@ -7,14 +7,21 @@ Source: ``sui-types`` modules digests, crypto (``HashingIntentScope``) and base_
 """
 
 import hashlib
-from functools import lru_cache
+from typing import Final
 
 import base58
 
 from walrus_codec import bcs
 from walrus_codec.types import Digest, ObjectId, SuiAddress
 
-ZERO_DIGEST = Digest(base58.b58encode(bytes(32)).decode())
+_ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
+_TEN_DIGITS: Final = 58**10
+_REMEMBERED: Final = 16_384
+
+# Each digest is told as text and needed as bytes soon after, so both directions are remembered together.
+_texts: dict[bytes, Digest] = {}
+_raws: dict[str, bytes] = {}
 
 
 class DigestError(ValueError):
@@ -26,19 +33,44 @@ def blake2b(*parts: bytes) -> bytes:
     return hashlib.blake2b(b"".join(parts), digest_size=32).digest()
 
 
-@lru_cache(maxsize=8192)
 def to_text(raw: bytes) -> Digest:
     """Base58 of 32 bytes."""
-    return Digest(base58.b58encode(raw).decode())
+    found = _texts.get(raw)
+    if found is None:
+        found = Digest(_base58(raw))
+        _remember(raw, found)
+    return found
 
 
-@lru_cache(maxsize=8192)
+def _base58(raw: bytes) -> str:
+    """Ten digits at a time, and those two by two: long divisions are what costs."""
+    number, parts = int.from_bytes(raw, "big"), []
+    while number:
+        number, rest = divmod(number, _TEN_DIGITS)
+        for _ in range(5):
+            rest, pair = divmod(rest, 3364)
+            parts.append(_PAIRS[pair])
+    digits = "".join(reversed(parts)).lstrip("1")
+    return "1" * (len(raw) - len(raw.lstrip(b"\0"))) + digits
+
+
+def _remember(raw: bytes, text: Digest) -> None:
+    if len(_texts) >= _REMEMBERED:
+        _texts.clear()
+        _raws.clear()
+    _texts[raw] = text
+    _raws[text] = raw
+
+
 def to_bytes(text: Digest | str) -> bytes:
     """The 32 bytes of a digest in base58.
 
     Raises:
         DigestError: not base58, or not of 32 bytes.
     """
+    known = _raws.get(text)
+    if known is not None:
+        return known
     try:
         raw: bytes = base58.b58decode(text)
     except ValueError as error:
@@ -46,6 +78,9 @@ def to_bytes(text: Digest | str) -> bytes:
     if len(raw) != 32:
         raise DigestError(f"{text!r} has {len(raw)} bytes, a digest has 32")
     return raw
+
+
+ZERO_DIGEST: Final = to_text(bytes(32))
 
 
 def of(type_name: str, value: bytes) -> Digest:
