@@ -84,7 +84,7 @@ def test_committees_can_be_looked_up(network: tuple[Chain, list[Node]], step: St
     missing = program.call(
         "committee::shards", cmt=program.call("staking::compute_next_committee"), node_id=alice.address
     )
-    with pytest.raises(MoveAbort, match="vec_map::map_get aborted with 1"):
+    with pytest.raises(MoveAbort, match="vec_map::get_idx aborted with 1"):
         program.inspect(missing)
 
 
@@ -277,3 +277,30 @@ def test_the_whole_module_is_there() -> None:
         "voting_end",
         "withdraw_stake",
     }
+
+
+def test_aborts_name_the_function_of_the_contract(network: tuple[Chain, list[Node]]) -> None:
+    chain, nodes = network
+    node, alice = nodes[0], chain.account("alice")
+    stake = chain.stake(alice, node, WAL)
+
+    def place(function: str, sender: Account = alice, **arguments: Any) -> str:
+        with pytest.raises(MoveAbort) as caught:
+            chain.call(function, sender=sender, **arguments)
+        return f"{caught.value.module}::{caught.value.function}"
+
+    key, proof = node.public_key, bytes(96)
+    rotate = {"cap": node, "public_key": key, "proof_of_possession": proof}
+    assert place("staking::set_next_public_key", node.account, **rotate) == "staking_pool::set_next_public_key"
+    assert place("staking::request_withdraw_stake", staked_wal=stake) == "staking_pool::request_withdraw_stake"
+    assert place("staked_wal::split", sw=stake, amount=WAL) == "staked_wal::split"
+    assert place("staking::stake_with_pool", to_stake=1, node_id=node) == "staked_wal::mint"
+    assert place("staking::voting_end") == "staking_inner::voting_end"
+    assert place("staking::initiate_epoch_change_v2") == "staking_inner::next_bls_committee"
+    vote = {"node_id": node, "digest": b""}
+    assert place("upgrade::vote_for_upgrade", node.account, **vote) == "upgrade::vote_for_upgrade"
+    against = {"voter_node_id": node, "candidate_node_id": node}
+    assert place("slashing::vote_for_slashing", **against) == "slashing::vote_for_slashing"
+    chain.call("slashing::vote_for_slashing", sender=node.account, **against)
+    assert place("slashing::vote_for_slashing", node.account, **against) == "slashing::add_vote"
+    assert place("staking::collect_commission", node_id=node) == "staking_pool::collect_commission"

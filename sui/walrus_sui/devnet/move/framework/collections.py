@@ -28,7 +28,6 @@ E_KEY_DOES_NOT_EXIST = VEC_MAP.error(1, "EKeyDoesNotExist")
 E_MAP_NOT_EMPTY = VEC_MAP.error(2, "EMapNotEmpty")
 E_MAP_EMPTY = VEC_MAP.error(4, "EMapEmpty")
 E_UNEQUAL_LENGTHS = VEC_MAP.error(5, "EUnequalLengths")
-E_ELEMENT_ALREADY_EXISTS = VEC_SET.error(0, "EKeyAlreadyExists")
 E_POP_FROM_EMPTY_HEAP = PRIORITY_QUEUE.error(0, "EPopFromEmptyHeap")
 
 VEC_MAP.generic("VecMap", 2, "copy, drop, store", VecMap)
@@ -70,14 +69,9 @@ def map_remove(entries: dict[K, V], key: K) -> V:
 
 def map_get(entries: dict[K, V], key: K) -> V:
     """Value of a key; aborts if it is not there."""
-    require(key in entries, E_KEY_DOES_NOT_EXIST)
+    if key not in entries:
+        raise MoveAbort.of(E_KEY_DOES_NOT_EXIST, function="get_idx")
     return entries[key]
-
-
-def set_insert(elements: list[K], element: K) -> None:
-    """Adds an element at the end; aborts if it is there."""
-    require(element not in elements, E_ELEMENT_ALREADY_EXISTS)
-    elements.append(element)
 
 
 class MaxQueue:

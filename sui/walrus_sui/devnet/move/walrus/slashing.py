@@ -14,7 +14,7 @@ from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import WALRUS
 from walrus_sui.devnet.move.core.runtime import Runtime
 from walrus_sui.devnet.move.core.types import ID, ID_TYPE, UID, type_of, u16, u32
-from walrus_sui.devnet.move.framework.collections import VecSet, set_insert
+from walrus_sui.devnet.move.framework.collections import VecSet
 from walrus_sui.devnet.move.framework.fields import Table, TableValue
 from walrus_sui.devnet.move.wal import wal
 from walrus_sui.devnet.move.wal.wal import ProtectedTreasury
@@ -51,7 +51,7 @@ class SlashingProposal:
     def add_vote(self, node_id: ObjectId, weight: int) -> None:
         """Counts a vote; aborts if the node has voted before."""
         require(node_id not in self.voters, E_DUPLICATE_VOTE)
-        set_insert(self.voters, node_id)
+        self.voters.append(node_id)
         self.voting_weight = as_u16(self.voting_weight + weight)
 
 
