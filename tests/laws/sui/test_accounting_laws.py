@@ -12,7 +12,7 @@ from walrus_sui.devnet.move import registry
 from walrus_sui.devnet.move.core.packages import WALRUS, Packages
 from walrus_sui.devnet.move.core.runtime import ChainRules, Runtime
 from walrus_sui.devnet.move.framework.coin import Balance
-from walrus_sui.devnet.move.walrus.bls_aggregate import BlsCommittee, BlsCommitteeMember
+from walrus_sui.devnet.move.walrus.bls_aggregate import BlsCommitteeMember, new_bls_committee
 from walrus_sui.devnet.move.walrus.epoch_parameters import EpochParams
 from walrus_sui.devnet.move.walrus.storage_accounting import FutureAccountingRingBuffer
 from walrus_sui.devnet.move.walrus.system_state_inner import DENY_LIST_SIZES, SystemStateInnerV1
@@ -71,13 +71,13 @@ def test_rewards_are_the_floor_of_the_exact_share(
     rt = runtime()
     system = SystemStateInnerV1.create_empty(rt, 3)
     seats = [BlsCommitteeMember(key(index), weight, node_id(index)) for index, (weight, _) in enumerate(members)]
-    system.committee = BlsCommittee.new(0, seats)
+    system.committee = new_bls_committee(0, seats)
     denied = {node_id(index): size for index, (_, size) in enumerate(members) if size is not None}
     DENY_LIST_SIZES.borrow_mut(rt, system.deny_list_sizes).update(denied)
     entry = system.future_accounting.ring_lookup(0)
     entry.increase_used_capacity(used)
     entry.rewards_to_distribute.join(Balance(rewards))
-    earned = system.advance_epoch(rt, BlsCommittee.new(1, []), EpochParams(7))
+    earned = system.advance_epoch(rt, new_bls_committee(1, []), EpochParams(7))
 
     stored = [weight * max(used - (size or 0), 0) for weight, size in members]
     shares = [Fraction(rewards * part, sum(stored)) if sum(stored) else Fraction(0) for part in stored]

@@ -12,7 +12,7 @@ from walrus_sui import bls
 from walrus_sui.devnet.move.framework.coin import Balance
 from walrus_sui.devnet.move.framework.collections import MaxQueue
 from walrus_sui.devnet.move.walrus import exchange_rate
-from walrus_sui.devnet.move.walrus.bls_aggregate import BlsCommittee, BlsCommitteeMember
+from walrus_sui.devnet.move.walrus.bls_aggregate import BlsCommitteeMember, new_bls_committee
 from walrus_sui.devnet.move.walrus.committee import initialize, transition
 from walrus_sui.devnet.move.walrus.epoch_parameters import EpochParams
 from walrus_sui.devnet.move.walrus.storage_accounting import FutureAccountingRingBuffer
@@ -138,14 +138,14 @@ def test_nodes_earn_by_what_they_store(
 ) -> None:
     members = [BlsCommitteeMember(KEYS[index], weight, node(index)) for index, weight in enumerate(weights)]
     state = SystemStateInnerV1.create_empty(rt, 3)
-    state.committee = BlsCommittee.new(0, members)
+    state.committee = new_bls_committee(0, members)
     DENY_LIST_SIZES.borrow_mut(rt, state.deny_list_sizes).update(
         {node(index): size * unit for index, size in enumerate(denied) if size}
     )
     state.future_accounting.ring_lookup(0).rewards_to_distribute.join(Balance(rewards))
     state.future_accounting.ring_lookup(0).increase_used_capacity(used * unit)
     state.future_accounting.ring_lookup(1).increase_used_capacity(used)
-    earned = state.advance_epoch(rt, BlsCommittee.new(1, []), EpochParams(100))
+    earned = state.advance_epoch(rt, new_bls_committee(1, []), EpochParams(100))
     stored = [weight * max(0, used - size) for weight, size in zip(weights, denied, strict=False)]
     assert list(earned) == [member.node_id for member in members]
     for part, balance in zip(stored, earned.values(), strict=True):

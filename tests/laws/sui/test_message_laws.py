@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from walrus_codec.types import BlobId, Epoch, NodeId, ObjectId
 from walrus_sui import messages
 from walrus_sui.devnet.move.core.aborts import MoveAbort
-from walrus_sui.devnet.move.walrus.messages import CertifiedMessage
+from walrus_sui.devnet.move.walrus.messages import CertifiedMessage, new_certified_message
 
 RAW = st.binary(min_size=32, max_size=32)
 U64 = st.integers(0, 2**64 - 1)
@@ -20,7 +20,7 @@ def number(raw: bytes) -> int:
 
 
 def read(message: bytes, epoch: int) -> CertifiedMessage:
-    return CertifiedMessage.new(message, epoch, 1)
+    return new_certified_message(message, epoch, 1)
 
 
 @given(epoch=U32, blob=RAW, other=RAW, first=U64, second=U64, start=U32, rest=st.binary(max_size=40))

@@ -11,7 +11,7 @@ from walrus_sui.devnet.move import registry
 from walrus_sui.devnet.move.core.packages import WALRUS, WALRUS_SUBSIDIES, Packages
 from walrus_sui.devnet.move.core.runtime import ChainRules, Runtime
 from walrus_sui.devnet.move.walrus import storage_pool, storage_resource
-from walrus_sui.devnet.move.walrus.bls_aggregate import BlsCommittee
+from walrus_sui.devnet.move.walrus.bls_aggregate import new_bls_committee
 from walrus_sui.devnet.move.walrus.epoch_parameters import EpochParams
 from walrus_sui.devnet.move.walrus.storage_pool import PooledBlob, StoragePool, StoragePoolInnerV1
 from walrus_sui.devnet.move.walrus.system_state_inner import SystemStateInnerV1
@@ -42,10 +42,10 @@ def test_a_system_sells_at_most_a_thousand_epochs_ahead(rt: Runtime) -> None:
 def test_epochs_follow_each_other(rt: Runtime) -> None:
     system = SystemStateInnerV1.create_empty(rt, 3)
     for epoch in (0, 2):
-        later = lambda epoch=epoch: system.advance_epoch(rt, BlsCommittee.new(epoch, []), EpochParams(0))  # noqa: E731
+        later = lambda epoch=epoch: system.advance_epoch(rt, new_bls_committee(epoch, []), EpochParams(0))  # noqa: E731
         assert abort_of(later) == ("system_state_inner", 4)
     system.future_accounting.ring_pop_expand()
-    next_epoch = lambda: system.advance_epoch(rt, BlsCommittee.new(1, []), EpochParams(0))  # noqa: E731
+    next_epoch = lambda: system.advance_epoch(rt, new_bls_committee(1, []), EpochParams(0))  # noqa: E731
     assert abort_of(next_epoch) == ("system_state_inner", 5)
 
 
