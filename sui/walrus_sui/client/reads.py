@@ -253,20 +253,22 @@ class Reads:
         )
 
     async def _inner_states(self, fronts: list[ObjectId]) -> dict[ObjectId, wire.RawObject]:
-        """Read the inner states of System and Staking; the small objects in front come along and tell the version."""
+        """Read the inner states of System and Staking; the small objects in front come along and tell the version.
+
+        An upgrade moves a state to another key, perhaps between two looks: then both are looked at again.
+        """
         await self.contract()
-        fields = {front: dynamic_field.versioned_id(front, self._inner_version[front]) for front in fronts}
-        objects = await self._transport.objects(
-            [self.config.staking_object, self.config.system_object, *fields.values()]
-        )
-        await self._take_contract(objects)
-        states: dict[ObjectId, wire.RawObject] = {}
-        for front, field in fields.items():
-            current = dynamic_field.versioned_id(front, self._inner_version[front])
-            if current != field or field not in objects:  # an upgrade moved the state to another key
-                objects[current] = await self._transport.object(current)
-            states[front] = objects[current]
-        return states
+        for _attempt in range(_ATTEMPTS):
+            fields = {front: dynamic_field.versioned_id(front, self._inner_version[front]) for front in fronts}
+            objects = await self._transport.objects(
+                [self.config.staking_object, self.config.system_object, *fields.values()]
+            )
+            await self._take_contract(objects)
+            current = {front: dynamic_field.versioned_id(front, self._inner_version[front]) for front in fronts}
+            if all(field in objects for field in current.values()):
+                return {front: objects[field] for front, field in current.items()}
+        missing = [front for front, field in current.items() if field not in objects]
+        raise ObjectNotFound(f"the chain has no state of version {self._inner_version[missing[0]]} for {missing[0]}")
 
     async def _extended(self, extended_field: ObjectId, read: Callable[[bcs.Reader], T]) -> T:
         """Read the value of an ExtendedField."""

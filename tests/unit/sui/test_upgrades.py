@@ -113,6 +113,27 @@ async def test_a_migrated_state_is_found_under_its_new_version() -> None:
     assert (await client.contract()).package_id == SECOND
 
 
+async def test_a_state_that_moves_between_two_looks_is_looked_for_again() -> None:
+    node = FullNode(states=dict([system_field(3, epoch=7)]))
+    client = writer(node)
+    await client.contract()
+    plain = node.objects
+
+    async def torn(object_ids):
+        node.objects = plain
+        found = await plain([object_id for object_id in object_ids if object_id not in node.states])
+        node.version, node.states = 4, dict([system_field(4, epoch=8)])  # migrated after the fronts were read
+        return found
+
+    node.objects = torn
+    assert (await client.system()).epoch == 8
+
+
+async def test_a_state_that_is_nowhere_is_not_found() -> None:
+    with pytest.raises(ObjectNotFound, match=f"no state of version 3 for {SYSTEM}"):
+        await writer(FullNode()).system()
+
+
 async def test_a_call_of_an_outdated_package_is_repeated_once_on_the_newest() -> None:
     node = FullNode()
     client = writer(node)
