@@ -241,6 +241,38 @@ async def test_packages_and_functions(client, devnet):
     assert [item.package_id for item in (await client.packages.ListPackageVersions(versions)).versions] == [package]
 
 
+async def test_datatypes(client, devnet):
+    """Structs, generic ones, enums; what is none of them."""
+    package = await client.walrus_package(devnet.network)
+
+    async def datatype(package_id, module, name):
+        request = move_package_service_pb2.GetDatatypeRequest(package_id=package_id, module_name=module, name=name)
+        return (await client.packages.GetDatatype(request)).datatype
+
+    blob = await datatype(package, "blob", "Blob")
+    assert (blob.type_name, blob.kind) == (f"{package}::blob::Blob", object_pb2.DatatypeDescriptor.STRUCT)
+    assert [object_pb2.Ability.Name(ability) for ability in blob.abilities] == ["KEY", "STORE"]
+    assert [(field.position, field.name) for field in blob.fields][:4] == [
+        (0, "id"),
+        (1, "registered_epoch"),
+        (2, "blob_id"),
+        (3, "size"),
+    ]
+    kinds = object_pb2.OpenSignatureBody
+    assert [field.type.type for field in blob.fields][:4] == [kinds.DATATYPE, kinds.U32, kinds.U256, kinds.U64]
+    storage = next(field for field in blob.fields if field.name == "storage")
+    assert storage.type.type_name == f"{package}::storage_resource::Storage"
+    coin = await datatype("0x2", "coin", "Coin")
+    assert (len(coin.type_parameters), coin.defining_id) == (1, "0x" + "2".rjust(64, "0"))
+    state = await datatype(package, "staking_inner", "EpochState")
+    assert state.kind == object_pb2.DatatypeDescriptor.ENUM
+    assert [variant.name for variant in state.variants] == ["EpochChangeSync", "EpochChangeDone", "NextParamsSelected"]
+    assert [field.type.type for field in state.variants[1].fields] == [kinds.U64]
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await datatype(package, "blob", "Blub")
+    assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.INTERNAL, "Datatype not found: Blub")
+
+
 async def test_health_and_reflection(client):
     health = health_pb2_grpc.HealthStub(client.channel)
     for service in ("", "sui.rpc.v2.LedgerService", "sui.rpc.v2.SubscriptionService"):

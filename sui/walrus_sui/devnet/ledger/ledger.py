@@ -13,7 +13,7 @@ from walrus_codec.bcs import BcsError
 from walrus_codec.types import Digest, ObjectId, SuiAddress
 from walrus_sui.devnet import genesis as geneses
 from walrus_sui.devnet.genesis import Genesis, GenesisConfig, WellKnown
-from walrus_sui.devnet.ledger import gas, inputs, past, queries, signatures, simulation, system_transactions
+from walrus_sui.devnet.ledger import datatypes, gas, inputs, past, queries, signatures, simulation, system_transactions
 from walrus_sui.devnet.ledger.checkpoints import Checkpoint, Delta, Executed
 from walrus_sui.devnet.ledger.effects import NO_GAS
 from walrus_sui.devnet.ledger.errors import LedgerError, Rejected, RestoreError
@@ -33,7 +33,7 @@ from walrus_sui.devnet.ledger.programs import (
 from walrus_sui.devnet.ledger.state import State, StoredObject
 from walrus_sui.devnet.ledger.transactions import GasData, TransactionData, transaction_digest
 from walrus_sui.devnet.ledger.upgrades import with_upgrades
-from walrus_sui.devnet.ledger.views import CoinInfo, DynamicField, EpochInfo, FunctionSignature, Simulated
+from walrus_sui.devnet.ledger.views import CoinInfo, Datatype, DynamicField, EpochInfo, FunctionSignature, Simulated
 from walrus_sui.devnet.move.core.packages import Packages
 from walrus_sui.devnet.move.core.tags import TypeTagError
 from walrus_sui.devnet.move.core.types import JSON
@@ -371,6 +371,10 @@ class Ledger:
     def function(self, package: str, module: str, name: str) -> FunctionSignature | None:
         """Signature of a function."""
         return queries.function_signature(self._rules.packages, package, module, name)
+
+    def datatype(self, package: str, module: str, name: str) -> Datatype | None:
+        """A struct or enum."""
+        return datatypes.datatype(self._rules.packages, package, module, name)
 
     def as_json(self, type_text: str, contents: bytes) -> JSON:
         """A Move value as Sui renders it."""

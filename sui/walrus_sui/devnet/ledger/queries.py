@@ -158,11 +158,12 @@ def function_signature(packages: Packages, package: str, module: str, name: str)
 
 def _parameter(packages: Packages, parameter: Parameter) -> SignatureType:
     reference = {"": None, "&": "IMMUTABLE", "&mut": "MUTABLE"}[parameter.reference]
-    return _signature_type(packages, parameter.tag, reference)
+    return signature_type(packages, parameter.tag, reference)
 
 
-def _signature_type(packages: Packages, tag: TypeTag, reference: str | None = None) -> SignatureType:
-    arguments = tuple(_signature_type(packages, param) for param in tag.params)
+def signature_type(packages: Packages, tag: TypeTag, reference: str | None = None) -> SignatureType:
+    """A type as it stands in signatures and fields."""
+    arguments = tuple(signature_type(packages, param) for param in tag.params)
     if tag.name.startswith("$"):
         return SignatureType("TYPE_PARAMETER", reference, type_parameter=int(tag.name[1:]))
     if tag.is_struct:

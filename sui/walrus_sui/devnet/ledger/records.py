@@ -67,6 +67,7 @@ from walrus_sui.devnet.ledger.transactions import (
 from walrus_sui.devnet.ledger.views import (
     CoinInfo,
     CommandOutput,
+    Datatype,
     DynamicField,
     EpochInfo,
     FunctionSignature,
@@ -90,6 +91,7 @@ __all__ = [
     "Command",
     "CommandOutput",
     "ConsensusCommitPrologue",
+    "Datatype",
     "Delta",
     "DynamicField",
     "Effects",

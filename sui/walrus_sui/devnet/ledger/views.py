@@ -110,6 +110,27 @@ class SignatureType:
 
 
 @dataclass(frozen=True, slots=True)
+class Datatype:
+    """A struct or enum, as ``GetDatatype`` serves it.
+
+    Attributes:
+        package: where it was first defined.
+        abilities: in capitals.
+        type_parameters: how many.
+        fields: name and type of each field of a struct; phantom type arguments of the types are left out.
+        variants: name and fields of each variant; None for a struct.
+    """
+
+    package: ObjectId
+    module: str
+    name: str
+    abilities: tuple[str, ...]
+    type_parameters: int
+    fields: tuple[tuple[str, SignatureType], ...]
+    variants: tuple[tuple[str, tuple[tuple[str, SignatureType], ...]], ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionSignature:
     """Signature of a callable function, as ``GetFunction`` serves it.
 

@@ -1,12 +1,13 @@
-"""MovePackageService: signatures of functions, and packages as far as native modules have something to show."""
+"""MovePackageService: datatypes, signatures of functions, and packages as far as native modules have something to show."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import grpc
 
 from walrus_proto.sui.rpc.v2 import move_package_service_pb2, move_package_service_pb2_grpc, object_pb2
 from walrus_sui.devnet.engine import Engine
-from walrus_sui.devnet.ledger.records import FunctionSignature, Package, SignatureType
+from walrus_sui.devnet.ledger.records import Datatype, FunctionSignature, Package, SignatureType
 from walrus_sui.devnet.server import calls, faults, resolve
 from walrus_sui.devnet.server.faults import Fault
 from walrus_sui.devnet.server.render import objects
@@ -62,11 +63,17 @@ class MovePackageService(move_package_service_pb2_grpc.MovePackageServiceService
 
     @calls.read
     def GetDatatype(
-        self,
-        request: move_package_service_pb2.GetDatatypeRequest,  # noqa: ARG002  (whatever is asked)
+        self, request: move_package_service_pb2.GetDatatypeRequest
     ) -> move_package_service_pb2.GetDatatypeResponse:
-        """Not offered."""
-        raise Fault(grpc.StatusCode.UNIMPLEMENTED, "the devnet does not describe datatypes; read GetObject's json")
+        """A struct or enum with its fields or variants."""
+        package = self._package(request.package_id)
+        for field in ("module_name", "name"):
+            if not getattr(request, field):
+                raise faults.missing(field)
+        found = self.engine.ledger.datatype(package.object_id, request.module_name, request.name)
+        if found is None:
+            raise Fault(grpc.StatusCode.INTERNAL, f"Datatype not found: {request.name}")
+        return move_package_service_pb2.GetDatatypeResponse(datatype=_datatype(found))
 
     def _package(self, text: str) -> Package:
         if not text:
@@ -78,6 +85,30 @@ class MovePackageService(move_package_service_pb2_grpc.MovePackageServiceService
         if not found.is_package:
             raise faults.invalid("package_id", "object is not a package")
         return Package.from_bcs(found.contents)
+
+
+def _datatype(value: Datatype) -> object_pb2.DatatypeDescriptor:
+    kinds = object_pb2.DatatypeDescriptor
+    message = kinds(
+        type_name=f"{value.package}::{value.module}::{value.name}",
+        defining_id=value.package,
+        module=value.module,
+        name=value.name,
+        abilities=[object_pb2.Ability.Value(ability) for ability in value.abilities],
+        type_parameters=[object_pb2.TypeParameter() for _ in range(value.type_parameters)],
+        kind=kinds.STRUCT if value.variants is None else kinds.ENUM,
+        fields=_fields(value.fields),
+    )
+    for position, (name, fields) in enumerate(value.variants or ()):
+        message.variants.add(name=name, position=position, fields=_fields(fields))
+    return message
+
+
+def _fields(fields: Iterable[tuple[str, SignatureType]]) -> list[object_pb2.FieldDescriptor]:
+    return [
+        object_pb2.FieldDescriptor(name=name, position=position, type=_body(kind))
+        for position, (name, kind) in enumerate(fields)
+    ]
 
 
 def _function(value: FunctionSignature) -> object_pb2.FunctionDescriptor:

@@ -240,3 +240,15 @@ def test_maps_refuse_a_key_twice() -> None:
     assert made.from_bcs(b"\x02\x01\x05\x00\x06") == {1: 5, 0: 6}
     with pytest.raises(ValueError, match="key twice"):
         made.from_bcs(b"\x02\x01\x05\x01\x06")
+
+
+def test_every_datatype_can_be_described(chain: Chain) -> None:
+    described = [
+        chain.ledger.datatype(chain.network.packages.id_of(module.package), module.name, name)
+        for module in registry.MODULES
+        for name in module.structs
+    ]
+    assert None not in described
+    assert sum(bool(found and found.fields) for found in described) > 60
+    assert chain.ledger.datatype("0x2", "coin", "Nothing") is None
+    assert chain.ledger.datatype("0x77", "coin", "Coin") is None
