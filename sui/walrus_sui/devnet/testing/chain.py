@@ -5,33 +5,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from walrus_codec.types import Epoch, ObjectId, SuiAddress
+from walrus_codec.types import Epoch, ObjectId
 from walrus_sui import bls, messages
 from walrus_sui.devnet.genesis import GenesisConfig, Prefunded, faucet_key
 from walrus_sui.devnet.ledger import signatures
 from walrus_sui.devnet.ledger.checkpoints import Executed
 from walrus_sui.devnet.ledger.ledger import Ledger
-from walrus_sui.devnet.ledger.objects import Object, SharedOwner
+from walrus_sui.devnet.ledger.objects import SharedOwner
 from walrus_sui.devnet.ledger.programs import NestedResult
 from walrus_sui.devnet.ledger.transactions import TransactionData
 from walrus_sui.devnet.ledger.views import Simulated
-from walrus_sui.devnet.move import registry
-from walrus_sui.devnet.move.core import packages, tags
-from walrus_sui.devnet.move.core.types import U64, MoveType
-from walrus_sui.devnet.move.walrus.staking_inner import StakingInnerV1
-from walrus_sui.devnet.move.walrus.staking_pool import StakingPool
-from walrus_sui.devnet.move.walrus.system_state_inner import SystemStateInnerV1
-from walrus_sui.devnet.testing import epochs, values
+from walrus_sui.devnet.testing import epochs
 from walrus_sui.devnet.testing.accounts import Account, Node, account, bls_secret
 from walrus_sui.devnet.testing.handles import Handle
 from walrus_sui.devnet.testing.outcome import Receipt, raise_failure, receipt
 from walrus_sui.devnet.testing.program import Program
+from walrus_sui.devnet.testing.reads import ChainReads
 
 START_MS = 1_700_000_000_000
 _COIN = 10**9
 
 
-class Chain:
+class Chain(ChainReads):
     """A chain whose transactions run at once.
 
     Args:
@@ -210,13 +205,13 @@ class Chain:
         function: str,
         /,
         *,
-        sender: Account | Node | str = "alice",
+        sender: Account | Node | str | None = None,
         types: Sequence[str] = (),
         at: ObjectId | None = None,
         **arguments: Any,
     ) -> Any:
-        """What a function would return; nothing takes effect. Arguments and errors as of `call`."""
-        program = self.program(sender)
+        """What a function would return; nothing takes effect. Arguments and errors as of `call`; anybody may look."""
+        program = self.program(next(iter(self._accounts.values()), self.deployer) if sender is None else sender)
         return _unpacked(program.inspect(program.call(function, types=types, at=at, **arguments)))
 
     @property
@@ -294,20 +289,6 @@ class Chain:
         signature = bls.aggregate([bls.sign(node.bls_secret, message) for node in signers])
         return {"signature": signature, "signers_bitmap": bitmap, "message": message}
 
-    # Reads
-
-    def gas_coin(self, owner: Account, *, without: Sequence[ObjectId] = ()) -> Object:
-        """The largest coin of SUI of an account.
-
-        Raises:
-            ArgumentError: it has none besides those that are used already.
-        """
-        owned = self.ledger.owned_objects(owner.address, self.network.sui_coin)
-        free = [coin for coin in owned if coin.object_id not in without]
-        if not free:
-            raise values.ArgumentError(f"{owner.name} has no coin of SUI left to pay the gas with")
-        return max(free, key=lambda coin: coin.coin_balance or 0)
-
     def coin(self, owner: Account | Node | str, amount: int, *, coin_type: str | None = None) -> ObjectId:
         """A new coin of exactly this amount, WAL unless said otherwise."""
         program = self.program(owner)
@@ -315,93 +296,6 @@ class Chain:
         program.run()
         (made,) = self.last.created
         return made.id
-
-    def handle(self, object_id: Any) -> Handle:
-        """A handle for an object given by its id or by anything that has one."""
-        return Handle(self, values.address_of(object_id))
-
-    def owned(self, owner: Account | Node | str, kind: str) -> list[Handle]:
-        """Objects of an account by the name of their type, like ``StakedWal``."""
-        found = self.ledger.owned_objects(self._holder(owner).address)
-        return [Handle(self, obj.object_id) for obj in found if tags.parse(obj.type).name == kind]
-
-    def value(self, object_id: Any) -> Any:
-        """An object decoded; a copy."""
-        found = values.address_of(object_id)
-        obj = self.ledger.object(found)
-        if obj is None:
-            raise KeyError(found)
-        return self.type_of(obj.type).from_bcs(obj.contents)
-
-    def type_of(self, text: str) -> MoveType:
-        """The Move type of a published type's text."""
-        return registry.resolve(self.ledger.packages.aliased(tags.parse(text)))
-
-    def shared_at_genesis(self, head: tuple[str, str, str]) -> ObjectId | None:
-        """The shared object of a type that was made at genesis."""
-        return self._shared.get(head)
-
-    def package(self, alias: str) -> ObjectId:
-        """Where calls to a package go; those to Walrus to the package that the staking object names."""
-        if alias == packages.WALRUS:
-            named: ObjectId = self.value(self.network.staking).package_id
-            return named
-        return self.network.packages.id_of(alias)
-
-    def staking(self) -> StakingInnerV1:
-        """The staking state decoded; a copy."""
-        found: StakingInnerV1 = self._inner(self.network.staking)
-        return found
-
-    def system(self) -> SystemStateInnerV1:
-        """The system state decoded; a copy."""
-        found: SystemStateInnerV1 = self._inner(self.network.system)
-        return found
-
-    def _inner(self, shared: ObjectId) -> Any:
-        version = U64.to_bcs(self.value(shared).version)
-        (found,) = [item for item in self.ledger.dynamic_fields(shared) if item.name.bcs == version]
-        return self.type_of(found.value_type).from_bcs(found.value.bcs)
-
-    def pool(self, node: Any) -> StakingPool:
-        """A pool decoded, by node or node id; a copy."""
-        found: StakingPool = self.value(node)
-        return found
-
-    def field(self, parent: ObjectId) -> Any:
-        """Value of the only dynamic field of an object."""
-        (found,) = self.ledger.dynamic_fields(parent)
-        return self.type_of(found.value_type).from_bcs(found.value.bcs)
-
-    def balance(self, owner: Account | Node | str, coin_type: str | None = None) -> int:
-        """Sum of an account's coins in the smallest unit, WAL unless said otherwise; ``"SUI"`` for SUI."""
-        return self.ledger.balance(self._holder(owner).address, self._coin_type(coin_type))
-
-    def named(self, value: Any) -> Any:
-        """The account, if the value is the name of one that has been named before; otherwise the value."""
-        return self._accounts.get(value, value) if isinstance(value, str) else value
-
-    def _holder(self, holder: Account | Node | str) -> Account:
-        match holder:
-            case Account():
-                return holder
-            case Node(account=found):
-                return found
-            case str() if holder.startswith("0x"):
-                address = SuiAddress(values.address_of(holder))
-                for found in self._accounts.values():
-                    if found.address == address:
-                        return found
-                raise values.ArgumentError(
-                    f"no key is known for {holder}: name the account, like {list(self._accounts)}"
-                )
-            case str():
-                return self.account(holder)
-        raise values.ArgumentError(f"{holder!r} is no account: give one, its name, or a node")
-
-    def _coin_type(self, text: str | None) -> str:
-        known = {None: self.network.wal_type, "WAL": self.network.wal_type, "SUI": self.network.sui_type}
-        return known.get(text) or str(tags.parse(text or ""))
 
 
 def _unpacked(found: Sequence[Any]) -> Any:

@@ -8,6 +8,7 @@ from walrus_codec.types import ObjectId
 from walrus_sui.devnet.genesis import GenesisConfig
 from walrus_sui.devnet.ledger.errors import GenesisError
 from walrus_sui.devnet.move.walrus import auth
+from walrus_sui.devnet.move.walrus.exchange_rate import Flat
 from walrus_sui.devnet.testing import (
     ArgumentError,
     Chain,
@@ -93,6 +94,29 @@ def test_the_deployer_has_the_capabilities(chain: Chain) -> None:
     assert chain.view("wal_exchange::exchange_all_for_wal", sui=5).balance.value == 7
     with pytest.raises(Rejected, match="owned by account address"):
         chain.call("wal_exchange::set_exchange_rate", sender="alice", **rate)
+
+
+def test_tables_and_fields_show_their_entries(chain: Chain, node: Node) -> None:
+    chain.stake("alice", node, WAL)
+    chain.next_epoch()
+    assert chain.entries(chain.pool(node).exchange_rates) == {0: Flat(), 1: Flat()}
+    assert list(chain.entries(chain.staking().pools)) == [node.node_id]
+    assert chain.entries(chain.staking().pools)[node.node_id] == chain.pool(node)
+    assert chain.entries(chain.network.system) == {4: chain.system()}
+    assert chain.field(chain.staking().active_set).nodes[0].staked_amount == WAL
+    vote = {"voter_node_id": node, "candidate_node_id": "0x9"}
+    chain.call("slashing::vote_for_slashing", sender=node, **vote)
+    (proposal,) = chain.entries(chain.handle(chain.network.slashing_manager).slashing_candidates).values()
+    assert (proposal.voting_weight, proposal.voters) == (10, [node.node_id])
+    with pytest.raises(LookupError, match="has 2 dynamic fields, not one"):
+        chain.field(chain.pool(node).exchange_rates)
+
+
+def test_looking_needs_no_account() -> None:
+    chain = Chain(accounts=())
+    before = state(chain)
+    assert chain.view("staking::epoch") == 0
+    assert (state(chain), chain.accounts()) == (before, ())
 
 
 def test_packages_and_types_are_named_in_any_form(chain: Chain) -> None:
