@@ -23,8 +23,8 @@ from walrus_sui.devnet.move.walrus.auth import Address
 from walrus_sui.devnet.move.walrus.blob import derive_blob_id
 from walrus_sui.devnet.move.walrus.storage_pool import PooledBlob
 from walrus_sui.devnet.testing import Account, Chain, Program, Returned, bls_secret
+from walrus_sui.devnet.testing.functions import find_function
 from walrus_sui.devnet.testing.internals import rt
-from walrus_sui.devnet.testing.program import find_function
 
 WAL = 10**9
 MIB = 1 << 20

@@ -21,6 +21,7 @@ from walrus_sui.devnet.testing.handles import Handle
 from walrus_sui.devnet.testing.outcome import Receipt, raise_failure, receipt
 from walrus_sui.devnet.testing.program import Program
 from walrus_sui.devnet.testing.reads import ChainReads
+from walrus_sui.devnet.testing.values import ArgumentError
 
 START_MS = 1_700_000_000_000
 _COIN = 10**9
@@ -282,8 +283,14 @@ class Chain(ChainReads):
         """Arguments ``signature``, ``signers_bitmap`` and ``message`` of a certificate by these nodes.
 
         They fit all calls that take one, also those that have ``members_bitmap``.
+
+        Raises:
+            ArgumentError: a signer is no member of the current committee.
         """
         ids = [member.node_id for member in self.system().committee.members]
+        for node in signers:
+            if node.node_id not in ids:
+                raise ArgumentError(f"{node.account.name} is not in the committee of this epoch and cannot sign")
         bits = sum(1 << ids.index(node.node_id) for node in signers)
         bitmap = bits.to_bytes((len(ids) + 7) // 8, "little")
         signature = bls.aggregate([bls.sign(node.bls_secret, message) for node in signers])

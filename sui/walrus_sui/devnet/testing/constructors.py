@@ -115,8 +115,10 @@ def _metadata(program: MakesCalls, value: Any) -> Argument:
         case NodeMetadata(image_url=image, project_url=project, description=text, extra_fields=extra):
             pass
         case Mapping():
-            known = {"image_url": "", "project_url": "", "description": "", "extra_fields": {}} | dict(value)
-            image, project, text, extra = known.values()
+            fields: dict[str, Any] = {"image_url": "", "project_url": "", "description": "", "extra_fields": {}}
+            if unknown := set(value) - set(fields):
+                raise ArgumentError(f"a NodeMetadata has {', '.join(fields)}, but no {', '.join(sorted(unknown))}")
+            image, project, text, extra = (fields | dict(value)).values()
         case _:
             raise ArgumentError(f"{value!r} is no NodeMetadata: give one, or a dictionary of its fields")
     made = program.call("node_metadata::new", image_url=image, project_url=project, description=text)

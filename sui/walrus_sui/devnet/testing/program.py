@@ -36,25 +36,18 @@ from walrus_sui.devnet.ledger.programs import (
 from walrus_sui.devnet.ledger.transactions import GasData, TransactionData
 from walrus_sui.devnet.ledger.views import Simulated
 from walrus_sui.devnet.move import registry
-from walrus_sui.devnet.move.core import packages, tags
+from walrus_sui.devnet.move.core import tags
 from walrus_sui.devnet.move.core.module import Function
 from walrus_sui.devnet.move.core.signatures import Parameter, substitute
 from walrus_sui.devnet.move.core.tags import TypeTag
 from walrus_sui.devnet.move.core.types import ADDRESS, MoveType, Option, VecMap, Vector
 from walrus_sui.devnet.testing import constructors, values
 from walrus_sui.devnet.testing.accounts import Account, Node
+from walrus_sui.devnet.testing.functions import find_function, match_types
 from walrus_sui.devnet.testing.outcome import raise_failure
 from walrus_sui.devnet.testing.values import ArgumentError
 
 BUDGET = 5_000_000_000
-_HOMES = (
-    packages.WALRUS,
-    packages.WAL,
-    packages.WAL_EXCHANGE,
-    packages.WALRUS_SUBSIDIES,
-    packages.SUI,
-    packages.STD,
-)
 
 
 class RunsPrograms(Protocol):
@@ -127,7 +120,7 @@ class Program:
         """
         home, _, rest = function.partition("::")
         if home.startswith("0x"):
-            at = at or ObjectId(tags.normalize_address(home))
+            at = at or tags.normalize_address(home)
             function = f"{self._chain.ledger.packages.alias_of(tags.normalize_address(home))}::{rest}"
         package, module, found = find_function(function)
         named = {name.lstrip("_"): value for name, value in arguments.items()}
@@ -305,10 +298,14 @@ class Program:
         return made
 
     def _object_argument(self, value: Any, move_type: MoveType | None, *, mutable: bool) -> Argument:
-        if isinstance(value, int) and move_type is not None:
+        if isinstance(value, int | float) and move_type is not None:
             coin_type = self.published(move_type.tag)
             if not coin_type.startswith(COIN_PREFIX):
                 raise ArgumentError(f"{value} is no {move_type.tag.name}: give its id or a handle")
+            if not isinstance(value, int) or value < 0:
+                raise ArgumentError(
+                    f"{value} is no amount: give a whole number of the smallest unit, an id or a handle"
+                )
             return self.money(coin_type[len(COIN_PREFIX) : -1], value)
         if isinstance(value, Node) and (move_type is None or move_type.tag.name == "StorageNodeCap"):
             value = value.cap_id
@@ -355,7 +352,7 @@ class Program:
         for parameter in found.signature.arguments:
             tag = self._tag_of(named.get(parameter.name))
             if tag is not None:
-                _match(parameter.tag, tag, known)
+                match_types(parameter.tag, tag, known)
         if len(known) != len(found.signature.type_parameters):
             raise ArgumentError(f"{function}: its type arguments do not follow from the arguments: give types=[...]")
         return tuple(registry.resolve(known[index]) for index in sorted(known))
@@ -403,28 +400,5 @@ class Program:
         raise ArgumentError(f"object {object_id} is a child of another object")
 
 
-def find_function(name: str) -> tuple[str, str, Function]:
-    """Package alias, module and function of a Move name.
-
-    Raises:
-        LookupError: there is none.
-    """
-    *home, module, function = name.split("::")
-    for package in home or _HOMES:
-        found = registry.function(package, module, function)
-        if found is not None:
-            return package, module, found
-    raise LookupError(f"no function {name}")
-
-
 def _richest_first(coin: Object) -> int:
     return -(coin.coin_balance or 0)
-
-
-def _match(pattern: TypeTag, tag: TypeTag, known: dict[int, TypeTag]) -> None:
-    """Finds what the type parameters of a pattern stand for."""
-    if pattern.name.startswith("$"):
-        known.setdefault(int(pattern.name[1:]), tag)
-    elif pattern.head == tag.head and len(pattern.params) == len(tag.params):
-        for part, given in zip(pattern.params, tag.params, strict=True):
-            _match(part, given, known)

@@ -110,7 +110,9 @@ def _number(move_type: Unsigned, value: Any) -> int:
     if isinstance(value, bytes) and len(value) == move_type.size:
         return int.from_bytes(value, "little")
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ArgumentError(f"{value!r} is no {move_type.tag.name}")
+        raise ArgumentError(
+            f"{value!r} is no {move_type.tag.name}: give a whole number, or its {move_type.size} little-endian bytes"
+        )
     return value
 
 

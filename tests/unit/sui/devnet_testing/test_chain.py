@@ -212,6 +212,21 @@ def test_plain_values_in_their_forms(chain: Chain) -> None:
     ("function", "arguments", "complaint"),
     [
         ("staking::nonsense", {}, "no function staking::nonsense"),
+        ("stakin::stake_with_pools", {}, r"did you mean staking::stake_with_pool\?"),
+        ("stake_with_pool", {}, r"no function stake_with_pool .*: did you mean staking::stake_with_pool\?"),
+        (
+            "staking_pool::advance_epoch",
+            {},
+            "What only the contract itself calls is in walrus_sui.devnet.testing.intern",
+        ),
+        ("staking::stake_with_pool", {"to_stake": 1e9}, "argument to_stake: 1000000000.0 is no amount: give a whole"),
+        ("staking::stake_with_pool", {"to_stake": -5}, "argument to_stake: -5 is no amount"),
+        (
+            "blob::derive_blob_id",
+            {"root_hash": "0x1"},
+            "'0x1' is no u256: give a whole number, or its 32 little-endian",
+        ),
+        ("staking::set_node_metadata", {"cap": "0x6", "metadata": {"nam": ""}}, "extra_fields, but no nam"),
         ("staking::stake_with_pool", {"stake": 1}, "no argument stake; it takes: staking, to_stake, node_id"),
         ("staking::stake_with_pool", {"to_stake": 1}, "argument node_id: is missing"),
         ("staking::stake_with_pool", {"to_stake": 1, "node_id": 5}, "argument node_id: 5 is no address"),
@@ -227,6 +242,11 @@ def test_what_cannot_be_called_is_named(chain: Chain, function: str, arguments: 
     with pytest.raises((ArgumentError, LookupError), match=complaint):
         chain.call(function, sender="alice", **arguments)
     assert state(chain) == before
+
+
+def test_only_members_sign(chain: Chain, node: Node) -> None:
+    with pytest.raises(ArgumentError, match="n0 is not in the committee"):
+        chain.certificate(b"", [node])
 
 
 def test_a_refused_call_leaves_no_trace(chain: Chain, node: Node) -> None:
