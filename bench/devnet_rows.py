@@ -22,7 +22,7 @@ import grpc.aio
 import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from harness import Benchmark, Row, best_seconds, one_core
+from harness import Benchmark, Row, best_processor_seconds, one_core
 from walrus_codec import blob_id as blob_ids
 from walrus_codec.params import CodeParams
 from walrus_codec.types import BlobId, EncodingType, Epoch, ObjectId, SuiAddress
@@ -108,7 +108,7 @@ def certify(rounds: int) -> Row:
             assert min_pk_verify(signature, key, message)
 
     copies = [_copy(chain) for _ in range(rounds + 1)]
-    seconds, bound = best_seconds([execute, verify], rounds)
+    seconds, bound = best_processor_seconds([execute, verify], rounds)
     value, limit = CERTIFICATES / seconds, CERTIFICATES / bound
     note = "certify_blob executed, 10 nodes all signing, against verification of the same certificates alone"
     return Row("devnet.certify.ledger", value, "1/s", limit, value / limit, 1, note)

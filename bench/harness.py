@@ -61,6 +61,11 @@ def best_seconds(sides: Sequence[Callable[[], object]], rounds: int) -> list[flo
     return [min(times) for times in _seconds(sides, rounds, time.perf_counter)]
 
 
+def best_processor_seconds(sides: Sequence[Callable[[], object]], rounds: int) -> list[float]:
+    """The least processor time of each side in this process: what others do on the machine hardly counts."""
+    return [min(times) for times in _seconds(sides, rounds, time.process_time)]
+
+
 def median_processor_seconds(sides: Sequence[Callable[[], object]], rounds: int, helper: int) -> list[float]:
     """The median processor time of each side, in this process and the one with the id `helper` together."""
     clock = lambda: time.process_time() + _processor_seconds(helper)  # noqa: E731
