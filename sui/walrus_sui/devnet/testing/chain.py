@@ -128,18 +128,24 @@ class Chain(ChainReads):
         return self._now_ms
 
     def advance(self, ms: int = 0) -> None:
-        """Moves the clock on and closes a checkpoint."""
-        self._now_ms += ms
+        """Moves the clock on by milliseconds and closes a checkpoint.
+
+        Raises:
+            ValueError: not a whole number, or a negative one.
+        """
+        if int(ms) != ms or ms < 0:
+            raise ValueError(f"the clock goes forward by whole milliseconds, not by {ms!r}")
+        self._now_ms += int(ms)
         self.ledger.close_checkpoint(self.now_ms)
 
     def set_clock(self, now_ms: int) -> None:
         """Sets the clock, in Unix milliseconds, and closes a checkpoint.
 
         Raises:
-            ValueError: the chain is past that time.
+            ValueError: the chain is past that time, or it is no whole number.
         """
-        if now_ms < self.now_ms:
-            raise ValueError(f"the clock stands at {self.now_ms} and never goes back to {now_ms}")
+        if int(now_ms) != now_ms or now_ms < self.now_ms:
+            raise ValueError(f"the clock stands at {self.now_ms} and never goes back to {now_ms!r}")
         self.advance(ms=now_ms - self.now_ms)
 
     def next_epoch(self, count: int = 1) -> int:
@@ -165,7 +171,7 @@ class Chain(ChainReads):
         *,
         sender: Account | Node | str,
         types: Sequence[str] = (),
-        at: ObjectId | None = None,
+        at: str | None = None,
         **arguments: Any,
     ) -> Any:
         """Runs one function, ``module::name`` or ``package::module::name``.
@@ -208,7 +214,7 @@ class Chain(ChainReads):
         *,
         sender: Account | Node | str | None = None,
         types: Sequence[str] = (),
-        at: ObjectId | None = None,
+        at: str | None = None,
         **arguments: Any,
     ) -> Any:
         """What a function would return; nothing takes effect. Arguments and errors as of `call`; anybody may look."""

@@ -39,7 +39,7 @@ def wctx(epoch: int, committee_selected: bool = False) -> WalrusContext:  # noqa
 
 
 def new_pool(
-    context: WalrusContext,
+    context: WalrusContext | int,
     *,
     name: str = "pool",
     commission_rate: int = 0,
@@ -48,6 +48,7 @@ def new_pool(
     node_capacity: int = 1_000_000_000,
 ) -> StakingPool:
     """A pool of a node whose keys follow from its name; the sender of `rt` governs it and collects its commission."""
+    context = wctx(context) if isinstance(context, int) else context
     secret = bls_secret(name)
     key = bls.public_key(secret)
     proof = bls.sign(secret, signed_messages.proof_of_possession(rt.sender, key, Epoch(context.epoch)))

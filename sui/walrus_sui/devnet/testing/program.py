@@ -109,9 +109,7 @@ class Program:
 
     # Commands
 
-    def call(
-        self, function: str, /, *, types: Sequence[str] = (), at: ObjectId | None = None, **arguments: Any
-    ) -> Returned:
+    def call(self, function: str, /, *, types: Sequence[str] = (), at: str | None = None, **arguments: Any) -> Returned:
         """Adds a call; see `Chain.call` for the arguments.
 
         Raises:
@@ -120,7 +118,7 @@ class Program:
         """
         home, _, rest = function.partition("::")
         if home.startswith("0x"):
-            at = at or tags.normalize_address(home)
+            at = at or home
             function = f"{self._chain.ledger.packages.alias_of(tags.normalize_address(home))}::{rest}"
         package, module, found = find_function(function)
         named = {name.lstrip("_"): value for name, value in arguments.items()}
@@ -138,7 +136,7 @@ class Program:
             self._parameter(function, parameter, named, type_arguments, change)
             for parameter in found.signature.arguments
         )
-        package_id = self._chain.package(package) if at is None else at
+        package_id = self._chain.package(package) if at is None else values.address_of(at)
         texts = tuple(self.published(item.tag) for item in type_arguments)
         returned = Returned(self._add(MoveCall(package_id, module, found.name, texts, given)), found, type_arguments)
         for index, move_type in enumerate(self.types_of(returned)):

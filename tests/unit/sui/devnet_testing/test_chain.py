@@ -122,6 +122,7 @@ def test_looking_needs_no_account() -> None:
 def test_packages_and_types_are_named_in_any_form(chain: Chain) -> None:
     for name in ("staking", "walrus::staking", f"{chain.network.walrus_package}::staking"):
         assert chain.view(f"{name}::epoch") == 0
+    assert chain.call("coin::zero", sender="alice", at="0x2", types=["WAL"]).balance.value == 0
     for name in ("0x2", "0x" + "2".rjust(64, "0")):
         assert chain.call(f"{name}::coin::zero", sender="alice", types=["WAL"]).balance.value == 0
     assert chain.call("coin::zero", sender="alice", types=["SUI"]).stored.type == chain.network.sui_coin
@@ -306,6 +307,10 @@ def test_the_clock_goes_forward_only(chain: Chain) -> None:
     assert chain.view("clock::timestamp_ms") == chain.now_ms
     with pytest.raises(ValueError, match="never goes back"):
         chain.set_clock(chain.now_ms - 1)
+    for step in (-1, 0.5):
+        with pytest.raises(ValueError, match="by whole milliseconds, not by"):
+            chain.advance(step)  # type: ignore[arg-type]  # what the message is for
+    assert chain.view("clock::timestamp_ms") == chain.now_ms
     with pytest.raises(AttributeError):
         chain.now_ms = 0  # type: ignore[misc]  # it has no setter
 

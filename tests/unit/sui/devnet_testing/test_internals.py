@@ -39,7 +39,7 @@ def test_functions_have_the_contracts_names() -> None:
 
 
 def test_arguments_may_be_named() -> None:
-    pool = internals.new_pool(wctx(0))
+    pool = internals.new_pool(0)
     stake = staking_pool.stake(pool=pool, to_stake=WAL, wctx=wctx(0))
     assert (
         staking_pool.withdraw_stake(
