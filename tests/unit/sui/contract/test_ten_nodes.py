@@ -82,6 +82,22 @@ def test_the_change_is_done_when_seven_of_ten_have_attested(ten: Ten) -> None:
     assert refused(lambda: attest(chain, nodes[:1])) == MoveAbort("staking_inner", 2)
 
 
+@pytest.mark.parametrize(("n_shards", "quorum"), [(4, 3), (5, 4), (6, 5), (7, 5), (8, 6), (9, 7), (11, 8), (12, 9)])
+def test_a_quorum_is_the_contracts_for_any_number_of_shards(n_shards: int, quorum: int) -> None:
+    chain = Chain(n_shards=n_shards, epoch_zero_duration="0s")
+    nodes = [chain.add_node(f"node{number}") for number in range(n_shards)]
+    for node in nodes:
+        chain.stake(node, node, WAL)
+    chain.call("staking::voting_end", sender="alice")
+    change(chain)
+    assert [len(held) for held in chain.staking().committee.values()] == [1] * n_shards
+    done = []
+    for node in nodes:
+        attest(chain, [node])
+        done.append(type(chain.staking().epoch_state).__name__ == "EpochChangeDone")
+    assert done.index(True) + 1 == quorum  # the least w with 3w >= 2n + 1
+
+
 # Committees
 
 
