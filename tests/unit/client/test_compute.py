@@ -128,7 +128,8 @@ async def test_a_cancelled_call_leaves_its_worker_usable(workers: Compute) -> No
     with pytest.raises(asyncio.CancelledError):
         await call
     assert (await workers.encode(BLOB, ISAL)).blob_id == redstuff.encode(BLOB, ISAL).blob_id
-    assert set(workers.idle_pids) == pids
+    # The job of the cancelled call goes on by itself, before or after the other one.
+    await until(lambda: set(workers.idle_pids) == pids)
 
 
 async def test_idle_workers_retire() -> None:
