@@ -62,7 +62,7 @@ DRAWS: dict[str, Callable[[RandomCall], Any]] = {
     "end_epoch": _around_epoch(0, 6),
     "epoch": lambda call: call.epoch + (not call.often()),
     "epochs_ahead": _whole(0, 6),
-    "extended_epochs": _whole(0, 3),
+    "extended_epochs": _one_of(0, 1, 1, 2, 3),
     "extra_fields": _one_of({}, {"a": "b"}),
     "id": lambda call: call.dice.choice(call.people).address,
     "image_url": _one_of("", "https://a.example/i.png"),

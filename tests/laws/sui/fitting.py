@@ -45,18 +45,36 @@ def _certify(call: RandomCall) -> None:
     call.certificate(messages.confirmation(_raw(blob.blob_id), Epoch(call.epoch), persistence))
 
 
+def _is_certified(call: RandomCall, blob: Any) -> bool:
+    return blob.certified_epoch is not None and call.lives(blob.storage)
+
+
 def _certified(parameter: str) -> Callable[[RandomCall], None]:
     def prepare(call: RandomCall) -> None:
-        call.prefer(parameter, "Blob", lambda blob: blob.certified_epoch is not None and call.lives(blob.storage))
+        call.prefer(parameter, "Blob", lambda blob: _is_certified(call, blob))
 
     return prepare
 
 
-def _extend_shared(call: RandomCall) -> None:
-    def fits(shared: Any) -> bool:
-        return shared.blob.certified_epoch is not None and call.lives(shared.blob.storage) and shared.funds.value > 0
+def _share(call: RandomCall) -> None:
+    """Seldom one that is not certified: it could not be certified any more."""
+    blob = call.prefer("blob", "Blob", lambda blob: _is_certified(call, blob))
+    if not _is_certified(call, blob) and call.often():
+        raise Unavailable("blob")
 
-    call.prefer("self", "SharedBlob", fits)
+
+def _end_field(call: RandomCall) -> None:
+    """Mostly one that was made in the same transaction, so that others live on."""
+    if call.often():
+        call.given["field"] = call.program.call("extended_field::new", types=["u64"], value=7)
+
+
+def _extend_shared(call: RandomCall) -> None:
+    call.prefer(
+        "self",
+        "SharedBlob",
+        lambda shared: _is_certified(call, shared.blob) and shared.funds.value > call.dice.randrange(WAL),
+    )
 
 
 def _extend_with(call: RandomCall) -> None:
@@ -220,6 +238,7 @@ FITTING: dict[str, Callable[[RandomCall], None]] = {
     "blob::remove_metadata_pair": _with_attribute,
     "blob::remove_metadata_pair_if_exists": _with_attribute,
     "blob::take_metadata": _with_attribute,
+    "extended_field::destroy": _end_field,
     "init::migrate_v2": _newest_package,
     "slashing::vote_for_slashing": _accuse,
     "staked_wal::join": _join_stake,
@@ -251,8 +270,8 @@ FITTING: dict[str, Callable[[RandomCall], None]] = {
     "system::invalidate_blob_id": _about_blob(messages.invalid_blob),
     "system::register_blob": _register_new,
     "shared_blob::extend": _extend_shared,
-    "shared_blob::new": _certified("blob"),
-    "shared_blob::new_funded": _certified("blob"),
+    "shared_blob::new": _share,
+    "shared_blob::new_funded": _share,
     "system::certify_event_blob": _event_blob,
     "system::decrease_storage_pool_capacity_by_size": _living_pool,
     "system::decrease_storage_pool_unused_capacity_by_percent": _living_pool,

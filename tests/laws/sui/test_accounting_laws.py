@@ -47,6 +47,17 @@ def test_a_ring_is_a_table_by_epoch(length: int, steps: list[tuple[bool, int, in
             assert (entry.epoch, found) == (now + ahead, table[now + ahead])
 
 
+@given(rewards=LARGE)
+def test_three_percent_are_burned_and_nothing_is_lost(rewards: int) -> None:
+    ring = FutureAccountingRingBuffer.ring_new(2)
+    ring.ring_lookup(0).rewards_to_distribute.join(Balance(rewards))
+    ring.ring_lookup(1).rewards_to_distribute.join(Balance(rewards))
+    burned = ring.extract_burn_balance().value
+    assert burned == int(Fraction(3, 100) * rewards)
+    left = [ring.ring_lookup(ahead).rewards_to_distribute.value for ahead in range(2)]
+    assert left == [rewards - burned, rewards]
+
+
 @cache
 def key(index: int) -> bytes:
     return bls.uncompressed(bls.public_key(index + 1))

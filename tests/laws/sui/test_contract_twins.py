@@ -1,25 +1,18 @@
-"""The contract's arithmetic against twins that are as dumb as their definitions: fractions, sorted lists, dictionaries."""
+"""Votes, committees and exchange rates of the contract against twins that are as dumb as their definitions."""
 
-from collections import defaultdict
 from fractions import Fraction
 from math import floor
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from walrus_codec.types import ObjectId
 from walrus_sui import bls
-from walrus_sui.devnet.move.framework.coin import Balance
 from walrus_sui.devnet.move.framework.collections import MaxQueue
 from walrus_sui.devnet.move.walrus import exchange_rate
-from walrus_sui.devnet.move.walrus.bls_aggregate import BlsCommitteeMember, new_bls_committee
 from walrus_sui.devnet.move.walrus.committee import initialize, transition
-from walrus_sui.devnet.move.walrus.epoch_parameters import EpochParams
-from walrus_sui.devnet.move.walrus.storage_accounting import FutureAccountingRingBuffer
-from walrus_sui.devnet.move.walrus.system_state_inner import DENY_LIST_SIZES, SystemStateInnerV1
 from walrus_sui.devnet.move.walrus.votes import quorum_above, quorum_below
 from walrus_sui.devnet.testing import bls_secret
-from walrus_sui.devnet.testing.internals import rt
 
 KEYS = [bls.uncompressed(bls.public_key(bls_secret(f"twin {index}"))) for index in range(7)]
 VOTES = st.lists(st.tuples(st.integers(0, 12), st.integers(1, 9)), min_size=1, max_size=12)
@@ -82,78 +75,6 @@ def test_through_many_epochs_only_shards_that_must_move_do(rounds: list[dict[Obj
         assert sorted(taken) == list(range(31))
         moved = sum(owner[shard] != taken[shard] for shard in taken)
         assert moved == sum(max(0, count - len(before.get(node_id, []))) for node_id, count in counts.items())
-
-
-# The accounting ring
-
-RING_STEP = st.one_of(
-    st.tuples(st.just("reserve"), st.integers(0, 4), AMOUNT),
-    st.tuples(st.just("pay"), st.integers(0, 4), AMOUNT),
-    st.tuples(st.sampled_from(["next", "burn"]), st.just(0), st.just(0)),
-)
-
-
-@given(steps=st.lists(RING_STEP, max_size=40), length=st.integers(1, 5))
-def test_the_ring_is_a_ledger_by_epoch(steps: list[tuple[str, int, int]], length: int) -> None:
-    ring, epoch = FutureAccountingRingBuffer.ring_new(length), 0
-    used: dict[int, int] = defaultdict(int)
-    rewards: dict[int, int] = defaultdict(int)
-    for action, ahead, amount in steps:
-        at = epoch + ahead % length
-        match action:
-            case "reserve" if used[at] + amount < 1 << 64:
-                used[at] += amount
-                assert ring.ring_lookup(ahead % length).increase_used_capacity(amount) == used[at]
-            case "pay" if rewards[at] + amount < 1 << 64:
-                rewards[at] += amount
-                ring.ring_lookup(ahead % length).rewards_to_distribute.join(Balance(amount))
-            case "burn" if rewards[epoch] * 3 < 1 << 64:
-                burned = floor(Fraction(3, 100) * rewards[epoch])
-                assert ring.extract_burn_balance().value == burned
-                rewards[epoch] -= burned
-            case "next":
-                ended = ring.ring_pop_expand()
-                found = ended.epoch, ended.used_capacity, ended.rewards_to_distribute.value
-                assert found == (epoch, used[epoch], rewards[epoch])
-                epoch += 1
-        entries = [ring.ring_lookup(offset) for offset in range(length)]
-        assert [item.epoch for item in entries] == list(range(epoch, epoch + length))
-        assert [item.used_capacity for item in entries] == [used[item.epoch] for item in entries]
-        assert [item.rewards_to_distribute.value for item in entries] == [rewards[item.epoch] for item in entries]
-
-
-# What nodes earn
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    weights=st.lists(st.integers(1, 1000), min_size=1, max_size=6),
-    denied=st.lists(st.integers(0, 200), min_size=6, max_size=6),
-    used=st.integers(0, 150),
-    rewards=AMOUNT,
-    unit=st.sampled_from([1, 1 << 20, 10**13]),
-)
-def test_nodes_earn_by_what_they_store(
-    weights: list[int], denied: list[int], used: int, rewards: int, unit: int
-) -> None:
-    members = [BlsCommitteeMember(KEYS[index], weight, node(index)) for index, weight in enumerate(weights)]
-    state = SystemStateInnerV1.create_empty(rt, 3)
-    state.committee = new_bls_committee(0, members)
-    DENY_LIST_SIZES.borrow_mut(rt, state.deny_list_sizes).update(
-        {node(index): size * unit for index, size in enumerate(denied) if size}
-    )
-    state.future_accounting.ring_lookup(0).rewards_to_distribute.join(Balance(rewards))
-    state.future_accounting.ring_lookup(0).increase_used_capacity(used * unit)
-    state.future_accounting.ring_lookup(1).increase_used_capacity(used)
-    earned = state.advance_epoch(rt, new_bls_committee(1, []), EpochParams(100))
-    stored = [weight * max(0, used - size) for weight, size in zip(weights, denied, strict=False)]
-    assert list(earned) == [member.node_id for member in members]
-    for part, balance in zip(stored, earned.values(), strict=True):
-        assert balance.value == (floor(Fraction(part, sum(stored)) * rewards) if part else 0)
-    left = state.future_accounting.ring_lookup(0).rewards_to_distribute.value
-    assert left + sum(balance.value for balance in earned.values()) == rewards
-    assert left == rewards if not any(stored) else left < len(members)
-    assert state.total_capacity_size == max(100, used)
 
 
 # Exchange rates

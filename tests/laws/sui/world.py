@@ -32,7 +32,7 @@ from walrus_sui.devnet.testing import (
 
 HABITS = Habits(FITTING, DRAWS)
 NODES, USERS = ("n0", "n1", "n2", "n3"), ("alice", "bob")
-N_SHARDS, AHEAD, LIVES = 10, 5, 8
+N_SHARDS, AHEAD, LIVES = 10, 5, 6
 CODE = CodeParams(N_SHARDS, EncodingType.RS2)
 CONTRACT = (WALRUS, WAL, WAL_EXCHANGE, WALRUS_SUBSIDIES)
 FUNCTIONS = sorted(
@@ -60,6 +60,7 @@ NEVER = {
 CALLED = [name for name in FUNCTIONS if name.split("::", 1)[1] not in {*NEVER, "upgrade::commit_upgrade"}]
 # What much else needs comes more often.
 MAKERS = [
+    "walrus::shared_blob::new_funded",
     "walrus::staking::request_withdraw_stake",
     "walrus::staking::stake_with_pool",
     "walrus::system::certify_blob",
