@@ -18,6 +18,8 @@ from walrus_sui.devnet.move import registry
 from walrus_sui.devnet.move.core.aborts import MoveAbort
 from walrus_sui.devnet.move.core.packages import SUI, WAL, WAL_EXCHANGE, WALRUS, WALRUS_SUBSIDIES
 from walrus_sui.devnet.move.walrus.committee import Committee
+from walrus_sui.devnet.move.walrus.staked_wal import StakedWal
+from walrus_sui.devnet.move.walrus.staking_pool import StakingPool
 from walrus_sui.devnet.move.walrus.storage_pool import PooledBlob, StoragePool
 from walrus_sui.devnet.testing import (
     Account,
@@ -30,6 +32,7 @@ from walrus_sui.devnet.testing import (
     epochs,
 )
 
+DUST = 1_000
 HABITS = Habits(FITTING, DRAWS)
 NODES, USERS = ("n0", "n1", "n2", "n3"), ("alice", "bob")
 N_SHARDS, AHEAD, LIVES = 10, 5, 6
@@ -177,7 +180,19 @@ class World:
         weights = {member.node_id: member.weight for member in system.committee.members}
         assert weights == {node_id: len(shards) for node_id, shards in staking.committee.items()}
         assert system.epoch == staking.epoch
+        self.check_pools(held)
         self.check_storage(held)
+
+    def check_pools(self, held: list[Holdings]) -> None:
+        """What a pool owes is there: it may only be off by what rounding leaves to those who stay."""
+        principals: dict[str, int] = {}
+        for value in (item.value for item in held):
+            if isinstance(value, StakedWal):
+                principals[value.node_id] = principals.get(value.node_id, 0) + value.principal.value
+        for pool in (item.value for item in held if isinstance(item.value, StakingPool)):
+            owed = pool.wal_balance + sum(pool.pending_stake.pos0.values())
+            assert owed <= principals.get(pool.id, 0) + pool.rewards_pool.value + DUST
+            assert pool.num_shares <= pool.wal_balance
 
     def check_storage(self, held: list[Holdings]) -> None:
         system = self.chain.system()
