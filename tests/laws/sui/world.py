@@ -132,7 +132,9 @@ class World:
         try:
             match names[0]:
                 case "epoch":
+                    selected = self.chain.staking().next_committee is not None
                     epochs.advance(self.chain)
+                    self.check_votes(capacity=not selected)
                 case "clock":
                     self.chain.advance(ms=dice.randrange(600))
                 case _:
@@ -182,6 +184,25 @@ class World:
         assert system.epoch == staking.epoch
         self.check_pools(held)
         self.check_storage(held)
+
+    def check_votes(self, *, capacity: bool) -> None:
+        """Prices, and capacity if its votes were counted just now, are what the votes of the committee say."""
+        system, seats = self.chain.system(), self.chain.staking().committee
+        votes = [(self.chain.pool(node_id).voting_params, len(shards)) for node_id, shards in seats.items()]
+
+        def lowest(values: list[int]) -> int:
+            weights = [weight for _, weight in votes]
+
+            def support(price: int) -> int:
+                return sum(weight for value, weight in zip(values, weights, strict=True) if value <= price)
+
+            return min(value for value in values if 3 * support(value) > 2 * N_SHARDS)
+
+        assert system.storage_price_per_unit_size == lowest([vote.storage_price for vote, _ in votes])
+        assert system.write_price_per_unit_size == lowest([vote.write_price for vote, _ in votes])
+        if capacity:
+            offered = -lowest([-(vote.node_capacity * N_SHARDS // weight) for vote, weight in votes])
+            assert system.total_capacity_size == max(offered, system.used_capacity_size)
 
     def check_pools(self, held: list[Holdings]) -> None:
         """What a pool owes is there: it may only be off by what rounding leaves to those who stay."""
