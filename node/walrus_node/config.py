@@ -13,6 +13,7 @@ name. Unknown keys are errors, so that a typing mistake cannot silently become a
     registration: {commission_rate: 6000, storage_price: 100000, write_price: 20000, node_capacity: 250000000000}
     telemetry: {log_format: json, log_level: info, otlp_endpoint: null}
     epoch_driver: {enabled: true}
+    recovery: {concurrent_blobs: 8, memory: 67108864, grace_s: 15}
     limits: {upload_memory: 67108864, read_memory: 67108864, compute_memory: 268435456, grace_period_s: 20}
 """
 
@@ -122,6 +123,20 @@ class LimitsConfig(_Section):
     grace_period_s: Annotated[float, Field(ge=0)] = 20.0
 
 
+class RecoveryConfig(_Section):
+    """Getting slivers back from other nodes.
+
+    Attributes:
+        concurrent_blobs: blobs that are worked on at a time.
+        memory: bytes of symbols and slivers that they may hold together.
+        grace_s: seconds that a blob's writer may still be uploading after its certification.
+    """
+
+    concurrent_blobs: Annotated[int, Field(ge=1, le=1000)] = 8
+    memory: Annotated[int, Field(ge=1 << 20)] = 64 << 20
+    grace_s: Annotated[float, Field(ge=0)] = 15.0
+
+
 class NodeConfig(_Section):
     """The whole file."""
 
@@ -134,6 +149,7 @@ class NodeConfig(_Section):
     registration: RegistrationConfig = RegistrationConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
     epoch_driver: EpochDriverConfig = EpochDriverConfig()
+    recovery: RecoveryConfig = RecoveryConfig()
     limits: LimitsConfig = LimitsConfig()
 
 
