@@ -217,6 +217,7 @@ class Duties:
             concurrent_blobs=config.concurrent_blobs,
             grace_s=config.grace_s,
             on_whole=self._keeper_wake.ring,
+            caught_up=lambda: self.caught_up,
         )
 
     def _epoch_loops(self, client: ChainClient, identity: Identity, recovery: RecoveryTask) -> list[Loop]:

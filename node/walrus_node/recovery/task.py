@@ -60,6 +60,7 @@ class RecoveryTask:
         concurrent_blobs: blobs that are worked on at a time.
         grace_s: how long a blob's writer may still be uploading after its certification.
         on_whole: is called when a look's last blob is done.
+        caught_up: whether the events have reached the chain's tip; a look before would miss what they are to bring.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class RecoveryTask:
         concurrent_blobs: int,
         grace_s: float,
         on_whole: Callable[[], None],
+        caught_up: Callable[[], bool],
     ) -> None:
         self._storage = storage
         self._view = view
@@ -86,6 +88,7 @@ class RecoveryTask:
         self._concurrent_blobs = concurrent_blobs
         self._grace_s = grace_s
         self._on_whole = on_whole
+        self._caught_up = caught_up
         self._agenda = rules.Agenda()
         self._look_at = float("-inf")
         self._now = asyncio.get_running_loop().time
@@ -134,7 +137,9 @@ class RecoveryTask:
     async def _in_step(self) -> StakingView | None:
         """The chain's view, when events and epoch changes have reached it; before, old blobs would be recovered in vain."""
         cursor, staking = await self._storage.cursor(), self._view.staking
-        if cursor is None or staking is None or cursor.epoch == 0 or cursor.epoch != staking.epoch:
+        if cursor is None or staking is None or not self._caught_up():
+            return None
+        if cursor.epoch == 0 or cursor.epoch != staking.epoch:
             return None
         return staking if (await self._storage.node_state()).epoch == staking.epoch else None
 

@@ -124,8 +124,10 @@ class World:
         identity = certificate.obtain(
             self.folder / "certificate.pem", CERTIFICATE_KEY, "node.test", now=dt.datetime.now(dt.UTC)
         )
-        servicer = StorageNodeServicer(self.service, self.recovery, EnvelopeChecker(self.view), self.info, self.limits)
-        self.server = GrpcServer(servicer, identity)
+        self.now_ms = [1_000_000_000]
+        envelopes = EnvelopeChecker(self.view, now_ms=lambda: self.now_ms[0])
+        self.servicer = StorageNodeServicer(self.service, self.recovery, envelopes, self.info, self.limits)
+        self.server = GrpcServer(self.servicer, identity)
         port = await self.server.start("127.0.0.1", 0)
         self.channel = grpc.aio.secure_channel(
             f"127.0.0.1:{port}",
@@ -782,9 +784,9 @@ class TestTheServer:
         from walrus_node.errors import WalrusNodeError  # noqa: PLC0415
 
         identity = certificate.obtain(tmp_path / "c", CERTIFICATE_KEY, "h", now=dt.datetime.now(dt.UTC))
-        first = GrpcServer(StorageNodeServicer(world.service, world.info, world.limits), identity)
+        first = GrpcServer(world.servicer, identity)
         port = await first.start("127.0.0.1", 0)
-        second = GrpcServer(StorageNodeServicer(world.service, world.info, world.limits), identity)
+        second = GrpcServer(world.servicer, identity)
         with pytest.raises(WalrusNodeError, match=str(port)):
             await second.start("127.0.0.1", port)
         await first.stop(0)

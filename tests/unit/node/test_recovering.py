@@ -1,0 +1,426 @@
+"""Gathering, rebuilding and denouncing against twins of the other nodes, which fail in every way that nodes can."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field, replace
+
+import pytest
+from tests.unit.node.test_storage import feed, start_epochs
+from tests.unit.node.worlds import US, ChainTwin, certified, committee, member, object_id, registered, staking
+
+from walrus_client.compute import Compute
+from walrus_client.errors import PeerRefusedError, PeerUnreachableError
+from walrus_client.peers import MissingSource, SignedMessage
+from walrus_client.reasons import Reason
+from walrus_codec import mapping, recovery, redstuff
+from walrus_codec.errors import ProofError
+from walrus_codec.metadata import BlobMetadata
+from walrus_codec.params import CodeParams
+from walrus_codec.recovery import InconsistencyProof
+from walrus_codec.types import Axis, EncodingType, Epoch, NodeId, ShardIndex
+from walrus_node.chain import ChainView
+from walrus_node.recovery import gathering
+from walrus_node.recovery.blobs import BlobRecoverer, Outcome
+from walrus_node.recovery.denouncing import ChainDenouncer
+from walrus_node.recovery.gathering import Gatherer
+from walrus_node.recovery.rules import Scope
+from walrus_node.recovery.task import RecoveryTask
+from walrus_node.store.records import NodeState, NodeStatus, ShardStatus
+from walrus_node.store.storage import SliverKey
+from walrus_sui import bls, messages
+from walrus_sui.events import InvalidBlobId
+from walrus_sui.keys import BlsKey, SuiKey
+
+N = 10
+OURS = [ShardIndex(0), ShardIndex(1)]
+EPOCH = Epoch(1)
+KEY = BlsKey.generate()
+
+
+def node_id(number):
+    return NodeId(f"0x{number:064x}")
+
+
+@dataclass
+class Peer:
+    """A node that holds all slivers of its shards, unless told otherwise."""
+
+    member: object
+    key: BlsKey
+    blobs: dict = field(default_factory=dict)
+    lacking: set = field(default_factory=set)
+    down: bool = False
+    lying: bool = False
+    stalling: bool = False
+    asked: int = 0
+
+    @property
+    def name(self):
+        return self.member.name
+
+    def _reach(self):
+        self.asked += 1
+        if self.down:
+            raise PeerUnreachableError(self.name, "it is down")
+
+    async def get_metadata(self, blob_id):
+        self._reach()
+        if blob_id not in self.blobs:
+            raise PeerRefusedError(self.name, Reason.METADATA_NOT_FOUND, "no", {})
+        return (BlobMetadata.to_bcs(self.blobs[blob_id].metadata))[: -1 if self.lying else None]
+
+    async def get_recovery_symbols(self, expected, signer, epoch, *, timeout_s):
+        self._reach()
+        assert signer is not None
+        if self.stalling:
+            await asyncio.sleep(3600)
+        blob, axis = self.blobs[expected.blob_id], expected.axis
+        targets = [mapping.sliver_of_pair(pair, axis, N) for pair in expected.targets]
+        for pair in expected.sources:
+            assert mapping.shard_of_pair(pair, expected.blob_id, N) in self.member.shards
+            if pair in self.lacking:
+                yield MissingSource(pair, Reason.SLIVER_NOT_FOUND)
+                continue
+            sliver = blob.pairs[pair].secondary if axis is Axis.PRIMARY else blob.pairs[pair].primary
+            symbols = recovery.make_symbols(sliver, targets, blob.honest, blob.params)
+            if self.lying:
+                symbols[-1] = replace(symbols[-1], data=b"\xff" * expected.symbol_size)
+            yield symbols
+
+    async def submit_inconsistency_proof(self, blob_id, axis, proof):
+        self._reach()
+        blob = self.blobs[blob_id]
+        try:
+            recovery.verify_inconsistency(InconsistencyProof.from_bcs(axis, proof), blob.metadata, blob.params)
+        except ProofError as error:
+            raise PeerRefusedError(self.name, Reason.INVALID_PROOF, str(error), {}) from None
+        message = messages.invalid_blob(blob_id, EPOCH)
+        return SignedMessage(message, self.key.sign(b"something else" if self.lying else message))
+
+
+@dataclass
+class Blob:
+    blob_id: bytes
+    metadata: BlobMetadata
+    honest: BlobMetadata
+    pairs: object
+    params: CodeParams
+    content: bytes
+
+
+def make_blob(content=b"walrus" * 50, encoding=EncodingType.ISAL, *, lie=None):
+    """A blob; `lie` names an axis of whose sliver at our first pair the writer commits to a wrong hash."""
+    params = CodeParams(N, encoding)
+    encoded = redstuff.encode(content, params)
+    metadata = encoded.metadata
+    if lie is not None:
+        # The blob id depends on the hashes and says which pair is ours: look for the pair that is ours with its lie.
+        for pair in range(N):
+            hashes = list(encoded.metadata.hashes)
+            hashes[pair] = replace(hashes[pair], **{lie.value: b"\x01" * 32})
+            metadata = replace(encoded.metadata, hashes=tuple(hashes))
+            if mapping.shard_of_pair(pair, metadata.blob_id(), N) in OURS:
+                break
+        else:
+            raise AssertionError("choose other content")
+    return Blob(metadata.blob_id(), metadata, encoded.metadata, encoded.pairs, params, content)
+
+
+class World:
+    """We hold two of ten shards and nothing in them; four others hold two each."""
+
+    def __init__(self, storage, rng):
+        self.storage = storage
+        self.objects = 0
+        self.peers = {}
+        members = [replace(member(US, OURS), bls_public_key=KEY.public_key)]
+        for number in range(1, 5):
+            key = BlsKey.generate()
+            made = replace(
+                member(node_id(number), [2 * number, 2 * number + 1]),
+                name=f"peer-{number}",
+                bls_public_key=key.public_key,
+            )
+            members.append(made)
+            self.peers[made.node_id] = Peer(made, key)
+        self.chain = ChainTwin(replace(staking(EPOCH), committee=committee(EPOCH, *members)))
+        self.view = ChainView(self.chain)
+        self.compute = Compute(workers=1, inline_limit_s=1e9)
+        self.scope = Scope(EPOCH, frozenset(OURS))
+        self.gatherer = Gatherer(storage=storage, peers=self, compute=self.compute, signer=object(), us=US, rng=rng)
+        denouncer = ChainDenouncer(
+            chain=self.chain,
+            view=self.view,
+            peers=self,
+            compute=self.compute,
+            key=SuiKey.generate(),
+            protocol_key=KEY,
+            us=US,
+        )
+        self.recoverer = BlobRecoverer(
+            storage=storage, gatherer=self.gatherer, compute=self.compute, denouncer=denouncer, memory=1 << 20
+        )
+        self.rung = []
+        self.task = RecoveryTask(
+            storage=storage,
+            view=self.view,
+            peers=self,
+            recoverer=self.recoverer,
+            gatherer=self.gatherer,
+            us=US,
+            rng=rng,
+            concurrent_blobs=2,
+            grace_s=0,
+            on_whole=lambda: self.rung.append(self.task.whole(EPOCH, frozenset(OURS))),
+            caught_up=lambda: self.at_tip,
+        )
+        self.at_tip = True
+
+    def get(self, found):
+        return self.peers[found.node_id]
+
+    def keep_only(self, *committees):
+        self.kept = committees
+
+    def each(self):
+        return list(self.peers.values())
+
+    async def add(self, *blobs):
+        """These blobs were certified, and the others have them."""
+        for blob in blobs:
+            self.objects += 1
+            obj = object_id(self.objects)
+            await feed(self.storage, registered(blob.blob_id, obj, 9), certified(blob.blob_id, obj, 9))
+            for peer in self.each():
+                peer.blobs[blob.blob_id] = blob
+
+    async def complete(self, blob):
+        return await self.recoverer.complete(blob.blob_id, self.scope, await self.view.refresh())
+
+    async def holds(self, blob):
+        for shard in OURS:
+            pair = blob.pairs[mapping.pair_of_shard(shard, blob.blob_id, N)]
+            for axis in Axis:
+                stored = await self.storage.sliver(SliverKey(shard, axis, blob.blob_id))
+                if stored is None or bytes(stored) != getattr(pair, axis.value).to_bcs():
+                    return False
+        return True
+
+
+@pytest.fixture
+async def world(memory_storage):
+    await start_epochs(memory_storage, EPOCH)
+    await memory_storage.create_shards(OURS, ShardStatus.ACTIVE_RECOVER)
+    await memory_storage.set_node_state(NodeState(NodeStatus.RECOVERY_IN_PROGRESS, EPOCH))
+    made = World(memory_storage, random.Random(3))
+    await made.view.refresh()
+    yield made
+    await made.compute.close()
+
+
+@pytest.fixture(params=list(EncodingType), ids=lambda code: code.label)
+def blob(request):
+    return make_blob(encoding=request.param)
+
+
+class TestCompleting:
+    async def test_metadata_and_all_slivers_come_back(self, world, blob):
+        await world.add(blob)
+        assert await world.complete(blob) is Outcome.WHOLE
+        assert await world.holds(blob)
+        assert await world.storage.metadata(blob.blob_id) == blob.metadata.to_bcs()
+        assert world.recoverer.counters.slivers == 4
+
+    async def test_what_comes_is_what_is_needed(self, world, blob):
+        await world.add(blob)
+        await world.complete(blob)
+        symbol = blob.params.symbol_size(len(blob.content)) + 4 * 32
+        # Secondary slivers first: k1 symbols each. The primary ones then take two of their k2 from these.
+        assert world.gatherer.bytes_fetched == 2 * symbol * (blob.params.k1 + blob.params.k2 - 2)
+
+    async def test_only_what_is_lacking_is_fetched(self, world, blob):
+        await world.add(blob)
+        await world.complete(blob)
+        before, asked = world.gatherer.bytes_fetched, sum(peer.asked for peer in world.each())
+        assert await world.complete(blob) is Outcome.WHOLE
+        assert world.gatherer.bytes_fetched == before
+        assert sum(peer.asked for peer in world.each()) == asked
+        assert world.recoverer.counters.blobs == 1
+
+    async def test_a_node_that_is_down_and_two_that_lack_slivers_are_replaced(self, world, blob):
+        await world.add(blob)
+        first, second, third, _fourth = world.each()
+        pairs = {
+            peer.name: [mapping.pair_of_shard(s, blob.blob_id, N) for s in peer.member.shards] for peer in world.each()
+        }
+        # Primary slivers need seven columns: two are ours by then, six of the eight others are there.
+        first.down = True
+        second.lacking = {pairs[second.name][0]}
+        assert await world.complete(blob) is Outcome.WHOLE
+        assert await world.holds(blob)
+        assert third.asked
+
+    async def test_a_liar_is_found_out_and_asked_no_more_for_this_sliver(self, world, blob):
+        await world.add(blob)
+        world.each()[0].lying = True
+        assert await world.complete(blob) is Outcome.WHOLE
+        assert await world.holds(blob)
+
+    async def test_a_node_that_stalls_is_not_waited_for(self, world, blob, monkeypatch):
+        monkeypatch.setattr(gathering, "PATIENCE_S", 0.05)
+        await world.add(blob)
+        world.each()[1].stalling = True
+        async with asyncio.timeout(20):
+            assert await world.complete(blob) is Outcome.WHOLE
+        assert await world.holds(blob)
+
+    async def test_with_too_few_nodes_the_secondary_slivers_come_back_and_the_rest_later(self, world, blob):
+        """The two steps: half of the others have nothing, so primary slivers must wait for secondary ones."""
+        await world.add(blob)
+        for peer in world.each()[:2]:
+            peer.down = True
+        assert await world.complete(blob) is Outcome.LACKING
+        keys = [SliverKey(shard, axis, blob.blob_id) for axis in (Axis.SECONDARY, Axis.PRIMARY) for shard in OURS]
+        assert await world.storage.has_slivers(keys) == [True, True, False, False]
+        for peer in world.each():
+            peer.down = False
+        assert await world.complete(blob) is Outcome.WHOLE
+        assert await world.holds(blob)
+
+    async def test_nobody_has_the_metadata(self, world, blob):
+        await world.add(blob)
+        for peer in world.each():
+            peer.lying = True
+        assert await world.complete(blob) is Outcome.LACKING
+        assert world.storage.blobs_stored == world.storage.slivers_stored == 0
+
+    async def test_blobs_that_nobody_keeps_alive_are_let_go(self, world, blob):
+        assert await world.complete(blob) is Outcome.DEAD
+        await world.add(blob)
+        await feed(world.storage, InvalidBlobId(EPOCH, blob.blob_id))
+        assert await world.complete(blob) is Outcome.DEAD
+        assert not any(peer.asked for peer in world.each())
+
+    async def test_large_blobs_are_recovered_in_groups_that_fit_into_memory(self, world):
+        big = make_blob(random.Random(1).randbytes(1_800_000))
+        await world.add(big)
+        assert await world.complete(big) is Outcome.WHOLE
+        assert await world.holds(big)
+
+
+class TestDenouncing:
+    @pytest.mark.parametrize("axis", list(Axis))
+    async def test_a_wrong_encoding_is_proved_judged_and_told_to_the_chain(self, world, axis):
+        lie = make_blob(b"lie" * 99, lie=axis)
+        await world.add(lie)
+        assert await world.complete(lie) is Outcome.INVALID
+        (told,) = world.chain.updates
+        assert told.message == messages.invalid_blob(lie.blob_id, EPOCH)
+        members = world.chain.view.committee.members
+        signers = [entry for index, entry in enumerate(members) if told.signers_bitmap[index // 8] >> index % 8 & 1]
+        assert sum(entry.weight for entry in signers) >= 4
+        assert bls.aggregate_verify([entry.bls_public_key for entry in signers], told.message, told.signature)
+
+    async def test_too_few_judges_tell_nothing(self, world):
+        lie = make_blob(b"lie" * 99, lie=Axis.SECONDARY)
+        await world.add(lie)
+        for peer in world.each():
+            peer.submit_inconsistency_proof = unreachable
+        assert await world.complete(lie) is Outcome.LACKING
+        assert not world.chain.updates
+
+    async def test_false_signatures_do_not_count(self, world):
+        lie = make_blob(b"lie" * 99, lie=Axis.SECONDARY)
+        await world.add(lie)
+        honest = world.each()[2]
+        for peer in world.each():
+            if peer is not honest:
+                peer.submit_inconsistency_proof = forged
+        assert await world.complete(lie) is Outcome.INVALID
+        (told,) = world.chain.updates
+        publics = [KEY.public_key, honest.key.public_key]
+        assert bls.aggregate_verify(publics, told.message, told.signature)
+
+    async def test_a_chain_that_is_away_is_told_later(self, world):
+        lie = make_blob(b"lie" * 99, lie=Axis.SECONDARY)
+        await world.add(lie)
+        view = await world.view.refresh()
+        world.chain.down = True
+        assert await world.recoverer.complete(lie.blob_id, world.scope, view) is Outcome.LACKING
+        world.chain.down = False
+        assert await world.complete(lie) is Outcome.INVALID
+
+
+async def unreachable(blob_id, axis, proof):
+    raise PeerUnreachableError("it", "is down")
+
+
+async def forged(blob_id, axis, proof):
+    return SignedMessage(messages.invalid_blob(blob_id, EPOCH), BlsKey.generate().sign(b"another message"))
+
+
+class TestTask:
+    async def test_a_look_finds_all_and_says_when_it_is_whole(self, world):
+        blobs = [make_blob(bytes([number]) * 100) for number in range(12)]
+        await world.add(*blobs)
+        assert not world.task.whole(EPOCH, frozenset(OURS))
+        while not world.rung:
+            await world.task.run_once()
+        assert world.rung == [True]
+        for blob in blobs:
+            assert await world.holds(blob)
+        progress = world.task.progress
+        assert (progress.blobs_pending, progress.blobs_recovered, progress.slivers_recovered) == (0, 12, 48)
+        assert progress.fraction == 1
+
+    async def test_before_the_events_have_reached_the_tip_nothing_is_done(self, world, blob):
+        await world.add(blob)
+        world.at_tip = False
+        await world.task.run_once()
+        assert not world.rung
+        assert not any(peer.asked for peer in world.each())
+
+    async def test_before_the_epoch_is_dealt_with_nothing_is_done(self, world, blob):
+        await world.add(blob)
+        await world.storage.set_node_state(NodeState(NodeStatus.RECOVERY_CATCH_UP, Epoch(0)))
+        await world.task.run_once()
+        assert not world.rung
+
+    async def test_what_fails_is_tried_again_later(self, world, blob):
+        await world.add(blob)
+        for peer in world.each():
+            peer.down = True
+        assert await world.task.run_once() <= 1
+        assert world.task.progress.blobs_pending == 1
+        assert world.task.progress.fraction == 0
+        assert not world.rung
+        for peer in world.each():
+            peer.down = False
+        await world.task.run_once()
+        assert not world.rung, "not before its pause is over"
+        later = asyncio.get_running_loop().time() + 1
+        world.task._now = lambda: later
+        await world.task.run_once()
+        assert world.rung == [True]
+        assert await world.holds(blob)
+
+    async def test_a_restart_continues_with_what_is_left(self, world):
+        blobs = [make_blob(bytes([number]) * 100) for number in range(6)]
+        await world.add(*blobs)
+        for blob in blobs[:3]:
+            await world.complete(blob)
+        before = world.recoverer.counters.blobs
+        await world.task.run_once()
+        assert world.recoverer.counters.blobs - before == 3
+
+    async def test_a_certified_blob_that_is_here_is_dropped_and_another_completed(self, world, blob):
+        await world.task.run_once()
+        await world.add(blob)
+        world.task.certified(blob.blob_id)
+        await world.task.run_once()
+        assert await world.holds(blob)
+        world.task.certified(blob.blob_id)
+        asked = sum(peer.asked for peer in world.each())
+        await world.task.run_once()
+        assert sum(peer.asked for peer in world.each()) == asked
+        assert world.task.progress.blobs_pending == 0
