@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import grpc
@@ -25,7 +25,7 @@ from walrus_proto.node.v1 import node_pb2 as pb
 from walrus_proto.node.v1 import node_pb2_grpc
 from walrus_sui import bls, messages, network_config, tls
 from walrus_sui.client import ChainClient
-from walrus_sui.errors import MoveAbort
+from walrus_sui.errors import ChainTimeout, MoveAbort
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
 from walrus_sui.messages import Permanent
 from walrus_sui.types import Certificate, EpochPhase, NewBlob, signers_bitmap
@@ -182,9 +182,10 @@ class Network:
         """Waits until the chain has finished the change to `epoch` or later."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
-                view = await chain.staking()
-                if view.epoch >= epoch and view.epoch_state.phase is not EpochPhase.SYNC:
-                    return view
+                with suppress(ChainTimeout):  # a busy machine; the patience is bounded here
+                    view = await chain.staking()
+                    if view.epoch >= epoch and view.epoch_state.phase is not EpochPhase.SYNC:
+                        return view
                 await asyncio.sleep(0.2)
 
     async def register(self, chain, content, *, epochs=50, deletable=False, encoding=EncodingType.ISAL):
