@@ -99,7 +99,7 @@ async def test_a_silent_chain_is_out_of_reach(world, view):
 
 async def test_metrics_are_served(world, memory_storage):
     processor = EventProcessor(memory_storage, cursor=None)
-    gauges.observe(memory_storage, processor, lambda: 1.5)
+    gauges.observe(memory_storage, processor, lambda: 1.5, lambda: Progress(blobs_pending=3))
     status, _text = await world.get("/metrics")
     assert status == 200
 
