@@ -246,15 +246,15 @@ class Storage:
         return await self._read(self._shards.missing, blob_id, tuple(shards))
 
     async def incomplete(self, epoch: Epoch, shards: Iterable[ShardIndex]) -> list[BlobId]:
-        """Blobs certified in `epoch` that lack metadata or a sliver of the given shards; none without shards."""
+        """Blobs certified in `epoch` that lack a sliver of the given shards; none without shards.
+
+        Metadata need no look of their own: no sliver is stored before them, and both are deleted together.
+        """
         owned = tuple(shards)
 
         def look() -> list[BlobId]:
-            return [
-                blob_id
-                for blob_id in (self._blobs.certified(epoch) if owned else ())
-                if self._blobs.metadata(blob_id) is None or self._shards.missing(blob_id, owned)
-            ]
+            certified = self._blobs.certified(epoch) if owned else ()
+            return [blob_id for blob_id in certified if self._shards.missing(blob_id, owned)]
 
         return await self._read(look)
 
