@@ -62,6 +62,9 @@ class Reason(StrEnum):
     SLIVER_INDEX_MISMATCH = "SLIVER_INDEX_MISMATCH"
     SLIVER_TOO_LARGE = "SLIVER_TOO_LARGE"
     INVALID_EPOCH = "INVALID_EPOCH"
+    NO_SYMBOLS_SPECIFIED = "NO_SYMBOLS_SPECIFIED"
+    RECOVERY_SYMBOL_OUT_OF_RANGE = "RECOVERY_SYMBOL_OUT_OF_RANGE"
+    INVALID_PROOF = "INVALID_PROOF"
     MALFORMED_REQUEST = "MALFORMED_REQUEST"
     REQUEST_UNAUTHORIZED = "REQUEST_UNAUTHORIZED"
     MESSAGE_VERIFICATION_FAILED = "MESSAGE_VERIFICATION_FAILED"
@@ -100,6 +103,9 @@ _STATUS: dict[Reason, Status] = {
     Reason.SLIVER_INDEX_MISMATCH: Status.INVALID_ARGUMENT,
     Reason.SLIVER_TOO_LARGE: Status.SIZE_EXCEEDED,
     Reason.INVALID_EPOCH: Status.INVALID_ARGUMENT,
+    Reason.NO_SYMBOLS_SPECIFIED: Status.INVALID_ARGUMENT,
+    Reason.RECOVERY_SYMBOL_OUT_OF_RANGE: Status.INVALID_ARGUMENT,
+    Reason.INVALID_PROOF: Status.INVALID_ARGUMENT,
     Reason.MALFORMED_REQUEST: Status.INVALID_ARGUMENT,
     Reason.REQUEST_UNAUTHORIZED: Status.PERMISSION_DENIED,
     Reason.MESSAGE_VERIFICATION_FAILED: Status.INVALID_ARGUMENT,
@@ -123,6 +129,9 @@ _MEANING: dict[Reason, str] = {
     Reason.SLIVER_INDEX_MISMATCH: "The sliver's index does not fit its pair: equal for primary, n - 1 - pair for secondary slivers.",
     Reason.SLIVER_TOO_LARGE: "The sliver, or a message, is larger than it may be.",
     Reason.INVALID_EPOCH: "The request names another epoch than the node's; `metadata` has both. Look at the chain again.",
+    Reason.NO_SYMBOLS_SPECIFIED: "The request names no source whose symbol is wanted.",
+    Reason.RECOVERY_SYMBOL_OUT_OF_RANGE: "The pair of a source or target is not below the number of shards.",
+    Reason.INVALID_PROOF: "The symbols prove no wrong encoding: one of them, or the number of them, is not as it must be.",
     Reason.MALFORMED_REQUEST: "The message lacks a part, has it in the wrong order, or breaks off.",
     Reason.REQUEST_UNAUTHORIZED: "The asker may not ask for this.",
     Reason.MESSAGE_VERIFICATION_FAILED: "A signed message cannot be verified.",

@@ -23,6 +23,14 @@ class Encoded:
     secondary: Sequence[bytes | memoryview]
 
 
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """One sliver expanded to n symbols: the hashes of all of them (32 bytes each), and the symbols that were wanted."""
+
+    leaves: bytes
+    symbols: Sequence[bytes]
+
+
 class Backend(Protocol):
     """What a code can do with one blob."""
 
@@ -40,6 +48,18 @@ class Backend(Protocol):
 
     def find_foreign(self, axis: Axis, slivers: Sequence[tuple[int, Buffer]], metadata: BlobMetadata) -> Sequence[int]:
         """Positions of those sliver bodies (index, data) whose expansion has another Merkle root than the metadata."""
+
+    def expand(self, axis: Axis, sliver: Buffer, symbol_size: int, wanted: Sequence[int]) -> Expansion:
+        """Expands one sliver body to its codeword; `wanted` are positions in it, 0 ≤ position < n."""
+
+    def rebuild(self, axis: Axis, symbols: Mapping[int, Sequence[Buffer]], symbol_size: int) -> Sequence[bytes]:
+        """Rebuilds slivers of one axis from symbols of their codewords at the same positions.
+
+        `symbols` maps `source_symbols(axis)` positions below n to the symbols of all these slivers there.
+
+        Raises:
+            DecodeError: the library refuses the input.
+        """
 
 
 @lru_cache(maxsize=16)

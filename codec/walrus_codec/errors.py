@@ -67,6 +67,14 @@ class BadSlivers(SliverError):  # noqa: N818
         return type(self), (self.faults,)
 
 
+class SymbolError(CodecError):
+    """The recovery symbol is not a cell of a sliver that the metadata commits to: ask another node."""
+
+
+class ProofError(CodecError):
+    """The proof of inconsistency proves nothing: the blob stays valid."""
+
+
 class DecodeError(CodecError):
     """The slivers are too few or do not fit together: collect more distinct ones of the same axis."""
 

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from walrus_codec import merkle
-from walrus_codec.backend import Encoded
+from walrus_codec.backend import Encoded, Expansion
 from walrus_codec.isal import HEADER_SIZE, CauchyCode, Stripe
 from walrus_codec.metadata import BlobMetadata, SliverPairHashes
 from walrus_codec.params import CodeParams
@@ -161,15 +161,38 @@ class IsalBackend:
 
     def find_foreign(self, axis: Axis, slivers: Sequence[tuple[int, Buffer]], metadata: BlobMetadata) -> Sequence[int]:
         """Positions of sliver bodies with another Merkle root than the metadata."""
-        code = self.secondary if axis is Axis.PRIMARY else self.primary
         symbol_size = self.params.symbol_size(metadata.unencoded_length)
         bodies = [data for _, data in slivers]
-        roots = (merkle.root(leaves) for leaves in hash_words(code, bodies, symbol_size))
+        roots = (merkle.root(leaves) for leaves in hash_words(self._code_of(axis), bodies, symbol_size))
         return [
             position
             for position, ((index, _), root) in enumerate(zip(slivers, roots, strict=True))
             if root != metadata.sliver_hash(axis, index)
         ]
+
+    def expand(self, axis: Axis, sliver: Buffer, symbol_size: int, wanted: Sequence[int]) -> Expansion:
+        """Hashes of all symbols of the sliver's codeword, and those symbols that are wanted."""
+        parts: list[list[bytes]] = [[] for _ in wanted]
+
+        def keep(stripe: Stripe) -> None:
+            for position, part in zip(wanted, parts, strict=True):
+                part.append(stripe.fragments[position][HEADER_SIZE:])
+
+        (leaves,) = hash_words(self._code_of(axis), [sliver], symbol_size, keep)
+        return Expansion(leaves, [b"".join(part) for part in parts])
+
+    def rebuild(self, axis: Axis, symbols: Mapping[int, Sequence[Buffer]], symbol_size: int) -> Sequence[bytes]:
+        """Sliver bodies from symbols of their codewords, all slivers in one go."""
+        code = self._code_of(axis)
+        parts = {position: b"".join(row) for position, row in symbols.items()}
+        count = len(next(iter(symbols.values())))
+        out = np.empty((code.k, count, symbol_size), np.uint8)
+        code.rebuild(parts, symbol_size, out)
+        return [out[:, at].tobytes() for at in range(count)]
+
+    def _code_of(self, axis: Axis) -> CauchyCode:
+        """The code whose words are the slivers of this axis: rows are words of the secondary code."""
+        return self.secondary if axis is Axis.PRIMARY else self.primary
 
 
 def hash_words(

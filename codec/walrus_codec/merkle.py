@@ -6,12 +6,14 @@
 A level with an odd number of nodes gets one all-zero node on its right; the root of no leaves is all zero. The prefixes
 keep a leaf from passing as an inner node.
 
+A proof that some data are leaf i is the path of siblings from the bottom up, 32 bytes each.
+
 Nodes of a level lie in one byte string, 32 bytes each, so that a level is cut and hashed without lists of pairs. A blob
 over 100 shards has 10,000 leaves and 20,000 inner nodes, so set-up counts: hash states that have taken the prefix already
 are copied, which costs less than making new ones, and lets symbols be hashed where they lie.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 from walrus_codec.types import Buffer
@@ -52,14 +54,57 @@ def root(level: bytes) -> bytes:
     """The root, 32 bytes, over leaf hashes given as one byte string of 32-byte nodes."""
     if not level:
         return EMPTY
-    copy = _INNER.copy
     while len(level) > NODE_SIZE:
-        if len(level) % (2 * NODE_SIZE):
-            level += EMPTY
-        nodes = []
-        for at in range(0, len(level), 2 * NODE_SIZE):
-            state = copy()
-            state.update(level[at : at + 2 * NODE_SIZE])
-            nodes.append(state.digest())
-        level = b"".join(nodes)
+        level = _above(_even(level))
     return level
+
+
+def levels(leaf_level: bytes) -> list[bytes]:
+    """All levels from the leaf hashes to the root, each filled up to an even number of nodes except the root."""
+    found = []
+    while len(leaf_level) > NODE_SIZE:
+        found.append(_even(leaf_level))
+        leaf_level = _above(found[-1])
+    return [*found, leaf_level]
+
+
+def path(tree: Sequence[bytes], index: int) -> bytes:
+    """The siblings of leaf `index` and of the nodes above it, bottom up; `tree` is what `levels` gives."""
+    found = []
+    for level in tree[:-1]:
+        at = (index ^ 1) * NODE_SIZE
+        found.append(level[at : at + NODE_SIZE])
+        index >>= 1
+    return b"".join(found)
+
+
+def root_of_path(data: Buffer, index: int, siblings: bytes) -> bytes | None:
+    """The root of the tree in which `data` are leaf `index`; None when no tree of this height has such a leaf."""
+    if index >> (len(siblings) // NODE_SIZE):
+        return None
+    node = leaf(data)
+    for at in range(0, len(siblings), NODE_SIZE):
+        sibling = siblings[at : at + NODE_SIZE]
+        state = _INNER.copy()
+        state.update(sibling + node if index & 1 else node + sibling)
+        node = state.digest()
+        index >>= 1
+    return node
+
+
+def height(n_leaves: int) -> int:
+    """Siblings in a path of a tree over this many leaves, one or more."""
+    return (n_leaves - 1).bit_length()
+
+
+def _even(level: bytes) -> bytes:
+    return level + EMPTY if len(level) % (2 * NODE_SIZE) else level
+
+
+def _above(level: bytes) -> bytes:
+    copy, nodes = _INNER.copy, []
+    for at in range(0, len(level), 2 * NODE_SIZE):
+        state = copy()
+        state.update(level[at : at + 2 * NODE_SIZE])
+        nodes.append(state.digest())
+    return b"".join(nodes)

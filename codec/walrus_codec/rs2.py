@@ -1,7 +1,8 @@
 """The RS2 code: the official Rust library, through pysui_fastcrypto.
 
-The library encodes and decodes whole blobs and checks whole slivers against metadata; symbols of an expanded sliver are
-not within reach through it. It releases the interpreter lock, so threads run it in parallel.
+The library encodes and decodes whole blobs and checks whole slivers against metadata; it releases the interpreter lock,
+so threads run it in parallel. Symbols of an expanded sliver are not within reach through it: for them, and to rebuild a
+sliver from them, the one-dimensional code itself is used, `reed_solomon_leopard`, which gives the same bytes.
 
 It hands out sliver pairs in **shard** order, after the rotation by the blob id, each sliver as a fresh copy of its BCS
 form. Slivers are therefore taken out one at a time when somebody asks (`_Slivers`), so that a blob does not lie in memory
@@ -12,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 import pysui_fastcrypto
+import reed_solomon_leopard
 
-from walrus_codec import bcs
-from walrus_codec.backend import Encoded
+from walrus_codec import bcs, merkle
+from walrus_codec.backend import Encoded, Expansion
 from walrus_codec.errors import BlobTooLarge, CodecError, DecodeError
 from walrus_codec.mapping import pair_of_sliver, shard_of_pair
 from walrus_codec.metadata import BlobMetadata
@@ -95,6 +97,30 @@ class Rs2Backend:
             except ValueError:
                 wrong.append(position)
         return wrong
+
+    def expand(self, axis: Axis, sliver: Buffer, symbol_size: int, wanted: Sequence[int]) -> Expansion:
+        """Hashes of all symbols of the sliver's codeword, and those symbols that are wanted."""
+        body = memoryview(sliver)
+        word = [bytes(body[at : at + symbol_size]) for at in range(0, len(body), symbol_size)]
+        word += reed_solomon_leopard.encode(word, self._params.n_shards - self._params.source_symbols(axis))
+        return Expansion(merkle.leaves(word), [word[position] for position in wanted])
+
+    def rebuild(self, axis: Axis, symbols: Mapping[int, Sequence[Buffer]], symbol_size: int) -> Sequence[bytes]:  # noqa: ARG002 - of the interface
+        """Sliver bodies from symbols of their codewords."""
+        k = self._params.source_symbols(axis)
+        count = len(next(iter(symbols.values())))
+        return [
+            self._rebuild(k, {position: bytes(row[at]) for position, row in symbols.items()}) for at in range(count)
+        ]
+
+    def _rebuild(self, k: int, symbols: Mapping[int, bytes]) -> bytes:
+        source = {position: data for position, data in symbols.items() if position < k}
+        parity = {position - k: data for position, data in symbols.items() if position >= k}
+        try:
+            source |= reed_solomon_leopard.decode(k, self._params.n_shards - k, source, parity)
+        except ValueError as error:
+            raise DecodeError(f"the RS2 library cannot rebuild a sliver from these symbols: {error}") from error
+        return b"".join(source[position] for position in range(k))
 
 
 def _to_wire(index: int, data: Buffer, symbol_size: int) -> bytes:

@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 from walrus_codec.types import Epoch, NodeId, ObjectId
 from walrus_sui.errors import ChainError, ChainTimeout, ChainUnreachable
 from walrus_sui.keys import BlsKey, SuiKey
-from walrus_sui.types import NodeCap, NodeMetadata, PoolView, StakingView, VotingParams
+from walrus_sui.types import NodeCap, NodeMetadata, PoolView, SignedMessage, StakingView, VotingParams
 
 _LAG_LIMIT_S = 60.0
 _LAG_POLL_S = 0.5
@@ -91,6 +91,10 @@ class Chain(Protocol):
 
     async def epoch_sync_done(self, key: SuiKey, cap_id: ObjectId, epoch: Epoch) -> None:
         """Attests that the node has its shards."""
+        ...
+
+    async def invalidate_blob_id(self, key: SuiKey, signed: SignedMessage) -> None:
+        """Declares a blob invalid."""
         ...
 
 

@@ -13,6 +13,7 @@ name. Unknown keys are errors, so that a typing mistake cannot silently become a
     registration: {commission_rate: 6000, storage_price: 100000, write_price: 20000, node_capacity: 250000000000}
     telemetry: {log_format: json, log_level: info, otlp_endpoint: null}
     epoch_driver: {enabled: true}
+    recovery: {concurrent_blobs: 8, memory: 67108864, grace_s: 15}
     limits: {upload_memory: 67108864, read_memory: 67108864, compute_memory: 268435456, grace_period_s: 20}
 """
 
@@ -152,6 +153,17 @@ class LimitsConfig(_Section):
     """How long requests may go on after SIGTERM."""
 
 
+class RecoveryConfig(_Section):
+    """Getting slivers back from other nodes."""
+
+    concurrent_blobs: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Blobs that are worked on at a time."""
+    memory: Annotated[int, Field(ge=1 << 20)] = 64 << 20
+    """Bytes of symbols and slivers that they may hold together."""
+    grace_s: Annotated[float, Field(ge=0)] = 15.0
+    """How long a blob's writer may still be uploading after its certification."""
+
+
 class NodeConfig(_Section):
     """The whole file."""
 
@@ -173,6 +185,8 @@ class NodeConfig(_Section):
     """Logs, spans and metrics."""
     epoch_driver: EpochDriverConfig = EpochDriverConfig()
     """Whether this node moves the epochs on."""
+    recovery: RecoveryConfig = RecoveryConfig()
+    """Getting slivers back from other nodes."""
     limits: LimitsConfig = LimitsConfig()
     """Bounds of memory and time."""
 

@@ -12,9 +12,11 @@ import functools
 import importlib
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Any, NoReturn, cast
 
+from walrus_client.compute import Compute
+from walrus_client.peers import PeerPool, RequestSigner
 from walrus_node.chain import REFRESH_INTERVAL_S, ChainView
 from walrus_node.config import NodeConfig, NodeKeys
 from walrus_node.epochs.collector import Collector
@@ -23,6 +25,10 @@ from walrus_node.epochs.keeper import EpochKeeper
 from walrus_node.errors import ConfigError, EventConflictError
 from walrus_node.events.processor import EventProcessor, Heard
 from walrus_node.loops import Backoff, Wake, repeat, together, until_done
+from walrus_node.recovery.blobs import BlobRecoverer
+from walrus_node.recovery.denouncing import ChainDenouncer
+from walrus_node.recovery.gathering import Gatherer
+from walrus_node.recovery.task import IDLE_S, Progress, RecoveryTask
 from walrus_node.registration import Registrar
 from walrus_node.store.records import Identity
 from walrus_node.store.storage import Storage
@@ -49,6 +55,7 @@ class Duties:
         storage: the open store.
         processor: applies checkpoints.
         view: will be told the chain.
+        compute: rebuilds slivers off the event loop.
         on_registered: is told who the node is, once known.
         rng: source of jitter.
     """
@@ -61,6 +68,7 @@ class Duties:
         storage: Storage,
         processor: EventProcessor,
         view: ChainView,
+        compute: Compute,
         on_registered: Callable[[Identity], None],
         rng: random.Random,
     ) -> None:
@@ -69,12 +77,15 @@ class Duties:
         self._storage = storage
         self._processor = processor
         self._view = view
+        self._compute = compute
         self._on_registered = on_registered
         self._rng = rng
         self._follower: CheckpointFollower | None = None
         self._caught_up = False
         self._view_wake, self._keeper_wake, self._driver_wake = Wake(), Wake(), Wake()
         self._registrar_wake, self._collector_wake, self._invalid_wake = Wake(), Wake(), Wake()
+        self._recovery_wake = Wake()
+        self._recovery: RecoveryTask | None = None
         processor.listen(self._heard)
 
     @property
@@ -88,6 +99,10 @@ class Duties:
         """Seconds since the chain was last heard."""
         return self._follower.last_frame_age if self._follower is not None else float("inf")
 
+    def recovery_progress(self) -> Progress:
+        """What was recovered from other nodes."""
+        return self._recovery.progress if self._recovery is not None else Progress()
+
     def _heard(self, heard: Heard) -> None:
         """Rings the loops that a checkpoint concerns."""
         concerned: list[Wake] = []
@@ -97,6 +112,9 @@ class Duties:
             concerned += (self._registrar_wake, self._collector_wake)
         if heard.invalid_blobs:
             concerned.append(self._invalid_wake)
+        if self._recovery is not None:
+            for blob_id in heard.certified:
+                self._recovery.certified(blob_id)
         for wake in concerned:
             wake.ring()
 
@@ -113,14 +131,20 @@ class Duties:
             raise ConfigError(f"chain.network_config: {error}") from error
         # The transport's libraries take seconds to import: meanwhile the event loop serves.
         await asyncio.to_thread(importlib.import_module, "walrus_sui.client.transport")
-        async with ChainClient(network, timeout=self._config.chain.call_timeout_s, rng=self._rng) as client:
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(
+                ChainClient(network, timeout=self._config.chain.call_timeout_s, rng=self._rng)
+            )
             self._view.use(client)
             registrar = self._registrar(client, network)
             register = functools.partial(self._register, registrar)
             identity = await until_done("registration", register, backoff=self._backoff())
+            peers = await stack.enter_async_context(PeerPool())
+            recovery = self._recovery = self._make_recovery(client, identity, peers)
             await together(
                 self._follow(client),
-                *self._epoch_loops(client, identity),
+                *self._epoch_loops(client, identity, recovery),
+                self._repeat("recovery", recovery.run_once, IDLE_S, self._recovery_wake),
                 self._repeat("registration", register, _REGISTRAR_INTERVAL_S, self._registrar_wake),
                 *self._collector_loops(network),
             )
@@ -160,12 +184,55 @@ class Duties:
             raise EventConflictError(str(error)) from error
         raise AssertionError("a follower does not end")
 
-    def _epoch_loops(self, client: ChainClient, identity: Identity) -> list[Loop]:
+    def _make_recovery(self, client: ChainClient, identity: Identity, peers: PeerPool) -> RecoveryTask:
+        us, config = identity.node_id, self._config.recovery
+        gatherer = Gatherer(
+            storage=self._storage,
+            peers=peers,
+            compute=self._compute,
+            signer=RequestSigner(us, self._keys.protocol),
+            us=us,
+            rng=self._rng,
+        )
+        denouncer = ChainDenouncer(
+            chain=client,
+            view=self._view,
+            peers=peers,
+            compute=self._compute,
+            key=self._keys.sui,
+            protocol_key=self._keys.protocol,
+            us=us,
+        )
+        recoverer = BlobRecoverer(
+            storage=self._storage, gatherer=gatherer, compute=self._compute, denouncer=denouncer, memory=config.memory
+        )
+        return RecoveryTask(
+            storage=self._storage,
+            view=self._view,
+            peers=peers,
+            recoverer=recoverer,
+            gatherer=gatherer,
+            us=us,
+            rng=self._rng,
+            concurrent_blobs=config.concurrent_blobs,
+            grace_s=config.grace_s,
+            on_whole=self._keeper_wake.ring,
+            caught_up=lambda: self.caught_up,
+        )
+
+    def _epoch_loops(self, client: ChainClient, identity: Identity, recovery: RecoveryTask) -> list[Loop]:
         key, view = self._keys.sui, self._view
-        keeper = EpochKeeper(storage=self._storage, chain=client, view=view, key=key, identity=identity)
+        keeper = EpochKeeper(
+            storage=self._storage, chain=client, view=view, key=key, identity=identity, whole=recovery.whole
+        )
+
+        async def keep() -> None:
+            await keeper.run_once()
+            self._recovery_wake.ring()
+
         loops = [
             self._repeat("chain view", view.refresh, REFRESH_INTERVAL_S, self._view_wake),
-            self._repeat("epoch keeper", keeper.run_once, _KEEPER_INTERVAL_S, self._keeper_wake),
+            self._repeat("epoch keeper", keep, _KEEPER_INTERVAL_S, self._keeper_wake),
         ]
         if self._config.epoch_driver.enabled:
             driver = EpochDriver(

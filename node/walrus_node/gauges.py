@@ -8,13 +8,19 @@ from collections.abc import Callable, Iterable
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from walrus_node.events.processor import EventProcessor
+from walrus_node.recovery.task import Progress
 from walrus_node.store.storage import Storage
 from walrus_sui.telemetry import meter, names
 
 _STATUS = "walrus.shard.status"
 
 
-def observe(storage: Storage, processor: EventProcessor, chain_age_s: Callable[[], float]) -> None:
+def observe(
+    storage: Storage,
+    processor: EventProcessor,
+    chain_age_s: Callable[[], float],
+    recovery: Callable[[], Progress],
+) -> None:
     """Registers the gauges of one node with the process's meter."""
 
     def gauge(name: str, description: str, read: Callable[[], float], *, unit: str = "1") -> None:
@@ -34,5 +40,9 @@ def observe(storage: Storage, processor: EventProcessor, chain_age_s: Callable[[
     gauge(names.NODE_SLIVERS_STORED, "Slivers in all shards.", lambda: storage.slivers_stored)
     gauge(names.NODE_METADATA_STORED, "Blobs whose metadata is stored.", lambda: storage.blobs_stored)
     gauge(names.NODE_EVENT_CURSOR, "Last applied checkpoint.", cursor)
+    gauge(names.NODE_RECOVERY_PENDING, "Blobs that may lack something.", lambda: recovery().blobs_pending)
+    gauge(names.NODE_RECOVERY_BLOBS, "Blobs completed from others.", lambda: recovery().blobs_recovered)
+    gauge(names.NODE_RECOVERY_SLIVERS, "Slivers rebuilt.", lambda: recovery().slivers_recovered)
+    gauge(names.NODE_RECOVERY_BYTES, "Symbols and proofs fetched.", lambda: recovery().bytes_fetched, unit="By")
     gauge(names.CHAIN_CHECKPOINT_AGE, "Time since the chain was last heard.", chain_age_s, unit="s")
     meter().create_observable_gauge(names.NODE_SHARDS, [shards], description="Shards stored here, by status.")

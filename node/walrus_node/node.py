@@ -22,11 +22,13 @@ from walrus_node.duties import Duties
 from walrus_node.events.processor import EventProcessor
 from walrus_node.memory import keep_trimmed
 from walrus_node.rpc import certificate
+from walrus_node.rpc.envelopes import EnvelopeChecker
 from walrus_node.rpc.http import HttpServer
 from walrus_node.rpc.info import InfoSource
 from walrus_node.rpc.server import GrpcServer
 from walrus_node.rpc.service import NodeService
 from walrus_node.rpc.servicer import StorageNodeServicer, StreamLimits
+from walrus_node.rpc.symbols import RecoveryService
 from walrus_node.store.records import Identity
 from walrus_node.store.storage import Storage
 
@@ -58,6 +60,7 @@ class Node:
             storage=storage,
             processor=processor,
             view=self._view,
+            compute=self._compute,
             on_registered=self._registered,
             rng=random.Random(),  # noqa: S311 - jitter, no secret
         )
@@ -76,17 +79,27 @@ class Node:
             processor=processor,
             view=self._view,
             follower_age_s=self._duties.follower_age_s,
+            recovery=self._duties.recovery_progress,
+        )
+        recovery = RecoveryService(
+            storage=storage,
+            read_metadata=self._service.metadata,
+            view=self._view,
+            compute=self._compute,
+            key=keys.protocol,
+            memory=limits.read_memory,
         )
         server_identity = certificate.obtain(
             config.data_dir / _CERTIFICATE, keys.network, config.public.host, now=dt.datetime.now(dt.UTC)
         )
         stream_limits = StreamLimits(limits.upload_memory, limits.idle_stream_s)
-        self._grpc = GrpcServer(StorageNodeServicer(self._service, self._info, stream_limits), server_identity)
+        servicer = StorageNodeServicer(self._service, recovery, EnvelopeChecker(self._view), self._info, stream_limits)
+        self._grpc = GrpcServer(servicer, server_identity)
         self._http = HttpServer(self._info, self.not_ready)
         self._stopping = False
         self.grpc_port = 0
         self.http_port = 0
-        gauges.observe(storage, processor, self._duties.follower_age_s)
+        gauges.observe(storage, processor, self._duties.follower_age_s, self._duties.recovery_progress)
 
     @classmethod
     async def open(cls, config: NodeConfig, keys: NodeKeys) -> Self:

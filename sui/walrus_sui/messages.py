@@ -5,6 +5,7 @@ Life of a message: built here, signed with `BlsKey.sign`, checked off chain by c
 u8 = 0, app id u8 = 3, epoch u32 little endian; the body follows without a length (`crates/walrus-core` messages).
 """
 
+import hashlib
 from dataclasses import dataclass
 
 from walrus_codec import bcs
@@ -19,9 +20,13 @@ INTENT_DENY_LIST_UPDATE = 4
 INTENT_DENY_LIST_BLOB_DELETED = 5
 INTENT_PROTOCOL_VERSION = 6
 
+INTENT_NODE_REQUEST = 0xC0
+"""Ours, beyond the official ones: a request from one storage node to another."""
+
 INTENT_VERSION = 0
 APP_ID = 3
 HEADER_LENGTH = 7
+NONCE_LENGTH = 16
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,27 @@ def deny_listed_blob_deleted(blob_id: BlobId, epoch: Epoch) -> bytes:
 def protocol_version(version: int, *, start: Epoch, epoch: Epoch) -> bytes:
     """Return the message that nodes sign when they are ready for a protocol version from an epoch on."""
     return header(INTENT_PROTOCOL_VERSION, epoch) + bcs.u32(start) + bcs.u64(version)
+
+
+def node_request(
+    method: str, *, sender: NodeId, receiver: NodeId, unix_ms: int, nonce: bytes, body: bytes, epoch: Epoch
+) -> bytes:
+    """Return what a storage node signs to show another one who asks.
+
+    Args:
+        method: name of the RPC, so that a signature serves one purpose only.
+        sender: the asking node.
+        receiver: the asked node, so that nobody passes the request on.
+        unix_ms: the sender's clock.
+        nonce: 16 bytes, never used twice.
+        body: the request; its Blake2b-256 hash is signed.
+        epoch: the current one.
+    """
+    if len(nonce) != NONCE_LENGTH:
+        raise MessageError(f"a nonce has {NONCE_LENGTH} bytes, not {len(nonce)}")
+    digest = hashlib.blake2b(body, digest_size=32).digest()
+    fields = (bcs.string(method), _id_bytes(sender), _id_bytes(receiver), bcs.u64(unix_ms), nonce, digest)
+    return header(INTENT_NODE_REQUEST, epoch) + b"".join(fields)
 
 
 def parse_confirmation(message: bytes) -> Confirmation:

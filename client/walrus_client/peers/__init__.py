@@ -2,6 +2,18 @@
 
 from walrus_client.peers.node_client import ExpectedSlivers, NodeClient
 from walrus_client.peers.pool import PeerPool
-from walrus_client.peers.wire import MissingSliver, SignedMessage, StoredBlob
+from walrus_client.peers.signing import RequestSigner
+from walrus_client.peers.symbols import ExpectedSymbols
+from walrus_client.peers.wire import MissingSliver, MissingSource, SignedMessage, StoredBlob
 
-__all__ = ["ExpectedSlivers", "MissingSliver", "NodeClient", "PeerPool", "SignedMessage", "StoredBlob"]
+__all__ = [
+    "ExpectedSlivers",
+    "ExpectedSymbols",
+    "MissingSliver",
+    "MissingSource",
+    "NodeClient",
+    "PeerPool",
+    "RequestSigner",
+    "SignedMessage",
+    "StoredBlob",
+]

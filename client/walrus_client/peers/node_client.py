@@ -8,6 +8,7 @@ only it knows whether another node would serve as well.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -27,7 +28,10 @@ from walrus_client.errors import (
 from walrus_client.grpc_errors import refusal_of
 from walrus_client.peers import wire
 from walrus_client.peers.channels import PinnedChannel
+from walrus_client.peers.signing import RequestSigner
+from walrus_client.peers.symbols import ExpectedSymbols, SymbolParser
 from walrus_client.statuses import BlobStatus
+from walrus_codec.recovery import RecoverySymbol
 from walrus_codec.slivers import Sliver
 from walrus_codec.types import Axis, BlobId, Epoch, PairIndex
 from walrus_proto.node.v1 import node_pb2 as pb
@@ -183,6 +187,61 @@ class NodeClient:
                 channel = await self._channel.get()
             finally:
                 stream.cancel()
+
+    async def get_recovery_symbols(
+        self, expected: ExpectedSymbols, signer: RequestSigner | None, epoch: Epoch, *, timeout_s: float
+    ) -> AsyncGenerator[list[RecoverySymbol] | wire.MissingSource, None]:
+        """Yields for each source, as it arrives, its symbols for all targets; their form is checked, not their proofs.
+
+        Args:
+            expected: what to ask for.
+            signer: signs the request in the name of a committee member; None asks as a stranger, who is served last.
+            epoch: the current one.
+            timeout_s: deadline of the whole stream.
+
+        Raises:
+            PeerMisbehavedError: A symbol that was not asked for, a wrong size, or a stream that ends early.
+            PeerError: As every call.
+        """
+        body = expected.query().SerializeToString()
+        channel = await self._channel.get()
+        parser = SymbolParser(expected)
+        started = False
+        while True:
+            request = pb.GetRecoverySymbolsRequest(body=body)
+            if signer is not None:
+                receiver = self.member.node_id
+                envelope = await asyncio.to_thread(signer.sign, wire.GET_RECOVERY_SYMBOLS, receiver, epoch, body)
+                request.envelope.CopyFrom(envelope)
+            stub: node_pb2_grpc.StorageNodeAsyncStub = node_pb2_grpc.StorageNodeStub(channel)
+            stream = stub.GetRecoverySymbols(request, timeout=timeout_s)
+            try:
+                async for part in stream:
+                    started = True
+                    with self._well_formed():
+                        done = parser.feed(part)
+                    if done is not None:
+                        yield done
+                with self._well_formed():
+                    parser.finish()
+                return
+            except grpc.aio.AioRpcError as error:
+                if started or not _is_connection_failure(error) or not await self._channel.refresh(channel):
+                    raise self._peer_error(error) from error
+                channel = await self._channel.get()
+            finally:
+                stream.cancel()
+
+    async def submit_inconsistency_proof(self, blob_id: BlobId, axis: Axis, proof: bytes) -> wire.SignedMessage:
+        """The node's signed judgement that the blob is invalid; not verified yet."""
+        request = pb.SubmitInconsistencyProofRequest(blob_id=blob_id, axis=wire.axis_to_pb(axis), proof=proof)
+
+        async def call(stub: node_pb2_grpc.StorageNodeAsyncStub) -> pb.SubmitInconsistencyProofResponse:
+            return await stub.SubmitInconsistencyProof(request, timeout=UNARY_TIMEOUT_S)
+
+        answer = await self._call(call)
+        with self._well_formed():
+            return wire.signed_from_pb(answer.invalid_blob)
 
     async def get_blob_status(self, blob_id: BlobId) -> BlobStatus:
         """The node's opinion of the blob."""

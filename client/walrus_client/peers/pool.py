@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Self
 
 from walrus_client.peers.node_client import NodeClient
 from walrus_codec.types import NodeId
@@ -15,6 +16,12 @@ class PeerPool:
     def __init__(self) -> None:
         self._clients: dict[NodeId, NodeClient] = {}
         self._closing: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_failure: object) -> None:
+        await self.close()
 
     def get(self, member: CommitteeMember) -> NodeClient:
         """The node's client; a new one when its address or network key has changed on chain."""

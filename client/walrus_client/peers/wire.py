@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from walrus_client import statuses
 from walrus_client.reasons import Reason
+from walrus_codec.recovery import RecoverySymbol
 from walrus_codec.slivers import Sliver
 from walrus_codec.types import Axis, BlobId, Digest, Epoch, PairIndex, SliverIndex
 from walrus_proto.node.v1 import node_pb2 as pb
@@ -22,6 +23,9 @@ CHUNK = 1 << 20
 
 MAX_METADATA = 2 * 66 * 65_535
 """More than any metadata can have; unary messages are limited to 4 MiB anyway."""
+
+GET_RECOVERY_SYMBOLS = "GetRecoverySymbols"
+"""The method's name in the signature of a request."""
 
 _SIGNATURE = 96
 _AXIS_TO_PB: dict[Axis, pb.Axis.ValueType] = {Axis.PRIMARY: pb.AXIS_PRIMARY, Axis.SECONDARY: pb.AXIS_SECONDARY}
@@ -82,6 +86,14 @@ class SliverHead:
 @dataclass(frozen=True)
 class MissingSliver:
     """The node does not serve this pair, and why."""
+
+    pair: PairIndex
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class MissingSource:
+    """The node has no symbols from this pair, and why."""
 
     pair: PairIndex
     reason: Reason
@@ -157,6 +169,23 @@ def head_from_pb(head: pb.SliverHead) -> SliverHead:
         symbol_size=head.symbol_size,
         size=head.size,
     )
+
+
+def symbol_parts(item: list[RecoverySymbol] | MissingSource) -> Iterator[pb.GetRecoverySymbolsResponse]:
+    """The messages that carry symbols: as many in each as fit into `CHUNK`, at least one."""
+    if isinstance(item, MissingSource):
+        yield pb.GetRecoverySymbolsResponse(missing=pb.MissingSource(source_pair=item.pair, reason=item.reason.value))
+        return
+    batch: list[bytes] = []
+    size = 0
+    for symbol in item:
+        data = symbol.to_bcs()
+        if batch and size + len(data) > CHUNK:
+            yield pb.GetRecoverySymbolsResponse(symbols=pb.RecoverySymbols(symbols=batch))
+            batch, size = [], 0
+        batch.append(data)
+        size += len(data)
+    yield pb.GetRecoverySymbolsResponse(symbols=pb.RecoverySymbols(symbols=batch))
 
 
 def signed_from_pb(signed: pb.SignedMessage) -> SignedMessage:

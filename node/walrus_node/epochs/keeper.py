@@ -3,12 +3,14 @@
 Life of an epoch here: the event processor applies `EpochChangeStart{e}` and rings; a pass compares three things that
 survive every crash (the epoch that the events have reached, the epoch that was dealt with last, the chain) and does what
 is missing. Nothing is remembered between passes, so a restart at any point continues where it must. What is decided is
-in `rules.plan_epoch`; the order here is: shards first, then status and epoch, then the attestation.
+in `rules.plan_epoch`; the order here is: shards first, then status and epoch, then the attestation. Shards that must get
+their slivers from others first are whole when recovery says so; it rings for another pass then.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from walrus_codec.types import Epoch, ShardIndex
 from walrus_node.chain import Chain, ChainView
@@ -23,14 +25,20 @@ _log = logging.getLogger(__name__)
 
 _DONE_ALREADY = {("staking_inner", 1), ("staking_inner", 2)}
 """Aborts of `epoch_sync_done` that leave nothing to do: EInvalidSyncEpoch (another epoch), EDuplicateSyncDone."""
-_SAMPLE = 10
+
+
+Whole = Callable[[Epoch, frozenset[ShardIndex]], bool]
+"""Whether recovery has made these shards whole in this epoch."""
 
 
 class EpochKeeper:
     """One pass per epoch change; also at the start of the process and now and then."""
 
-    def __init__(self, *, storage: Storage, chain: Chain, view: ChainView, key: SuiKey, identity: Identity) -> None:
+    def __init__(
+        self, *, storage: Storage, chain: Chain, view: ChainView, key: SuiKey, identity: Identity, whole: Whole
+    ) -> None:
         self._storage = storage
+        self._whole = whole
         self._chain = chain
         self._view = view
         self._key = key
@@ -80,21 +88,23 @@ class EpochKeeper:
         return changed
 
     async def _finish_recovery(self, state: NodeState, staking: StakingView) -> NodeState:
-        """Becomes Active when every certified blob turns out to be whole."""
+        """Takes shards and node for Active when every blob that they lacked is there."""
         owned = self._owned(staking)
-        if not rules.becomes_active_when_whole(state.status, owned, self._storage.shards):
+        waiting = rules.shards_that_wait(state.status, owned, self._storage.shards)
+        if waiting is None:
             return state
-        incomplete = await self._storage.incomplete(staking.epoch, owned, limit=_SAMPLE)
-        if incomplete:
-            _log.warning(
-                "certified blobs are incomplete here; the shards are not attested",
-                extra={"epoch": staking.epoch, "status": state.status.value, "at_least": len(incomplete)},
+        if not self._whole(staking.epoch, owned):
+            _log.info(
+                "waiting for slivers from other nodes; the shards are not attested yet",
+                extra={"epoch": staking.epoch, "status": state.status.value, "shards": sorted(waiting)},
             )
             return state
-        active = NodeState(NodeStatus.ACTIVE, state.epoch)
-        await self._storage.set_node_state(active)
-        _log.info("active", extra={"epoch": staking.epoch, "was": state.status.value})
-        return active
+        if waiting:
+            await self._storage.set_shard_status(sorted(waiting), ShardStatus.ACTIVE)
+        if state.status is not NodeStatus.ACTIVE:
+            await self._storage.set_node_state(NodeState(NodeStatus.ACTIVE, state.epoch))
+        _log.info("active", extra={"epoch": staking.epoch, "was": state.status.value, "recovered": sorted(waiting)})
+        return NodeState(NodeStatus.ACTIVE, state.epoch)
 
     async def _attest(self, state: NodeState, staking: StakingView) -> None:
         if not rules.may_attest(state.status, self._owned(staking), self._storage.shards):

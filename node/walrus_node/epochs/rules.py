@@ -12,7 +12,7 @@ A node's part (protocol page 4.4), once it has applied `EpochChangeStart{e}`:
     member, first committee of the network  RecoverMetadata, new shards Active: nothing exists that they could lack
     member that gained shards               Active or RecoverMetadata, new shards ActiveSync: not attested until whole
     member with its old shards              stay Active, lock what was lost, attest
-    member that lagged                      RecoveryInProgress, attest when every certified blob is whole
+    member that lagged, or lost its disk    RecoveryInProgress, attest when every certified blob is whole
 
 A shard that was ours before but is not stored (its disk was lost) is ActiveRecover: it is never claimed as whole.
 """
@@ -30,6 +30,9 @@ from walrus_sui.types import Committee, EpochPhase, StakingView
 
 MAX_JITTER_MS = 3 * 60 * 1000
 MAX_FIRST_JITTER_MS = 5 * 1000
+
+
+_WAITING = frozenset({NodeStatus.ACTIVE, NodeStatus.RECOVER_METADATA, NodeStatus.RECOVERY_IN_PROGRESS})
 
 
 class DriverCall(Enum):
@@ -127,19 +130,26 @@ def plan_epoch(
             changes[shard] = ShardStatus.ACTIVE_SYNC
     if first:
         return EpochPlan(NodeStatus.RECOVER_METADATA, changes)
-    if held & owned and (lagged or status is NodeStatus.RECOVERY_IN_PROGRESS):
+    lost = owned & ours_before - held
+    if lost or (held & owned and (lagged or status is NodeStatus.RECOVERY_IN_PROGRESS)):
         return EpochPlan(NodeStatus.RECOVERY_IN_PROGRESS, changes)
     if held & owned and status is NodeStatus.ACTIVE:
         return EpochPlan(NodeStatus.ACTIVE, changes)
     return EpochPlan(NodeStatus.RECOVER_METADATA, changes)
 
 
-def becomes_active_when_whole(
+def shards_that_wait(
     status: NodeStatus, owned: frozenset[ShardIndex], stored: Mapping[ShardIndex, ShardStatus]
-) -> bool:
-    """Whether only a look at the certified blobs stands between this status and Active."""
-    waiting = status in {NodeStatus.RECOVER_METADATA, NodeStatus.RECOVERY_IN_PROGRESS}
-    return waiting and _all_active(owned, stored)
+) -> frozenset[ShardIndex] | None:
+    """What becomes Active together with the node when all slivers are there; None when nothing waits for that.
+
+    Returns:
+        The owned shards that are not Active yet, none when only the node's own status waits; or None.
+    """
+    if status not in _WAITING or not owned or any(shard not in stored for shard in owned):
+        return None
+    waiting = frozenset(shard for shard in owned if stored[shard] is not ShardStatus.ACTIVE)
+    return waiting if waiting or status is not NodeStatus.ACTIVE else None
 
 
 def may_attest(status: NodeStatus, owned: frozenset[ShardIndex], stored: Mapping[ShardIndex, ShardStatus]) -> bool:

@@ -20,6 +20,7 @@ from walrus_node.events import rules
 from walrus_node.store.records import Cursor, ValidBlob
 from walrus_node.store.storage import Storage
 from walrus_sui.events import (
+    BlobCertified,
     EpochChangeDone,
     EpochChangeStart,
     EpochParametersSelected,
@@ -41,11 +42,13 @@ class Heard:
         epoch_events: whether the chain's epoch or its phase changed.
         epoch_started: whether a new epoch began.
         invalid_blobs: whether blob ids were proved invalid.
+        certified: blob ids of which an object was certified.
     """
 
     epoch_events: bool = False
     epoch_started: bool = False
     invalid_blobs: bool = False
+    certified: tuple[BlobId, ...] = ()
 
 
 class EventProcessor:
@@ -96,6 +99,9 @@ class EventProcessor:
             epoch_events=any(isinstance(event, _EPOCH_EVENTS) for _id, event in ordered),
             epoch_started=any(isinstance(event, EpochChangeStart) for _id, event in ordered),
             invalid_blobs=any(isinstance(event, InvalidBlobId) for _id, event in ordered),
+            certified=tuple(
+                event.blob_id for _id, event in ordered if isinstance(event, BlobCertified) and not event.is_extension
+            ),
         )
         for listener in self._listeners:
             listener(heard)

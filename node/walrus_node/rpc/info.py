@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from walrus_codec.types import ShardIndex
 from walrus_node.chain import ChainView
 from walrus_node.events.processor import EventProcessor
+from walrus_node.recovery.task import Progress
 from walrus_node.rpc.model import NodeInfo, ShardState
 from walrus_node.store.records import Identity, ShardStatus
 from walrus_node.store.storage import Storage
@@ -26,6 +27,7 @@ class InfoSource:
         processor: how far the events are.
         view: the newest committee.
         follower_age_s: seconds since the chain was last heard; infinite before the follower runs.
+        recovery: what was got back from other nodes.
     """
 
     def __init__(
@@ -36,12 +38,14 @@ class InfoSource:
         processor: EventProcessor,
         view: ChainView,
         follower_age_s: Callable[[], float],
+        recovery: Callable[[], Progress],
     ) -> None:
         self._name = name
         self._storage = storage
         self._processor = processor
         self._view = view
         self._follower_age_s = follower_age_s
+        self._recovery = recovery
         self._started = time.monotonic()
         self.identity: Identity | None = None
 
@@ -68,6 +72,7 @@ class InfoSource:
             uptime_seconds=round(time.monotonic() - self._started),
             blobs_stored=self._storage.blobs_stored,
             slivers_stored=self._storage.slivers_stored,
+            recovery=self._recovery(),
         )
 
     def _shards(self) -> tuple[ShardState, ...]:

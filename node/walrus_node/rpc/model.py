@@ -8,9 +8,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from walrus_client.peers.wire import MissingSliver, ShardState, SignedMessage, SliverHead, SliverRefusal
+from walrus_client.peers.wire import (
+    MissingSliver,
+    MissingSource,
+    ShardState,
+    SignedMessage,
+    SliverHead,
+    SliverRefusal,
+)
+from walrus_node.recovery.task import Progress
 
-__all__ = ["MissingSliver", "NodeInfo", "ShardState", "SignedMessage", "SliverHead", "SliverRefusal"]
+__all__ = ["MissingSliver", "MissingSource", "NodeInfo", "ShardState", "SignedMessage", "SliverHead", "SliverRefusal"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,7 @@ class NodeInfo:
         uptime_seconds: since the process began.
         blobs_stored: blobs whose metadata is stored.
         slivers_stored: slivers in all shards.
+        recovery: what was got back from other nodes.
     """
 
     node_id: str
@@ -48,6 +57,7 @@ class NodeInfo:
     uptime_seconds: int
     blobs_stored: int
     slivers_stored: int
+    recovery: Progress
 
     def to_json(self) -> dict[str, Any]:
         """The answer of `GET /v1/info`."""

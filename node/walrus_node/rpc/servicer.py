@@ -11,10 +11,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from walrus_client import grpc_errors
 from walrus_client.budget import ByteBudget
@@ -23,14 +24,17 @@ from walrus_client.reasons import Reason, RequestRefused
 from walrus_codec.types import Axis, BlobId, Epoch, ObjectId, PairIndex
 from walrus_node.rpc.admission import admitted
 from walrus_node.rpc.assembly import SliverAssembler
+from walrus_node.rpc.envelopes import EnvelopeChecker
 from walrus_node.rpc.info import InfoSource
 from walrus_node.rpc.model import MissingSliver, SignedMessage, SliverRefusal
 from walrus_node.rpc.service import NodeService
+from walrus_node.rpc.symbols import RecoveryService
 from walrus_node.rpc.uploads import Upload
 from walrus_proto.node.v1 import node_pb2 as pb
 from walrus_proto.node.v1 import node_pb2_grpc
 from walrus_sui.messages import Deletable, Permanent, Persistence
 from walrus_sui.telemetry import meter, names
+from walrus_sui.types import CommitteeMember
 
 _log = logging.getLogger(__name__)
 
@@ -51,8 +55,17 @@ class StreamLimits:
 class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
     """Implements `walrus.node.v1.StorageNode`."""
 
-    def __init__(self, service: NodeService, info: InfoSource, limits: StreamLimits) -> None:
+    def __init__(
+        self,
+        service: NodeService,
+        recovery: RecoveryService,
+        envelopes: EnvelopeChecker,
+        info: InfoSource,
+        limits: StreamLimits,
+    ) -> None:
         self._service = service
+        self._recovery = recovery
+        self._envelopes = envelopes
         self._info = info
         self._idle_s = limits.idle_s
         self._uploading = ByteBudget(limits.upload_memory)
@@ -117,6 +130,33 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
                         else:
                             yield pb.GetSliversResponse(data=part)
 
+    async def GetRecoverySymbols(
+        self, request: pb.GetRecoverySymbolsRequest, context: _Context
+    ) -> AsyncGenerator[pb.GetRecoverySymbolsResponse]:
+        """Symbols for slivers that the asker lacks, in messages of at most a mebibyte."""
+        async with self._refusing(context):
+            query = _query(request.body)
+            asker = await self._asker(request) if request.HasField("envelope") else None
+            found = self._recovery.symbols(
+                _blob_id(query.blob_id),
+                _axis(query.target_axis),
+                [PairIndex(pair) for pair in query.target_pairs],
+                [PairIndex(pair) for pair in query.source_pairs],
+                asker=asker,
+            )
+            async with contextlib.aclosing(found):
+                async for item in found:
+                    for part in wire.symbol_parts(item):
+                        yield part
+
+    async def SubmitInconsistencyProof(
+        self, request: pb.SubmitInconsistencyProofRequest, context: _Context
+    ) -> pb.SubmitInconsistencyProofResponse:
+        """Judgement on a proof that a blob is badly encoded."""
+        async with self._refusing(context):
+            judged = await self._recovery.judge(_blob_id(request.blob_id), _axis(request.axis), request.proof)
+            return pb.SubmitInconsistencyProofResponse(invalid_blob=_signed(judged))
+
     async def GetBlobStatus(self, request: pb.GetBlobStatusRequest, context: _Context) -> pb.GetBlobStatusResponse:
         """What the events say about a blob."""
         async with self._refusing(context):
@@ -141,7 +181,15 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
                 uptime_seconds=found.uptime_seconds,
                 blobs_stored=found.blobs_stored,
                 slivers_stored=found.slivers_stored,
+                recovery=pb.RecoveryProgress(**asdict(found.recovery)),
             )
+
+    async def _asker(self, request: pb.GetRecoverySymbolsRequest) -> CommitteeMember:
+        if (identity := self._service.identity) is None:
+            raise RequestRefused(Reason.UNAVAILABLE, "this node is not registered yet; try again later")
+        return await self._envelopes.check(
+            request.envelope, method=wire.GET_RECOVERY_SYMBOLS, receiver=identity.node_id, body=request.body
+        )
 
     async def _store_blob(self, requests: AsyncIterator[pb.StoreBlobRequest]) -> pb.StoreBlobResponse:
         stream = _Stream(requests, self._idle_s)
@@ -260,6 +308,13 @@ class _Stream:
         if part.WhichOneof("part") != kind:
             raise _malformed(f"the stream must go on with its {kind}")
         return part
+
+
+def _query(body: bytes) -> pb.RecoveryQuery:
+    try:
+        return pb.RecoveryQuery.FromString(body)
+    except DecodeError:
+        raise _malformed("the body is not a RecoveryQuery") from None
 
 
 def _blob_id(raw: bytes) -> BlobId:

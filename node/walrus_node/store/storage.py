@@ -178,10 +178,10 @@ class Storage:
         return await self._read(self._blobs.metadata, blob_id)
 
     async def put_metadata(self, blob_id: BlobId, metadata: bytes) -> bool:
-        """Stores verified BCS BlobMetadata; False when it is there already."""
+        """Stores verified BCS BlobMetadata; False when it is there already, or the blob is invalid by now."""
 
         def put() -> bool:
-            if self._blobs.metadata(blob_id) is not None:
+            if self._blobs.metadata(blob_id) is not None or isinstance(self._blobs.info(blob_id), InvalidBlob):
                 return False
             self._blobs.put_metadata(blob_id, metadata)
             self._metadata += 1
@@ -245,18 +245,16 @@ class Storage:
         """Which slivers of a blob are lacking in the given shards."""
         return await self._read(self._shards.missing, blob_id, tuple(shards))
 
-    async def incomplete(self, epoch: Epoch, shards: Iterable[ShardIndex], *, limit: int) -> list[BlobId]:
-        """At most `limit` blobs certified in `epoch` that lack metadata or a sliver of the given shards."""
+    async def incomplete(self, epoch: Epoch, shards: Iterable[ShardIndex]) -> list[BlobId]:
+        """Blobs certified in `epoch` that lack a sliver of the given shards; none without shards.
+
+        Metadata need no look of their own: no sliver is stored before them, and both are deleted together.
+        """
         owned = tuple(shards)
 
         def look() -> list[BlobId]:
-            found: list[BlobId] = []
-            for blob_id in self._blobs.certified(epoch):
-                if self._blobs.metadata(blob_id) is None or self._shards.missing(blob_id, owned):
-                    found.append(blob_id)
-                    if len(found) >= limit:
-                        break
-            return found
+            certified = self._blobs.certified(epoch) if owned else ()
+            return [blob_id for blob_id in certified if self._shards.missing(blob_id, owned)]
 
         return await self._read(look)
 

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import grpc
@@ -25,6 +25,7 @@ from walrus_proto.node.v1 import node_pb2 as pb
 from walrus_proto.node.v1 import node_pb2_grpc
 from walrus_sui import bls, messages, network_config, tls
 from walrus_sui.client import ChainClient
+from walrus_sui.errors import ChainTimeout, MoveAbort
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
 from walrus_sui.messages import Permanent
 from walrus_sui.types import Certificate, EpochPhase, NewBlob, signers_bitmap
@@ -76,6 +77,7 @@ class NodeProcess:
             "public": {"host": "127.0.0.1", "grpc_port": self.grpc_port, "rest_port": self.grpc_port},
             "listen": {"host": "127.0.0.1", "grpc_port": self.grpc_port, "http_port": self.http_port},
             "telemetry": {"log_format": "text"},
+            "recovery": {"grace_s": 2},
         } | changes
         self.process = None
 
@@ -180,9 +182,10 @@ class Network:
         """Waits until the chain has finished the change to `epoch` or later."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
-                view = await chain.staking()
-                if view.epoch >= epoch and view.epoch_state.phase is not EpochPhase.SYNC:
-                    return view
+                with suppress(ChainTimeout):  # a busy machine; the patience is bounded here
+                    view = await chain.staking()
+                    if view.epoch >= epoch and view.epoch_state.phase is not EpochPhase.SYNC:
+                        return view
                 await asyncio.sleep(0.2)
 
     async def register(self, chain, content, *, epochs=50, deletable=False, encoding=EncodingType.ISAL):
@@ -218,9 +221,19 @@ class Network:
             return await stub.StoreBlob(requests(), timeout=60)
 
     async def store(self, chain, content, *, nodes=None, **options):
-        """Registers, uploads, checks every confirmation, and certifies on chain."""
+        """Registers, uploads, checks every confirmation, and certifies on chain; anew when the epoch changes meanwhile."""
         blob = await self.register(chain, content, **options)
-        view = await chain.staking()
+        while True:
+            view = await chain.staking()
+            try:
+                await self._certify(chain, view, blob, nodes)
+            except (grpc.aio.AioRpcError, MoveAbort):
+                if (await chain.staking()).epoch == view.epoch:
+                    raise
+            else:
+                return blob
+
+    async def _certify(self, chain, view, blob, nodes):
         answers = [await self.upload(node, view, blob) for node in nodes or self.nodes]
         signatures, signers = [], []
         message = messages.confirmation(blob.blob_id, view.epoch, Permanent())
@@ -232,7 +245,6 @@ class Network:
             signers.append(view.committee.index_of(node.info["node_id"]))
         bitmap = signers_bitmap(signers, len(view.committee.members))
         await chain.certify(self.treasury, [Certificate(blob.object_id, bls.aggregate(signatures), bitmap, message)])
-        return blob
 
     async def read(self, blob, *, nodes=None):
         """Decodes the blob from the primary slivers that these nodes give."""

@@ -1,4 +1,4 @@
-"""Laws of epoch changes: whatever the chain does with the shards, a node attests only what it has always held."""
+"""Laws of epoch changes: whatever the chain does with the shards, a node attests only what it has held or recovered."""
 
 import asyncio
 import contextlib
@@ -28,6 +28,7 @@ EPOCHS = st.lists(
             "sleeps": st.booleans(),
             "fails_at": st.sampled_from([None, "staking", "node_caps", "epoch_sync_done"]),
             "killed": st.booleans(),
+            "recovers": st.booleans(),
         }
     ),
     min_size=1,
@@ -35,13 +36,18 @@ EPOCHS = st.lists(
 )
 
 
-def keeper(storage, chain):
-    return EpochKeeper(storage=storage, chain=chain, view=ChainView(chain), key=KEY, identity=IDENTITY)
+def keeper(storage, chain, *, recovers=True):
+    def whole(epoch, shards):
+        assert epoch == chain.view.epoch
+        assert shards == {shard for member in chain.view.committee.members for shard in member.shards}
+        return recovers
+
+    return EpochKeeper(storage=storage, chain=chain, view=ChainView(chain), key=KEY, identity=IDENTITY, whole=whole)
 
 
 @settings(max_examples=60, deadline=None)
 @given(EPOCHS)
-def test_only_shards_held_since_the_first_committee_are_attested(history):
+def test_only_shards_held_since_the_first_committee_or_recovered_are_attested(history):
     async def run():
         kv = MemoryStore()
         storage = await Storage.over(kv)
@@ -53,8 +59,8 @@ def test_only_shards_held_since_the_first_committee_are_attested(history):
             before = owned
             pending.append(EpochChangeStart(Epoch(epoch)))
             asleep = step["sleeps"] and epoch < len(history)
-            # What the node may claim: shards that the first committee gave it and that it never saw lost. Of epochs
-            # that it slept through it makes up by looking at every certified blob.
+            # What the node may claim: shards that the first committee gave it and that it never saw lost, and all of
+            # its shards once recovery says that they are whole, which also makes up for epochs that it slept through.
             if held is None:
                 held = frozenset() if asleep else owned
             elif not asleep:
@@ -68,13 +74,15 @@ def test_only_shards_held_since_the_first_committee_are_attested(history):
                 if step["fails_at"] is not None:
                     chain.aborts[step["fails_at"]] = ChainUnreachable("away")
                     with contextlib.suppress(ChainUnreachable):
-                        await keeper(storage, chain).run_once()
+                        await keeper(storage, chain, recovers=step["recovers"]).run_once()
                     chain.aborts.clear()
                 if step["killed"]:
                     kv = kv.killed()
                     storage = await Storage.over(kv)
-                await keeper(storage, chain).run_once()
+                await keeper(storage, chain, recovers=step["recovers"]).run_once()
             pending = []
+            if step["recovers"]:
+                held = owned
             state = await storage.node_state()
             attested = chain.caps[0].last_epoch_sync_done == epoch
             assert state.epoch == epoch
@@ -83,6 +91,7 @@ def test_only_shards_held_since_the_first_committee_are_attested(history):
                 assert owned
                 assert owned <= held
                 assert state.status is NodeStatus.ACTIVE
+            assert attested or not owned or not step["recovers"], "nothing that recovers stays behind"
             for shard, status in storage.shards.items():
                 assert (status is ShardStatus.LOCKED_TO_MOVE) is (shard not in owned)
                 if status is ShardStatus.ACTIVE:

@@ -116,11 +116,12 @@ class TestPlan:
     def test_a_lost_disk_is_not_taken_for_a_new_network(self):
         found = plan(staking(1, ours=[0, 1]), status=NodeStatus.STANDBY, attested=True)
         assert found.shards == {0: RECOVER, 1: RECOVER}
+        assert found.status is NodeStatus.RECOVERY_IN_PROGRESS
 
     def test_a_lost_disk_in_a_later_epoch_recovers_what_was_ours(self):
         found = plan(staking(4, ours=[0, 1], before=[0]), status=NodeStatus.RECOVERY_CATCH_UP)
         assert found.shards == {0: RECOVER, 1: SYNC}
-        assert found.status is NodeStatus.RECOVER_METADATA
+        assert found.status is NodeStatus.RECOVERY_IN_PROGRESS
 
     def test_shards_that_were_half_made_are_made_again(self):
         found = plan(staking(1, ours=[0]), status=NodeStatus.STANDBY, stored={0: ShardStatus.NONE})
@@ -149,12 +150,17 @@ def test_only_whole_shards_of_an_active_node_are_attested(status, stored, expect
 @pytest.mark.parametrize(
     ("status", "stored", "expected"),
     [
-        (NodeStatus.RECOVER_METADATA, {0: ACTIVE, 1: ACTIVE}, True),
-        (NodeStatus.RECOVERY_IN_PROGRESS, {0: ACTIVE, 1: ACTIVE}, True),
-        (NodeStatus.RECOVER_METADATA, {0: ACTIVE, 1: SYNC}, False),
-        (NodeStatus.RECOVERY_CATCH_UP, {0: ACTIVE, 1: ACTIVE}, False),
-        (NodeStatus.ACTIVE, {0: ACTIVE, 1: ACTIVE}, False),
+        (NodeStatus.RECOVER_METADATA, {0: ACTIVE, 1: ACTIVE}, set()),
+        (NodeStatus.RECOVERY_IN_PROGRESS, {0: ACTIVE, 1: ACTIVE}, set()),
+        (NodeStatus.RECOVERY_IN_PROGRESS, {0: RECOVER, 1: RECOVER}, {0, 1}),
+        (NodeStatus.RECOVER_METADATA, {0: ACTIVE, 1: SYNC}, {1}),
+        (NodeStatus.ACTIVE, {0: ACTIVE, 1: SYNC}, {1}),
+        (NodeStatus.ACTIVE, {0: ACTIVE, 1: ACTIVE, 2: LOCKED}, None),
+        (NodeStatus.RECOVERY_CATCH_UP, {0: ACTIVE, 1: SYNC}, None),
+        (NodeStatus.STANDBY, {0: ACTIVE, 1: SYNC}, None),
+        (NodeStatus.ACTIVE, {0: SYNC}, None),
     ],
 )
-def test_who_only_waits_for_a_look_at_the_blobs(status, stored, expected):
-    assert rules.becomes_active_when_whole(status, OWNED, stored) is expected
+def test_what_waits_for_slivers_from_others(status, stored, expected):
+    assert rules.shards_that_wait(status, OWNED, stored) == expected
+    assert rules.shards_that_wait(status, frozenset(), stored) is None

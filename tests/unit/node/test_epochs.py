@@ -12,7 +12,6 @@ from tests.unit.node.worlds import (
     US,
     ChainTwin,
     blob_id,
-    certified,
     object_id,
     pool,
     registered,
@@ -127,9 +126,23 @@ class TestKeeper:
     def keeper(self, storage, chain):
         return self.make(storage, chain)
 
+    def whole(self, epoch, shards):
+        """What recovery says: all is in, except when a test says otherwise."""
+        return self.whole_in(epoch, shards)
+
     @staticmethod
-    def make(storage, chain):
-        return EpochKeeper(storage=storage, chain=chain, view=ChainView(chain), key=KEY, identity=IDENTITY)
+    def whole_in(epoch, shards):
+        return True
+
+    def make(self, storage, chain):
+        return EpochKeeper(
+            storage=storage,
+            chain=chain,
+            view=ChainView(chain),
+            key=KEY,
+            identity=IDENTITY,
+            whole=self.whole,
+        )
 
     async def test_before_the_first_epoch_there_is_nothing_to_do(self, keeper, chain, storage):
         await keeper.run_once()
@@ -231,30 +244,35 @@ class TestKeeper:
         with pytest.raises(ChainTimeout, match="announced epoch 1"):
             await keeper.run_once()
 
-    async def test_gained_shards_are_neither_claimed_nor_attested(self, keeper, chain, storage):
+    async def test_gained_shards_are_neither_claimed_nor_attested_before_they_are_whole(self, keeper, chain, storage):
         chain.view = staking(1, ours=[0])
         await start_epochs(storage, 1)
         await keeper.run_once()
         chain.view = staking(2, ours=[0, 1], before=[0])
+        self.whole_in = lambda epoch, shards: False
         await start_epochs(storage, 2)
         await keeper.run_once()
         assert storage.shards == {0: ACTIVE, 1: ShardStatus.ACTIVE_SYNC}
         assert chain.caps[0].last_epoch_sync_done == 1
+        self.whole_in = lambda epoch, shards: (epoch, shards) == (2, {0, 1})
+        await keeper.run_once()
+        assert storage.shards == {0: ACTIVE, 1: ACTIVE}
+        assert chain.caps[0].last_epoch_sync_done == 2
 
     async def test_a_node_that_slept_through_epochs_checks_its_blobs_before_it_attests(self, keeper, chain, storage):
         chain.view = staking(1, ours=[0])
         await start_epochs(storage, 1)
         await keeper.run_once()
         chain.view = staking(3, ours=[0], before=[0])
-        await feed(storage, registered(B, O1, 9), certified(B, O1, 9))
         await start_epochs(storage, 2)
         await keeper.run_once()
         assert await storage.node_state() == NodeState(NodeStatus.RECOVERY_CATCH_UP, Epoch(2))
         await start_epochs(storage, 3)
+        self.whole_in = lambda epoch, shards: False
         await keeper.run_once()
         assert await storage.node_state() == NodeState(NodeStatus.RECOVERY_IN_PROGRESS, Epoch(3))
         assert chain.caps[0].last_epoch_sync_done == 1
-        await fill(storage, B, shards=[ShardIndex(0)])
+        self.whole_in = lambda epoch, shards: (epoch, shards) == (3, {0})
         await keeper.run_once()
         assert await storage.node_state() == NodeState(NodeStatus.ACTIVE, Epoch(3))
         assert chain.caps[0].last_epoch_sync_done == 3
@@ -271,14 +289,20 @@ class TestKeeper:
         assert (await storage.node_state()).status is NodeStatus.ACTIVE
         assert chain.caps[0].last_epoch_sync_done == 3
 
-    async def test_a_lost_disk_is_not_attested(self, chain, storage):
+    async def test_a_lost_disk_is_active_again_when_all_came_back(self, chain, storage):
         chain.view = staking(1, ours=[0])
         chain.caps = [replace(chain.caps[0], last_epoch_sync_done=Epoch(1))]
         await start_epochs(storage, 1)
-        await self.make(storage, chain).run_once()
+        self.whole_in = lambda epoch, shards: False
+        keeper = self.make(storage, chain)
+        await keeper.run_once()
         assert storage.shards == {0: ShardStatus.ACTIVE_RECOVER}
-        assert (await storage.node_state()).status is NodeStatus.RECOVER_METADATA
-        assert not chain.done("epoch_sync_done")
+        assert (await storage.node_state()).status is NodeStatus.RECOVERY_IN_PROGRESS
+        self.whole_in = lambda epoch, shards: True
+        await keeper.run_once()
+        assert storage.shards == {0: ACTIVE}
+        assert (await storage.node_state()).status is NodeStatus.ACTIVE
+        assert not chain.done("epoch_sync_done"), "it had attested before it lost the disk"
 
     async def test_a_node_without_shards_stands_by(self, keeper, chain, storage):
         chain.view = staking(1, ours=[])

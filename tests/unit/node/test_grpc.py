@@ -24,11 +24,14 @@ from walrus_codec.params import CodeParams
 from walrus_codec.types import Axis, EncodingType, Epoch, ShardIndex
 from walrus_node.chain import ChainView
 from walrus_node.events.processor import EventProcessor
+from walrus_node.recovery.task import Progress
 from walrus_node.rpc import certificate
+from walrus_node.rpc.envelopes import EnvelopeChecker
 from walrus_node.rpc.info import InfoSource
 from walrus_node.rpc.server import GrpcServer
 from walrus_node.rpc.service import NodeService
 from walrus_node.rpc.servicer import StorageNodeServicer, StreamLimits
+from walrus_node.rpc.symbols import RecoveryService
 from walrus_node.store.records import ShardStatus
 from walrus_node.store.storage import Storage
 from walrus_proto.node.v1 import node_pb2 as pb
@@ -102,13 +105,29 @@ class World:
             registration_wait_s=0.2,
         )
         self.info = InfoSource(
-            name="demo-0", storage=self.storage, processor=self.processor, view=self.view, follower_age_s=lambda: 0.5
+            name="demo-0",
+            storage=self.storage,
+            processor=self.processor,
+            view=self.view,
+            follower_age_s=lambda: 0.5,
+            recovery=Progress,
+        )
+        self.recovery = RecoveryService(
+            storage=self.storage,
+            read_metadata=self.service.metadata,
+            view=self.view,
+            compute=self.compute,
+            key=KEY,
+            memory=64 << 20,
         )
         self.service.identity = self.info.identity = IDENTITY
         identity = certificate.obtain(
             self.folder / "certificate.pem", CERTIFICATE_KEY, "node.test", now=dt.datetime.now(dt.UTC)
         )
-        self.server = GrpcServer(StorageNodeServicer(self.service, self.info, self.limits), identity)
+        self.now_ms = [1_000_000_000]
+        envelopes = EnvelopeChecker(self.view, now_ms=lambda: self.now_ms[0])
+        self.servicer = StorageNodeServicer(self.service, self.recovery, envelopes, self.info, self.limits)
+        self.server = GrpcServer(self.servicer, identity)
         port = await self.server.start("127.0.0.1", 0)
         self.channel = grpc.aio.secure_channel(
             f"127.0.0.1:{port}",
@@ -765,9 +784,9 @@ class TestTheServer:
         from walrus_node.errors import WalrusNodeError  # noqa: PLC0415
 
         identity = certificate.obtain(tmp_path / "c", CERTIFICATE_KEY, "h", now=dt.datetime.now(dt.UTC))
-        first = GrpcServer(StorageNodeServicer(world.service, world.info, world.limits), identity)
+        first = GrpcServer(world.servicer, identity)
         port = await first.start("127.0.0.1", 0)
-        second = GrpcServer(StorageNodeServicer(world.service, world.info, world.limits), identity)
+        second = GrpcServer(world.servicer, identity)
         with pytest.raises(WalrusNodeError, match=str(port)):
             await second.start("127.0.0.1", port)
         await first.stop(0)

@@ -13,6 +13,7 @@ from walrus_node import gauges
 from walrus_node.chain import ChainView
 from walrus_node.errors import WalrusNodeError
 from walrus_node.events.processor import EventProcessor
+from walrus_node.recovery.task import Progress
 from walrus_node.rpc.http import HttpServer
 from walrus_node.rpc.info import InfoSource
 from walrus_node.store.records import ShardStatus
@@ -23,7 +24,12 @@ class World:
         self.age = 1.0
         self.missing = ["it is not registered yet", "it has not caught up"]
         self.info = InfoSource(
-            name="demo-0", storage=storage, processor=processor, view=view, follower_age_s=lambda: self.age
+            name="demo-0",
+            storage=storage,
+            processor=processor,
+            view=view,
+            follower_age_s=lambda: self.age,
+            recovery=Progress,
         )
         self.server = HttpServer(self.info, lambda: self.missing)
 
@@ -93,7 +99,7 @@ async def test_a_silent_chain_is_out_of_reach(world, view):
 
 async def test_metrics_are_served(world, memory_storage):
     processor = EventProcessor(memory_storage, cursor=None)
-    gauges.observe(memory_storage, processor, lambda: 1.5)
+    gauges.observe(memory_storage, processor, lambda: 1.5, lambda: Progress(blobs_pending=3))
     status, _text = await world.get("/metrics")
     assert status == 200
 

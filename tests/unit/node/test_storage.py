@@ -158,10 +158,10 @@ class TestSlivers:
         await feed(storage, *events)
         await fill(storage, whole)
         await fill(storage, partial, shards=[S0])
-        assert await storage.incomplete(Epoch(1), [S0, S1], limit=10) == [partial, bare]
-        assert await storage.incomplete(Epoch(1), [S0, S1], limit=1) == [partial]
-        assert await storage.incomplete(Epoch(1), [S0], limit=10) == [bare]
-        assert await storage.incomplete(Epoch(9), [S0, S1], limit=10) == []
+        assert await storage.incomplete(Epoch(1), [S0, S1]) == [partial, bare]
+        assert await storage.incomplete(Epoch(1), []) == []
+        assert await storage.incomplete(Epoch(1), [S0]) == [bare]
+        assert await storage.incomplete(Epoch(9), [S0, S1]) == []
 
 
 class TestGarbage:

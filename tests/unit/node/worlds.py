@@ -157,6 +157,10 @@ class ChainTwin:
         self._reach("epoch_sync_done")
         self.caps = [replace(cap, last_epoch_sync_done=epoch) for cap in self.caps]
 
+    async def invalidate_blob_id(self, key, signed):
+        self._reach("invalidate_blob_id")
+        self.updates.append(signed)
+
     def done(self, call):
         return self.calls.count(call)
 

@@ -1,3 +1,5 @@
+import hashlib
+
 import pysui_fastcrypto
 import pytest
 
@@ -29,6 +31,19 @@ def test_a_proof_of_possession_binds_epoch_address_and_key() -> None:
     assert message == bytes([0, 0, 3, 4, 3, 2, 1]) + b"\xcd" * 32 + b"k" * 48
     with pytest.raises(MessageError, match="48 bytes"):
         messages.proof_of_possession(ADDRESS, b"k" * 96, EPOCH)
+
+
+def test_a_request_between_nodes_binds_method_both_nodes_time_nonce_and_body() -> None:
+    message = messages.node_request(
+        "M", sender=NodeId(OBJECT), receiver=NodeId(ADDRESS), unix_ms=7, nonce=b"n" * 16, body=b"body", epoch=EPOCH
+    )
+    digest = hashlib.blake2b(b"body", digest_size=32).digest()
+    fields = b"\x01M" + b"\xab" * 32 + b"\xcd" * 32 + (7).to_bytes(8, "little") + b"n" * 16 + digest
+    assert message == bytes([0xC0, 0, 3, 4, 3, 2, 1]) + fields
+    with pytest.raises(MessageError, match="16 bytes"):
+        messages.node_request(
+            "M", sender=NodeId(OBJECT), receiver=NodeId(ADDRESS), unix_ms=7, nonce=b"n", body=b"", epoch=EPOCH
+        )
 
 
 def test_what_else_members_sign_has_the_documented_bytes() -> None:

@@ -597,6 +597,225 @@ class GetSliversResponse(_message.Message):
 Global___GetSliversResponse: _TypeAlias = GetSliversResponse  # noqa: Y015
 
 @_typing.final
+class Envelope(_message.Message):
+    """Who asks, proved by a BLS signature (96 bytes) of the sender's protocol key over
+      C0 00 03 | epoch u32 | method, BCS string | sender 32 | receiver 32 | unix_ms u64 | nonce 16 | H(body) 32
+    with numbers in little endian and H = Blake2b-256. `body` is the field of the request that the signature covers.
+    Accepted within two minutes of the receiver's clock, each nonce once.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENDER_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    UNIX_MS_FIELD_NUMBER: _builtins.int
+    NONCE_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    sender: _builtins.bytes
+    epoch: _builtins.int
+    unix_ms: _builtins.int
+    nonce: _builtins.bytes
+    signature: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        sender: _builtins.bytes = ...,
+        epoch: _builtins.int = ...,
+        unix_ms: _builtins.int = ...,
+        nonce: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "nonce", b"nonce", "sender", b"sender", "signature", b"signature", "unix_ms", b"unix_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Envelope: _TypeAlias = Envelope  # noqa: Y015
+
+@_typing.final
+class RecoveryQuery(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOB_ID_FIELD_NUMBER: _builtins.int
+    TARGET_AXIS_FIELD_NUMBER: _builtins.int
+    TARGET_PAIRS_FIELD_NUMBER: _builtins.int
+    SOURCE_PAIRS_FIELD_NUMBER: _builtins.int
+    blob_id: _builtins.bytes
+    target_axis: Global___Axis.ValueType
+    """Axis of the slivers that are to be recovered."""
+    @_builtins.property
+    def target_pairs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Pairs whose sliver of that axis is wanted."""
+
+    @_builtins.property
+    def source_pairs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Pairs of the receiver whose other sliver is to give one symbol for each target."""
+
+    def __init__(
+        self,
+        *,
+        blob_id: _builtins.bytes = ...,
+        target_axis: Global___Axis.ValueType = ...,
+        target_pairs: _abc.Iterable[_builtins.int] | None = ...,
+        source_pairs: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_id", b"blob_id", "source_pairs", b"source_pairs", "target_axis", b"target_axis", "target_pairs", b"target_pairs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecoveryQuery: _TypeAlias = RecoveryQuery  # noqa: Y015
+
+@_typing.final
+class GetRecoverySymbolsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVELOPE_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    body: _builtins.bytes
+    """A RecoveryQuery, serialized: the body that the envelope covers."""
+    @_builtins.property
+    def envelope(self) -> Global___Envelope: ...
+    def __init__(
+        self,
+        *,
+        envelope: Global___Envelope | None = ...,
+        body: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_envelope", b"_envelope", "envelope", b"envelope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_envelope", b"_envelope", "body", b"body", "envelope", b"envelope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__envelope: _TypeAlias = _typing.Literal["envelope"]  # noqa: Y015
+    _WhichOneofArgType__envelope: _TypeAlias = _typing.Literal["_envelope", b"_envelope"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__envelope) -> _WhichOneofReturnType__envelope | None: ...
+
+Global___GetRecoverySymbolsRequest: _TypeAlias = GetRecoverySymbolsRequest  # noqa: Y015
+
+@_typing.final
+class RecoverySymbols(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOLS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def symbols(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """BCS of RecoverySymbol (docs/formats.md)."""
+
+    def __init__(
+        self,
+        *,
+        symbols: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["symbols", b"symbols"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecoverySymbols: _TypeAlias = RecoverySymbols  # noqa: Y015
+
+@_typing.final
+class MissingSource(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_PAIR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    source_pair: _builtins.int
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        source_pair: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "source_pair", b"source_pair"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MissingSource: _TypeAlias = MissingSource  # noqa: Y015
+
+@_typing.final
+class GetRecoverySymbolsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOLS_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def symbols(self) -> Global___RecoverySymbols: ...
+    @_builtins.property
+    def missing(self) -> Global___MissingSource:
+        """This pair gives no symbols, and why."""
+
+    def __init__(
+        self,
+        *,
+        symbols: Global___RecoverySymbols | None = ...,
+        missing: Global___MissingSource | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["missing", b"missing", "part", b"part", "symbols", b"symbols"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missing", b"missing", "part", b"part", "symbols", b"symbols"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["symbols", "missing"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___GetRecoverySymbolsResponse: _TypeAlias = GetRecoverySymbolsResponse  # noqa: Y015
+
+@_typing.final
+class SubmitInconsistencyProofRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOB_ID_FIELD_NUMBER: _builtins.int
+    AXIS_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
+    blob_id: _builtins.bytes
+    axis: Global___Axis.ValueType
+    """Axis of the sliver that cannot be recovered."""
+    proof: _builtins.bytes
+    """BCS of InconsistencyProof (docs/formats.md)."""
+    def __init__(
+        self,
+        *,
+        blob_id: _builtins.bytes = ...,
+        axis: Global___Axis.ValueType = ...,
+        proof: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["axis", b"axis", "blob_id", b"blob_id", "proof", b"proof"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitInconsistencyProofRequest: _TypeAlias = SubmitInconsistencyProofRequest  # noqa: Y015
+
+@_typing.final
+class SubmitInconsistencyProofResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVALID_BLOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def invalid_blob(self) -> Global___SignedMessage:
+        """The invalid-blob message of the node's current epoch."""
+
+    def __init__(
+        self,
+        *,
+        invalid_blob: Global___SignedMessage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["invalid_blob", b"invalid_blob"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invalid_blob", b"invalid_blob"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitInconsistencyProofResponse: _TypeAlias = SubmitInconsistencyProofResponse  # noqa: Y015
+
+@_typing.final
 class GetBlobStatusRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -827,6 +1046,42 @@ class ShardInfo(_message.Message):
 Global___ShardInfo: _TypeAlias = ShardInfo  # noqa: Y015
 
 @_typing.final
+class RecoveryProgress(_message.Message):
+    """What is being recovered from other nodes. Counts are since the process began."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOBS_PENDING_FIELD_NUMBER: _builtins.int
+    BLOBS_RECOVERED_FIELD_NUMBER: _builtins.int
+    SLIVERS_RECOVERED_FIELD_NUMBER: _builtins.int
+    BYTES_FETCHED_FIELD_NUMBER: _builtins.int
+    FRACTION_FIELD_NUMBER: _builtins.int
+    blobs_pending: _builtins.int
+    """Certified blobs that are known to lack something here."""
+    blobs_recovered: _builtins.int
+    slivers_recovered: _builtins.int
+    bytes_fetched: _builtins.int
+    """Bytes of symbols with their proofs that came for them."""
+    fraction: _builtins.float
+    """Blobs done of those found by the running look through all certified blobs; 1 when nothing is left."""
+    def __init__(
+        self,
+        *,
+        blobs_pending: _builtins.int = ...,
+        blobs_recovered: _builtins.int = ...,
+        slivers_recovered: _builtins.int = ...,
+        bytes_fetched: _builtins.int = ...,
+        fraction: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs_pending", b"blobs_pending", "blobs_recovered", b"blobs_recovered", "bytes_fetched", b"bytes_fetched", "fraction", b"fraction", "slivers_recovered", b"slivers_recovered"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecoveryProgress: _TypeAlias = RecoveryProgress  # noqa: Y015
+
+@_typing.final
 class GetInfoResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -844,6 +1099,7 @@ class GetInfoResponse(_message.Message):
     UPTIME_SECONDS_FIELD_NUMBER: _builtins.int
     BLOBS_STORED_FIELD_NUMBER: _builtins.int
     SLIVERS_STORED_FIELD_NUMBER: _builtins.int
+    RECOVERY_FIELD_NUMBER: _builtins.int
     node_id: _builtins.bytes
     name: _builtins.str
     epoch: _builtins.int
@@ -864,6 +1120,8 @@ class GetInfoResponse(_message.Message):
     slivers_stored: _builtins.int
     @_builtins.property
     def shards(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShardInfo]: ...
+    @_builtins.property
+    def recovery(self) -> Global___RecoveryProgress: ...
     def __init__(
         self,
         *,
@@ -881,10 +1139,11 @@ class GetInfoResponse(_message.Message):
         uptime_seconds: _builtins.int = ...,
         blobs_stored: _builtins.int = ...,
         slivers_stored: _builtins.int = ...,
+        recovery: Global___RecoveryProgress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recovery", b"recovery"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs_stored", b"blobs_stored", "chain_id", b"chain_id", "chain_reachable", b"chain_reachable", "checkpoint_age_ms", b"checkpoint_age_ms", "epoch", b"epoch", "event_cursor", b"event_cursor", "n_shards", b"n_shards", "name", b"name", "node_id", b"node_id", "shards", b"shards", "slivers_stored", b"slivers_stored", "status", b"status", "uptime_seconds", b"uptime_seconds", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs_stored", b"blobs_stored", "chain_id", b"chain_id", "chain_reachable", b"chain_reachable", "checkpoint_age_ms", b"checkpoint_age_ms", "epoch", b"epoch", "event_cursor", b"event_cursor", "n_shards", b"n_shards", "name", b"name", "node_id", b"node_id", "recovery", b"recovery", "shards", b"shards", "slivers_stored", b"slivers_stored", "status", b"status", "uptime_seconds", b"uptime_seconds", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

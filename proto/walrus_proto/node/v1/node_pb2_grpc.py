@@ -64,6 +64,16 @@ class StorageNodeStub:
                 request_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.GetSliversRequest.SerializeToString,
                 response_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.GetSliversResponse.FromString,
                 _registered_method=True)
+        self.GetRecoverySymbols = channel.unary_stream(
+                '/walrus.node.v1.StorageNode/GetRecoverySymbols',
+                request_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.GetRecoverySymbolsRequest.SerializeToString,
+                response_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.GetRecoverySymbolsResponse.FromString,
+                _registered_method=True)
+        self.SubmitInconsistencyProof = channel.unary_unary(
+                '/walrus.node.v1.StorageNode/SubmitInconsistencyProof',
+                request_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.SubmitInconsistencyProofRequest.SerializeToString,
+                response_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.SubmitInconsistencyProofResponse.FromString,
+                _registered_method=True)
         self.GetBlobStatus = channel.unary_unary(
                 '/walrus.node.v1.StorageNode/GetBlobStatus',
                 request_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.GetBlobStatusRequest.SerializeToString,
@@ -119,6 +129,21 @@ class StorageNodeServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRecoverySymbols(self, request, context):
+        """Single symbols with Merkle proofs, from which the asker rebuilds slivers that it lacks. Committee members sign their
+        request and get symbols for slivers of their own shards only; whoever does not sign is served last and seldom.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitInconsistencyProof(self, request, context):
+        """Checks a proof that the writer has encoded wrongly, and signs that the blob is invalid.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetBlobStatus(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -163,6 +188,16 @@ def add_StorageNodeServicer_to_server(servicer, server):
                     servicer.GetSlivers,
                     request_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.GetSliversRequest.FromString,
                     response_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.GetSliversResponse.SerializeToString,
+            ),
+            'GetRecoverySymbols': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetRecoverySymbols,
+                    request_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.GetRecoverySymbolsRequest.FromString,
+                    response_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.GetRecoverySymbolsResponse.SerializeToString,
+            ),
+            'SubmitInconsistencyProof': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitInconsistencyProof,
+                    request_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.SubmitInconsistencyProofRequest.FromString,
+                    response_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.SubmitInconsistencyProofResponse.SerializeToString,
             ),
             'GetBlobStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBlobStatus,
@@ -337,6 +372,60 @@ class StorageNode:
             '/walrus.node.v1.StorageNode/GetSlivers',
             walrus__proto_dot_node_dot_v1_dot_node__pb2.GetSliversRequest.SerializeToString,
             walrus__proto_dot_node_dot_v1_dot_node__pb2.GetSliversResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRecoverySymbols(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/walrus.node.v1.StorageNode/GetRecoverySymbols',
+            walrus__proto_dot_node_dot_v1_dot_node__pb2.GetRecoverySymbolsRequest.SerializeToString,
+            walrus__proto_dot_node_dot_v1_dot_node__pb2.GetRecoverySymbolsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitInconsistencyProof(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/walrus.node.v1.StorageNode/SubmitInconsistencyProof',
+            walrus__proto_dot_node_dot_v1_dot_node__pb2.SubmitInconsistencyProofRequest.SerializeToString,
+            walrus__proto_dot_node_dot_v1_dot_node__pb2.SubmitInconsistencyProofResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,12 @@ class StorageNodeStub:
     GetMetadata: _grpc.UnaryUnaryMultiCallable[_node_pb2.GetMetadataRequest, _node_pb2.GetMetadataResponse]
     GetSlivers: _grpc.UnaryStreamMultiCallable[_node_pb2.GetSliversRequest, _node_pb2.GetSliversResponse]
     """Slivers come one after the other: a head, its data in chunks; or a Missing entry with the reason."""
+    GetRecoverySymbols: _grpc.UnaryStreamMultiCallable[_node_pb2.GetRecoverySymbolsRequest, _node_pb2.GetRecoverySymbolsResponse]
+    """Single symbols with Merkle proofs, from which the asker rebuilds slivers that it lacks. Committee members sign their
+    request and get symbols for slivers of their own shards only; whoever does not sign is served last and seldom.
+    """
+    SubmitInconsistencyProof: _grpc.UnaryUnaryMultiCallable[_node_pb2.SubmitInconsistencyProofRequest, _node_pb2.SubmitInconsistencyProofResponse]
+    """Checks a proof that the writer has encoded wrongly, and signs that the blob is invalid."""
     GetBlobStatus: _grpc.UnaryUnaryMultiCallable[_node_pb2.GetBlobStatusRequest, _node_pb2.GetBlobStatusResponse]
     GetInfo: _grpc.UnaryUnaryMultiCallable[_node_pb2.GetInfoRequest, _node_pb2.GetInfoResponse]
 
@@ -66,6 +72,12 @@ class StorageNodeAsyncStub(StorageNodeStub):
     GetMetadata: _aio.UnaryUnaryMultiCallable[_node_pb2.GetMetadataRequest, _node_pb2.GetMetadataResponse]  # type: ignore[assignment]
     GetSlivers: _aio.UnaryStreamMultiCallable[_node_pb2.GetSliversRequest, _node_pb2.GetSliversResponse]  # type: ignore[assignment]
     """Slivers come one after the other: a head, its data in chunks; or a Missing entry with the reason."""
+    GetRecoverySymbols: _aio.UnaryStreamMultiCallable[_node_pb2.GetRecoverySymbolsRequest, _node_pb2.GetRecoverySymbolsResponse]  # type: ignore[assignment]
+    """Single symbols with Merkle proofs, from which the asker rebuilds slivers that it lacks. Committee members sign their
+    request and get symbols for slivers of their own shards only; whoever does not sign is served last and seldom.
+    """
+    SubmitInconsistencyProof: _aio.UnaryUnaryMultiCallable[_node_pb2.SubmitInconsistencyProofRequest, _node_pb2.SubmitInconsistencyProofResponse]  # type: ignore[assignment]
+    """Checks a proof that the writer has encoded wrongly, and signs that the blob is invalid."""
     GetBlobStatus: _aio.UnaryUnaryMultiCallable[_node_pb2.GetBlobStatusRequest, _node_pb2.GetBlobStatusResponse]  # type: ignore[assignment]
     GetInfo: _aio.UnaryUnaryMultiCallable[_node_pb2.GetInfoRequest, _node_pb2.GetInfoResponse]  # type: ignore[assignment]
 
@@ -115,6 +127,24 @@ class StorageNodeServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_node_pb2.GetSliversResponse], _abc.AsyncIterator[_node_pb2.GetSliversResponse]]:
         """Slivers come one after the other: a head, its data in chunks; or a Missing entry with the reason."""
+
+    @_abc_1.abstractmethod
+    def GetRecoverySymbols(
+        self,
+        request: _node_pb2.GetRecoverySymbolsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_node_pb2.GetRecoverySymbolsResponse], _abc.AsyncIterator[_node_pb2.GetRecoverySymbolsResponse]]:
+        """Single symbols with Merkle proofs, from which the asker rebuilds slivers that it lacks. Committee members sign their
+        request and get symbols for slivers of their own shards only; whoever does not sign is served last and seldom.
+        """
+
+    @_abc_1.abstractmethod
+    def SubmitInconsistencyProof(
+        self,
+        request: _node_pb2.SubmitInconsistencyProofRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.SubmitInconsistencyProofResponse, _abc.Awaitable[_node_pb2.SubmitInconsistencyProofResponse]]:
+        """Checks a proof that the writer has encoded wrongly, and signs that the blob is invalid."""
 
     @_abc_1.abstractmethod
     def GetBlobStatus(

@@ -1,0 +1,247 @@
+"""Collects recovery symbols from other nodes: exactly as many as the code needs, each verified when it arrives.
+
+The same sources serve all slivers of a blob that are recovered together: so every source node expands its sliver once for
+all of them. What this node holds itself costs no traffic and is used first. A node that fails, lies or lacks a sliver is
+replaced by others (`walrus_client.read.collecting` keeps the books); one that stalls is not waited for, though its answer
+still counts when it comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from walrus_client import rules as client_rules
+from walrus_client.compute import Compute
+from walrus_client.errors import PeerError, PeerMisbehavedError
+from walrus_client.peers import ExpectedSymbols, MissingSource, PeerPool, RequestSigner
+from walrus_client.read.collecting import Collection
+from walrus_codec import mapping, recovery
+from walrus_codec.errors import CodecError, SliverError, SymbolError
+from walrus_codec.metadata import BlobMetadata, verify_metadata
+from walrus_codec.params import CodeParams
+from walrus_codec.recovery import RecoverySymbol
+from walrus_codec.slivers import Sliver
+from walrus_codec.types import Axis, BlobId, Epoch, NodeId, PairIndex
+from walrus_node.recovery import rules
+from walrus_node.store.storage import SliverKey, Storage
+from walrus_sui.types import Committee
+
+REQUEST_TIMEOUT_S = 45.0
+PATIENCE_S = 5.0
+"""A node that delivers nothing for so long is slow: others are asked in its place."""
+
+
+class NotEnoughSymbolsError(Exception):
+    """Too few nodes gave what was asked for; later there may be more."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One blob that lacks something here, and whom to ask."""
+
+    blob_id: BlobId
+    metadata: BlobMetadata
+    params: CodeParams
+    committee: Committee
+    epoch: Epoch
+
+    @property
+    def symbol_size(self) -> int:
+        """Bytes of a symbol."""
+        return self.params.symbol_size(self.metadata.unencoded_length)
+
+
+class Gatherer:
+    """Asks other nodes.
+
+    Args:
+        storage: for symbols of slivers that are here.
+        peers: channels to other nodes.
+        compute: verification off the event loop.
+        signer: shows who asks.
+        us: this node.
+        rng: chooses whom to ask.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        peers: PeerPool,
+        compute: Compute,
+        signer: RequestSigner,
+        us: NodeId,
+        rng: random.Random,
+    ) -> None:
+        self._storage = storage
+        self._peers = peers
+        self._compute = compute
+        self._signer = signer
+        self._us = us
+        self._rng = rng
+        self.bytes_fetched = 0
+
+    async def metadata(self, blob_id: BlobId, committee: Committee) -> BlobMetadata:
+        """The blob's verified metadata, from one member after the other.
+
+        Raises:
+            NotEnoughSymbolsError: nobody has it.
+        """
+        problems = []
+        others = [member for member in committee.members if member.node_id != self._us]
+        for member in client_rules.weighted_order(others, self._rng.random):
+            try:
+                found = BlobMetadata.from_bcs(await self._peers.get(member).get_metadata(blob_id))
+                verify_metadata(blob_id, found, n_shards=committee.n_shards)
+            except (PeerError, CodecError) as error:
+                problems.append(str(error))
+            else:
+                return found
+        raise NotEnoughSymbolsError(f"nobody gave the metadata: {'; '.join(problems) or 'there is nobody else'}")
+
+    async def symbols(self, job: Job, axis: Axis, targets: Sequence[PairIndex]) -> list[RecoverySymbol]:
+        """Verified symbols for these targets, exactly as many as are needed for each.
+
+        Raises:
+            NotEnoughSymbolsError: too few nodes gave theirs.
+        """
+        n, needed = job.params.n_shards, job.params.source_symbols(axis)
+        own = await self._own(job, axis, targets, needed)
+        held = {mapping.pair_of_sliver(symbols[0].source, axis.orthogonal, n) for symbols in own}
+        order = rules.source_order(job.committee, self._us, job.blob_id, self._rng.random)
+        search = _Search(
+            job=job,
+            axis=axis,
+            targets=targets,
+            order=[(node_id, pair) for node_id, pair in order if pair not in held],
+            needed=needed - len(own),
+            peers=self._peers,
+            compute=self._compute,
+            signer=self._signer,
+        )
+        try:
+            found = await search.run()
+        finally:
+            self.bytes_fetched += search.bytes_fetched
+        return [symbol for symbols in [*own, *found] for symbol in symbols]
+
+    async def _own(self, job: Job, axis: Axis, targets: Sequence[PairIndex], needed: int) -> list[list[RecoverySymbol]]:
+        """Symbols from slivers of the other axis that are stored here."""
+        n = job.params.n_shards
+        wanted = [mapping.sliver_of_pair(pair, axis, n) for pair in targets]
+        found: list[list[RecoverySymbol]] = []
+        for shard in tuple(self._storage.shards):
+            stored = await self._storage.sliver(SliverKey(shard, axis.orthogonal, job.blob_id))
+            if stored is None or len(found) == needed:
+                continue
+            sliver = Sliver.from_bcs(axis.orthogonal, stored)
+            # One that has rotted on the disk gives none; others have good ones.
+            with contextlib.suppress(SliverError):
+                found.append(await self._compute.run(recovery.make_symbols, sliver, wanted, job.metadata, job.params))
+        return found
+
+
+class _Search:
+    """One round of questions; `run` it once."""
+
+    def __init__(
+        self,
+        *,
+        job: Job,
+        axis: Axis,
+        targets: Sequence[PairIndex],
+        order: Sequence[tuple[NodeId, PairIndex]],
+        needed: int,
+        peers: PeerPool,
+        compute: Compute,
+        signer: RequestSigner,
+    ) -> None:
+        self._job = job
+        self._axis = axis
+        self._targets = targets
+        self._owners = {pair: node_id for node_id, pair in order}
+        self._collection = Collection([pair for _node_id, pair in order], self._owners.__getitem__, needed=needed)
+        self._needed = needed
+        self._peers = peers
+        self._compute = compute
+        self._signer = signer
+        self._found: dict[PairIndex, list[RecoverySymbol]] = {}
+        self._problems: list[str] = []
+        self._changed = asyncio.Event()
+        self.bytes_fetched = 0
+
+    async def run(self) -> list[list[RecoverySymbol]]:
+        """The symbols of as many sources as are needed; raises `NotEnoughSymbolsError`."""
+        loop, collection = asyncio.get_running_loop(), self._collection
+        async with contextlib.AsyncExitStack() as stack:
+            tasks: set[asyncio.Task[None]] = set()
+            stack.push_async_callback(_cancel, tasks)
+            while not collection.complete:
+                for node_id, pairs in collection.next_requests(loop.time()).items():
+                    tasks.add(asyncio.create_task(self._ask(node_id, pairs)))
+                if collection.hopeless:
+                    raise NotEnoughSymbolsError(
+                        f"{len(self._found)} of the {self._needed} symbols of each {self._axis.value} sliver came: "
+                        f"{'; '.join(self._problems) or 'nobody has more'}"
+                    )
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(collection.next_check_in(loop.time(), PATIENCE_S)):
+                        await self._changed.wait()
+                self._changed.clear()
+                collection.mark_slow(loop.time(), PATIENCE_S)
+                for task in [task for task in tasks if task.done()]:
+                    tasks.remove(task)
+                    task.result()
+        return list(self._found.values())[: self._needed]
+
+    async def _ask(self, node_id: NodeId, pairs: Sequence[PairIndex]) -> None:
+        job, member = self._job, self._job.committee.by_id(node_id)
+        assert member is not None  # noqa: S101 - the order is made of members
+        expected = ExpectedSymbols(job.blob_id, self._axis, self._targets, pairs, job.symbol_size, job.params.n_shards)
+        answers = self._peers.get(member).get_recovery_symbols(
+            expected, self._signer, job.epoch, timeout_s=REQUEST_TIMEOUT_S
+        )
+        try:
+            async with contextlib.aclosing(answers):
+                async for answer in answers:
+                    if isinstance(answer, MissingSource):
+                        self._collection.lost(node_id, [answer.pair])
+                        self._problems.append(f"{member.name} lacks pair {answer.pair} ({answer.reason})")
+                    else:
+                        await self._take(node_id, answer)
+                    self._changed.set()
+        except PeerError as error:
+            self._collection.exclude(node_id)
+            self._problems.append(str(error))
+        finally:
+            self._changed.set()
+
+    async def _take(self, node_id: NodeId, symbols: list[RecoverySymbol]) -> None:
+        """Verifies the symbols of one source; raises `PeerMisbehavedError` when one is bad."""
+        job, n = self._job, self._job.params.n_shards
+        pair = mapping.pair_of_sliver(symbols[0].source, self._axis.orthogonal, n)
+        self.bytes_fetched += sum(len(symbol.data) + len(symbol.proof) for symbol in symbols)
+        self._collection.arrived(node_id, pair, asyncio.get_running_loop().time())
+        try:
+            await self._compute.run(_verify, symbols, job.metadata, job.params)
+        except SymbolError as error:
+            self._collection.verify_failed(pair)
+            member = job.committee.by_id(node_id)
+            raise PeerMisbehavedError(member.name if member else node_id, str(error)) from None
+        self._collection.verify_succeeded([pair])
+        self._found[pair] = symbols
+
+
+def _verify(symbols: Sequence[RecoverySymbol], metadata: BlobMetadata, params: CodeParams) -> None:
+    for symbol in symbols:
+        recovery.verify_symbol(symbol, metadata, params)
+
+
+async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,118 @@
+"""Nodes get back what they lost or missed, from symbols of the others; each node is a process of its own."""
+
+import asyncio
+import json
+import os
+import shutil
+
+import pytest
+from tests.integration.node.world import N_SHARDS, until
+
+from walrus_codec.params import CodeParams
+from walrus_codec.types import Axis
+
+pytestmark = pytest.mark.timeout(500)
+
+SIZES = [0, 1, 700, 50_000, 200_000, 200_000]
+PROOF = 4 * 32
+"""Bytes of a Merkle proof over ten symbols."""
+
+
+@pytest.fixture(scope="module")
+def network(make_network):
+    return make_network(4, seed="recovery", epoch_duration="40s")
+
+
+def wipe(node):
+    """Takes the node's disk away, while it is stopped."""
+    shutil.rmtree(node.folder / "data")
+
+
+def is_whole(node):
+    info = node.info
+    active = {entry["status"] for entry in info["shards"]} == {"Active"}
+    return info["status"] == "Active" and active and info["recovery"]["fraction"] == 1 and info
+
+
+def recovered(node):
+    """Blobs that it has completed since its process began."""
+    status, text = node.get("/v1/info")
+    return json.loads(text)["recovery"]["blobs_recovered"] if status == 200 else None
+
+
+async def assert_holds(network, node, blob):
+    """All slivers of the node's shards are there; `network.slivers` compares each with the writer's own."""
+    for axis in Axis:
+        assert len(await network.slivers(node, blob, axis)) == len(node.info["shards"])
+
+
+def least_bytes(blobs, shards):
+    """What the symbols take that these shards' slivers are rebuilt from, with their proofs, as if nothing were at hand."""
+    total = 0
+    for blob in blobs:
+        params = CodeParams(N_SHARDS, blob.encoded.metadata.encoding_type)
+        symbol = params.symbol_size(len(blob.content)) + PROOF
+        total += shards * (params.k1 + params.k2) * symbol
+    return total
+
+
+async def test_a_wiped_node_recovers_everything_while_the_others_serve(network):
+    victim, others = network.nodes[1], [network.nodes[0], *network.nodes[2:]]
+    async with network.chain() as chain:
+        blobs = [await network.store(chain, os.urandom(size)) for size in SIZES]
+    shards = len(victim.info["shards"])
+    victim.kill()
+    wipe(victim)
+    victim.start()
+    reads = 0
+    async with asyncio.timeout(120):
+        while True:
+            for blob in blobs[:3]:
+                assert await network.read(blob, nodes=others) == blob.content
+                reads += 1
+            if await asyncio.to_thread(lambda: victim.get("/v1/info")[0] == 200 and is_whole(victim)):
+                break
+            await asyncio.sleep(0.2)  # three reads a round are enough; the nodes need the processor too
+    info = victim.info
+    for blob in blobs:
+        await assert_holds(network, victim, blob)
+    assert info["recovery"]["slivers_recovered"] == 2 * shards * len(blobs)
+    assert info["recovery"]["blobs_recovered"] == len(blobs)
+    bound = least_bytes(blobs, shards)
+    print(f"{reads} reads meanwhile; {info['recovery']['bytes_fetched']} bytes came, {bound} are needed")
+    assert info["recovery"]["bytes_fetched"] <= 1.1 * bound
+    assert "RecoveryInProgress" in victim.log.read_text()
+    # What came back is as good as what was lost: the network does without any one of the others.
+    for down in others[:1]:
+        rest = [node for node in network.nodes if node is not down]
+        for blob in blobs:
+            assert await network.read(blob, nodes=rest) == blob.content
+
+
+async def test_a_node_that_was_away_over_an_epoch_change_gets_what_it_missed(network):
+    sleeper, awake = network.nodes[2], [*network.nodes[:2], network.nodes[3]]
+    assert sleeper.stop() == 0
+    async with network.chain() as chain:
+        first = (await chain.staking()).epoch
+        missed = [await network.store(chain, os.urandom(30_000), nodes=awake) for _ in range(3)]
+        await network.until_epoch(chain, first + 2)
+        missed += [await network.store(chain, os.urandom(30_000), nodes=awake) for _ in range(3)]
+        sleeper.start()
+        await asyncio.to_thread(until, "it has completed what it missed", lambda: recovered(sleeper) == len(missed))
+        await asyncio.to_thread(until, "it is active", lambda: is_whole(sleeper))
+        for blob in missed:
+            await assert_holds(network, sleeper, blob)
+        view = await network.until_epoch(chain, (await chain.staking()).epoch + 1)
+        (cap,) = await chain.node_caps(sleeper.keys["sui"].address)
+        assert cap.last_epoch_sync_done >= view.epoch - 1
+    log = sleeper.log.read_text()
+    assert "RecoveryCatchUp" in log
+    assert "RecoveryInProgress" in log
+
+
+async def test_a_blob_that_a_running_node_never_got_is_completed_after_the_grace_period(network):
+    left_out, others = network.nodes[3], network.nodes[:3]
+    async with network.chain() as chain:
+        blob = await network.store(chain, os.urandom(40_000), nodes=others)
+    await asyncio.to_thread(until, "it is completed", lambda: recovered(left_out))
+    await assert_holds(network, left_out, blob)
