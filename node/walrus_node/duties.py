@@ -255,10 +255,11 @@ class Duties:
             storage=self._storage,
             network_public_key=self._keys.network.public_key,
             epoch_duration_ms=epoch_duration_ms,
+            chain_now_ms=self._processor.chain_now_ms,
         )
 
-        async def expired() -> None:
-            await collector.run_once(self._processor.epoch)
+        async def expired() -> float | None:
+            return await collector.run_once(self._processor.epoch)
 
         async def invalid() -> None:
             await collector.collect(only_invalid=True)

@@ -39,6 +39,13 @@ def observe(
     gauge(names.NODE_EPOCH, "Epoch that the events have reached.", lambda: processor.epoch)
     gauge(names.NODE_SLIVERS_STORED, "Slivers in all shards.", lambda: storage.slivers_stored)
     gauge(names.NODE_METADATA_STORED, "Blobs whose metadata is stored.", lambda: storage.blobs_stored)
+    gauge(names.NODE_COLLECTED_BLOBS, "Blobs deleted by garbage collection.", lambda: storage.collected.blobs)
+    gauge(
+        names.NODE_COLLECTED_BYTES,
+        "Bytes of slivers deleted by garbage collection.",
+        lambda: storage.collected.sliver_bytes,
+        unit="By",
+    )
     gauge(names.NODE_EVENT_CURSOR, "Last applied checkpoint.", cursor)
     gauge(names.NODE_RECOVERY_PENDING, "Blobs that may lack something.", lambda: recovery().blobs_pending)
     gauge(names.NODE_RECOVERY_BLOBS, "Blobs completed from others.", lambda: recovery().blobs_recovered)

@@ -27,6 +27,7 @@ from walrus_sui.events import (
     Event,
     EventId,
     InvalidBlobId,
+    PooledBlobCertified,
 )
 
 _log = logging.getLogger(__name__)
@@ -100,7 +101,10 @@ class EventProcessor:
             epoch_started=any(isinstance(event, EpochChangeStart) for _id, event in ordered),
             invalid_blobs=any(isinstance(event, InvalidBlobId) for _id, event in ordered),
             certified=tuple(
-                event.blob_id for _id, event in ordered if isinstance(event, BlobCertified) and not event.is_extension
+                event.blob_id
+                for _id, event in ordered
+                if isinstance(event, PooledBlobCertified)
+                or (isinstance(event, BlobCertified) and not event.is_extension)
             ),
         )
         for listener in self._listeners:

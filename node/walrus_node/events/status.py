@@ -1,7 +1,7 @@
 """The status that a node tells about a blob, from its record; pure.
 
 Strongest first, as the official node answers (walrus-service, `blob_info_v1.rs`): invalid; permanent and certified;
-permanent; deletable; nonexistent.
+permanent; deletable; nonexistent. Pooled blobs count as deletable there, and so here.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ def status_of(info: BlobInfo | None, epoch: Epoch) -> BlobStatus:
         return Nonexistent()
     if isinstance(info, InvalidBlob):
         return Invalid(info.event)
-    counts = DeletableCounts()
+    counts = DeletableCounts(info.pooled_total, info.pooled_certified)
     if (info.deletable_end or 0) > epoch:
-        counts = DeletableCounts(info.deletable_total, info.deletable_certified)
+        counts = DeletableCounts(
+            info.pooled_total + info.deletable_total, info.pooled_certified + info.deletable_certified
+        )
     first = info.initial_certified_epoch if info.is_certified(epoch) else None
     for permanent, certified in ((info.permanent_certified, True), (info.permanent_total, False)):
         if permanent is not None and permanent.end_epoch > epoch:

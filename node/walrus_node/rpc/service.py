@@ -240,6 +240,10 @@ class NodeService:
             and not found.deleted
             and found.end_epoch > self._processor.epoch
         )
+        if found is None:
+            pooled = await self._storage.pooled_info(persistence.object_id)
+            # Its record goes when its pool ends, so that a record means a living pool.
+            alive = pooled is not None and pooled.blob_id == blob_id and pooled.deletable
         if not alive:
             raise RequestRefused(
                 Reason.NOT_REGISTERED, f"object {persistence.object_id} does not register this blob as deletable"

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from walrus_codec import bcs
 from walrus_codec.types import BlobId, Epoch, ObjectId
 from walrus_node.store import layout
 from walrus_node.store.kv import Batch, KeyValueStore
+from walrus_node.store.pools import PoolSet, PoolTable
 from walrus_node.store.records import (
     BlobInfo,
     Cursor,
@@ -27,11 +29,17 @@ class BlobTable:
 
     def __init__(self, kv: KeyValueStore) -> None:
         self._kv = kv
+        self.pools = PoolTable(kv)
 
     def cursor(self) -> Cursor | None:
         """The last applied checkpoint, None before the first."""
         value = self._kv.get(layout.EVENTS, layout.CURSOR_KEY)
         return None if value is None else Cursor.from_bytes(value)
+
+    def epoch_start_ms(self) -> int | None:
+        """Chain time at which the current epoch began, None when the store is older than this record."""
+        value = self._kv.get(layout.EVENTS, layout.EPOCH_START_KEY)
+        return None if value is None else int.from_bytes(unversioned(value, "epoch start"), "little")
 
     def info(self, blob_id: BlobId) -> BlobInfo | None:
         """What the events say about a blob id."""
@@ -58,8 +66,16 @@ class BlobTable:
         return sum(1 for _ in self._kv.scan(layout.METADATA))
 
     def put_metadata(self, blob_id: BlobId, metadata: bytes) -> None:
-        """Stores BCS BlobMetadata."""
+        """Stores BCS BlobMetadata; those of a blob that nothing keeps alive (any more) are queued for the collector.
+
+        So whatever is stored is either registered or in the queue, also when an upload and the blob's end cross.
+        """
         batch = Batch()
+        cursor = self.cursor()
+        epoch = cursor.epoch if cursor else Epoch(0)
+        info = self.info(blob_id)
+        if not isinstance(info, ValidBlob) or not info.is_registered(epoch):
+            batch.put(layout.GARBAGE, blob_id, versioned(bcs.u32(epoch)))
         batch.put(layout.METADATA, blob_id, versioned(metadata))
         self._kv.write(batch)
 
@@ -82,11 +98,14 @@ class BlobTable:
             read_blob=self.info,
             read_object=self.object,
             read_expired=self.expired,
+            pools=PoolSet(self.pools),
         )
 
     def commit(self, working: WorkingSet, cursor: Cursor) -> None:
         """Writes the effects of one checkpoint and the cursor behind it, both or neither."""
         batch = Batch()
         working.write_to(batch)
+        if working.epoch != working.first_epoch:
+            batch.put(layout.EVENTS, layout.EPOCH_START_KEY, versioned(bcs.u64(cursor.timestamp_ms)))
         batch.put(layout.EVENTS, layout.CURSOR_KEY, cursor.to_bytes())
         self._kv.write(batch)

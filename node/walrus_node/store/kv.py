@@ -74,6 +74,10 @@ class KeyValueStore(Protocol):
         """Returns when all earlier writes are durable."""
         ...
 
+    def reclaim(self, family: Family) -> None:
+        """Gives the space of deleted and replaced values back to the file system; slow, everything else goes on."""
+        ...
+
     def close(self) -> None:
         """Flushes and closes; may be called twice."""
         ...

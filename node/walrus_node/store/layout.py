@@ -3,11 +3,16 @@
     family          key                          value (first byte: version of the record)
     node            "schema"                     u32, version of this page
                     "identity", "state"          Identity, NodeState
+                    "collected"                  u32, last epoch whose garbage collection is done
     events          "cursor"                     Cursor: last applied checkpoint, its epoch and time
+                    "epoch"                      u64, time of the checkpoint that began the current epoch
     metadata        blob id                      BCS BlobMetadata
     blob_info       blob id                      BlobInfo: what all events say about the blob id
     object_info     object id                    ObjectInfo: what all events say about one Blob object
     expiry          end epoch u32, object id     empty; objects by the epoch in which they end
+    pools           pool id                      u32, end epoch of the storage pool
+    pooled_info     object id                    PooledInfo: what all events say about one pooled blob object
+    pool_members    pool id, object id           empty; pooled blob objects by their pool
     garbage         blob id                      u32, epoch in which the last registration went
     s<i>-primary    blob id                      BCS SliverData
     s<i>-secondary  blob id                      BCS SliverData
@@ -25,7 +30,8 @@ import re
 from walrus_codec.types import Axis, BlobId, Epoch, ObjectId, ShardIndex
 from walrus_node.store.kv import Family
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: the families of storage pools, blob records that count pooled blobs."""
 
 NODE = Family("node")
 EVENTS = Family("events")
@@ -33,13 +39,29 @@ METADATA = Family("metadata")
 BLOB_INFO = Family("blob_info")
 OBJECT_INFO = Family("object_info")
 EXPIRY = Family("expiry")
+POOLS = Family("pools")
+POOLED_INFO = Family("pooled_info")
+POOL_MEMBERS = Family("pool_members")
 GARBAGE = Family("garbage")
-FIXED_FAMILIES = (NODE, EVENTS, METADATA, BLOB_INFO, OBJECT_INFO, EXPIRY, GARBAGE)
+FIXED_FAMILIES = (
+    NODE,
+    EVENTS,
+    METADATA,
+    BLOB_INFO,
+    OBJECT_INFO,
+    EXPIRY,
+    POOLS,
+    POOLED_INFO,
+    POOL_MEMBERS,
+    GARBAGE,
+)
 
 SCHEMA_KEY = b"schema"
 IDENTITY_KEY = b"identity"
 STATE_KEY = b"state"
+COLLECTED_KEY = b"collected"
 CURSOR_KEY = b"cursor"
+EPOCH_START_KEY = b"epoch"
 
 SHARD_STATUS_KEY = b"\x00"
 _INDEX_PREFIX = b"\x01"
@@ -92,3 +114,14 @@ def expiry_key(end_epoch: Epoch, object_id: ObjectId) -> bytes:
 def expired_end(epoch: Epoch) -> bytes:
     """End (exclusive) of the keys of all objects whose end epoch is `epoch` or before; end epochs are exclusive."""
     return (epoch + 1).to_bytes(4, "big")
+
+
+def member_key(pool_id: ObjectId, object_id: ObjectId) -> bytes:
+    """Key of a pooled blob object among those of its pool."""
+    return object_key(pool_id) + object_key(object_id)
+
+
+def members_range(pool_id: ObjectId) -> tuple[bytes, bytes]:
+    """Start and end (exclusive) of the keys of a pool's blob objects."""
+    start = object_key(pool_id)
+    return start, start + b"\xff" * 33

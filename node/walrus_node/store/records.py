@@ -19,6 +19,7 @@ from walrus_node.errors import StoreError
 from walrus_sui.events import EventId
 
 _V1 = b"\x01"
+_V2 = b"\x02"
 _T = TypeVar("_T")
 
 
@@ -128,6 +129,8 @@ class ValidBlob:
         initial_certified_epoch: smallest certification epoch since the blob id last had no certified object.
         deletable_end: latest end epoch seen of a deletable object; a bound, it never shrinks by deletion.
         deletable_certified_end: likewise of a certified one.
+        pooled_total: blob objects in storage pools that are neither deleted nor expired with their pool.
+        pooled_certified: how many of them are certified.
     """
 
     deletable_total: int = 0
@@ -137,21 +140,26 @@ class ValidBlob:
     initial_certified_epoch: Epoch | None = None
     deletable_end: Epoch | None = None
     deletable_certified_end: Epoch | None = None
+    pooled_total: int = 0
+    pooled_certified: int = 0
 
     @property
     def objects(self) -> int:
         """Live objects of this blob id."""
-        return self.deletable_total + (self.permanent_total.count if self.permanent_total else 0)
+        permanent = self.permanent_total.count if self.permanent_total else 0
+        return self.deletable_total + permanent + self.pooled_total
 
     def is_registered(self, epoch: Epoch) -> bool:
         """True when some object keeps the blob alive in `epoch`."""
         permanent = self.permanent_total is not None and self.permanent_total.end_epoch > epoch
-        return permanent or (self.deletable_total > 0 and (self.deletable_end or 0) > epoch)
+        deletable = self.deletable_total > 0 and (self.deletable_end or 0) > epoch
+        return permanent or deletable or self.pooled_total > 0
 
     def is_certified(self, epoch: Epoch) -> bool:
         """True when some certified object keeps the blob alive in `epoch`."""
         permanent = self.permanent_certified is not None and self.permanent_certified.end_epoch > epoch
-        return permanent or (self.deletable_certified > 0 and (self.deletable_certified_end or 0) > epoch)
+        deletable = self.deletable_certified > 0 and (self.deletable_certified_end or 0) > epoch
+        return permanent or deletable or self.pooled_certified > 0
 
 
 @dataclass(frozen=True)
@@ -210,13 +218,47 @@ class ObjectInfo:
         )
 
 
+@dataclass(frozen=True)
+class PooledInfo:
+    """All that the events say about one blob object in a storage pool; kept until it is deleted or its pool ends."""
+
+    blob_id: BlobId
+    registered_epoch: Epoch
+    certified_epoch: Epoch | None
+    pool_id: ObjectId
+    deletable: bool
+    event: EventId
+
+    def to_bytes(self) -> bytes:
+        """The stored form."""
+        certified = bcs.option(bcs.u32, self.certified_epoch)
+        epochs = bcs.u32(self.registered_epoch) + certified
+        return b"".join((_V1, self.blob_id, epochs, _id(self.pool_id), bcs.boolean(self.deletable), _event(self.event)))
+
+    @classmethod
+    def from_bytes(cls, value: bytes) -> PooledInfo:
+        """Reads the stored form; raises `StoreError`."""
+        return _decoded(
+            value,
+            "pooled blob's record",
+            lambda r: cls(
+                BlobId(r.fixed(32)),
+                Epoch(r.u32()),
+                _read_epoch(r),
+                ObjectId(_read_id(r)),
+                r.boolean(),
+                _read_event(r),
+            ),
+        )
+
+
 def blob_info_to_bytes(info: BlobInfo) -> bytes:
     """The stored form of a blob's record."""
     if isinstance(info, InvalidBlob):
-        return _V1 + b"\x01" + bcs.u32(info.epoch) + _event(info.event)
+        return _V2 + b"\x01" + bcs.u32(info.epoch) + _event(info.event)
     return b"".join(
         (
-            _V1,
+            _V2,
             b"\x00",
             bcs.u32(info.deletable_total),
             bcs.u32(info.deletable_certified),
@@ -225,13 +267,17 @@ def blob_info_to_bytes(info: BlobInfo) -> bytes:
             bcs.option(bcs.u32, info.initial_certified_epoch),
             bcs.option(bcs.u32, info.deletable_end),
             bcs.option(bcs.u32, info.deletable_certified_end),
+            bcs.u32(info.pooled_total),
+            bcs.u32(info.pooled_certified),
         )
     )
 
 
 def blob_info_from_bytes(value: bytes) -> BlobInfo:
     """Reads the stored form; raises `StoreError`."""
-    return _decoded(value, "blob record", _read_blob_info)
+    if value[:1] == _V2:
+        return _decoded(_V1 + value[1:], "blob record", lambda r: _read_blob_info(r, pooled=True))
+    return _decoded(value, "blob record", lambda r: _read_blob_info(r, pooled=False))
 
 
 def shard_status_to_bytes(status: ShardStatus) -> bytes:
@@ -272,7 +318,7 @@ def _decoded(value: bytes, what: str, read: Callable[[bcs.Reader], _T]) -> _T:
     return record
 
 
-def _read_blob_info(reader: bcs.Reader) -> BlobInfo:
+def _read_blob_info(reader: bcs.Reader, *, pooled: bool) -> BlobInfo:
     kind = reader.u8()
     if kind == 1:
         return InvalidBlob(Epoch(reader.u32()), _read_event(reader))
@@ -286,6 +332,7 @@ def _read_blob_info(reader: bcs.Reader) -> BlobInfo:
         _read_epoch(reader),
         _read_epoch(reader),
         _read_epoch(reader),
+        *((reader.u32(), reader.u32()) if pooled else ()),
     )
 
 

@@ -31,6 +31,12 @@ _LOG_LIMIT = 64 << 20
 """Bytes of write-ahead log; beyond it the family that holds the oldest entry is flushed."""
 _BLOB_FILE = 64 << 20
 _MIN_BLOB = 4096
+_DEAD_SHARE = 4
+"""A family's blob files are rewritten when more than one of so many bytes is dead."""
+_BLOB_FILES_SIZE = "rocksdb.live-blob-file-size"
+_BLOB_FILES_DEAD = "rocksdb.live-blob-file-garbage-size"
+_AGE_CUTOFF = "blob_garbage_collection_age_cutoff"
+"""Share of the blob files, oldest first, whose living values a compaction copies; RocksDB's default is a quarter."""
 _STALL_LIMIT_S = 60.0
 _STALL_PAUSE_S = 0.005
 
@@ -128,6 +134,28 @@ class RocksStore:
         with self._open("cannot sync"):
             self._db.flush_wal(True)
 
+    def reclaim(self, family: Family) -> None:
+        """Gives the space of deleted and replaced values back to the file system; slow, everything else goes on.
+
+        Compacts the keys, which tells RocksDB what in its blob files is dead and removes files without any life. Only
+        when more than a quarter of the rest is dead still, living values are copied together: so the files never stay
+        larger than 4/3 of what lives in them, and a value is not copied for each of its neighbours that goes.
+        """
+        with self._open(f"cannot give back the space of {family}"):
+            table = self._table(family)
+            table.flush(True)
+            table.compact_range(None, None, _compaction())
+            if not family.endswith(_BULKY_SUFFIXES):
+                return
+            size, dead = (int(table.property_int_value(name) or 0) for name in (_BLOB_FILES_SIZE, _BLOB_FILES_DEAD))
+            if dead * _DEAD_SHARE <= size:
+                return
+            table.set_options({_AGE_CUTOFF: "1.0"})
+            try:
+                table.compact_range(None, None, _compaction(copy_values=True))
+            finally:
+                table.set_options({_AGE_CUTOFF: "0.25"})
+
     def close(self) -> None:
         """Flushes and closes; may be called twice."""
         if self._closed:
@@ -192,6 +220,15 @@ class RocksStore:
         if self._closed:
             raise StoreError("the store is closed")
         return _store_errors(what)
+
+
+def _compaction(*, copy_values: bool = False) -> rocksdict.CompactOptions:
+    options = rocksdict.CompactOptions()
+    # Otherwise no other family is compacted meanwhile, and writers stall.
+    options.set_exclusive_manual_compaction(False)
+    if copy_values:
+        options.set_bottommost_level_compaction(rocksdict.BottommostLevelCompaction.force())
+    return options
 
 
 @contextlib.contextmanager

@@ -116,18 +116,17 @@ class ShardTable:
         """Number of slivers in all shards; reads all indexes."""
         return sum(1 for shard in self._statuses for axis in Axis for _ in self.blobs(shard, axis))
 
-    def delete_into(self, batch: Batch, blob_id: BlobId) -> int:
-        """Adds the deletion of a blob's slivers in all shards to a batch; returns how many there are."""
-        found = self.stored(blob_id)
-        for key in found:
-            batch.delete(layout.sliver_family(key.shard, key.axis), blob_id)
-            batch.delete(layout.state_family(key.shard), layout.index_key(key.axis, blob_id))
-        return len(found)
-
-    def stored(self, blob_id: BlobId) -> list[SliverKey]:
-        """Which slivers of a blob are stored here."""
-        keys = (SliverKey(shard, axis, blob_id) for shard in self._statuses for axis in Axis)
-        return [key for key in keys if self.has(key)]
+    def delete_into(self, batch: Batch, blob_id: BlobId) -> list[int]:
+        """Adds the deletion of a blob's slivers in all shards to a batch; returns their sizes in bytes."""
+        sizes = []
+        for shard in self._statuses:
+            for axis in Axis:
+                size = self._kv.get(layout.state_family(shard), layout.index_key(axis, blob_id))
+                if size is not None:
+                    sizes.append(int.from_bytes(unversioned(size, "sliver size"), "little"))
+                    batch.delete(layout.sliver_family(shard, axis), blob_id)
+                    batch.delete(layout.state_family(shard), layout.index_key(axis, blob_id))
+        return sizes
 
     def check_families(self) -> None:
         """Raises `StoreError` when a shard lacks a family, which only damage can cause."""

@@ -11,9 +11,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from walrus_codec import bcs
 from walrus_codec.types import Axis, BlobId, Epoch, ObjectId, ShardIndex
 from walrus_node.errors import IdentityError, MetadataMissingError, StoreError
 from walrus_node.store import layout
@@ -27,6 +29,7 @@ from walrus_node.store.records import (
     NodeState,
     NodeStatus,
     ObjectInfo,
+    PooledInfo,
     ShardStatus,
     ValidBlob,
     unversioned,
@@ -37,6 +40,18 @@ from walrus_node.store.working import WorkingSet
 
 _T = TypeVar("_T")
 _READERS = 2
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What garbage collection deleted: blobs, their slivers, and the bytes of these."""
+
+    blobs: int = 0
+    slivers: int = 0
+    sliver_bytes: int = 0
+
+    def __add__(self, other: Collected) -> Collected:
+        return Collected(self.blobs + other.blobs, self.slivers + other.slivers, self.sliver_bytes + other.sliver_bytes)
 
 
 class Storage:
@@ -51,6 +66,7 @@ class Storage:
         self._shards.check_families()
         self._slivers = self._shards.count()
         self._metadata = self._blobs.count_metadata()
+        self._collected = Collected()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-read")
         self._syncing: asyncio.Task[None] | None = None
@@ -160,6 +176,14 @@ class Storage:
     async def object_info(self, object_id: ObjectId) -> ObjectInfo | None:
         """What the events say about a Blob object."""
         return await self._read(self._blobs.object, object_id)
+
+    async def pooled_info(self, object_id: ObjectId) -> PooledInfo | None:
+        """What the events say about a blob object in a storage pool; None also when its pool has ended."""
+        return await self._read(self._blobs.pools.blob, object_id)
+
+    async def epoch_start_ms(self) -> int | None:
+        """Chain time at which the current epoch began, None when the events before this release did not note it."""
+        return await self._read(self._blobs.epoch_start_ms)
 
     # --- data
 
@@ -275,28 +299,57 @@ class Storage:
         """Blobs that lost their last registration, or were proved invalid."""
         return await self._read(self._blobs.garbage)
 
-    async def collect(self, blob_id: BlobId) -> bool:
-        """Deletes the data of a blob unless it is registered again; True when it was deleted."""
+    async def collect(self, blob_ids: Sequence[BlobId]) -> Collected:
+        """Deletes the data of those of these blobs that are not registered (again); returns what was deleted.
 
-        def collect() -> bool:
+        All of it is one step of the writer: no registration is applied between the look and the deletion.
+        """
+
+        def collect() -> Collected:
             cursor = self._blobs.cursor()
-            info = self._blobs.info(blob_id)
-            batch = Batch()
-            batch.delete(layout.GARBAGE, blob_id)
-            if isinstance(info, ValidBlob) and info.is_registered(cursor.epoch if cursor else Epoch(0)):
-                self._kv.write(batch)
-                return False
-            slivers = self._shards.delete_into(batch, blob_id)
-            had_metadata = self._blobs.metadata(blob_id) is not None
-            batch.delete(layout.METADATA, blob_id)
-            if not isinstance(info, InvalidBlob) and (info is None or info.objects == 0):
-                batch.delete(layout.BLOB_INFO, blob_id)
+            epoch = cursor.epoch if cursor else Epoch(0)
+            batch, blobs, metadata = Batch(), 0, 0
+            sizes: list[int] = []
+            for blob_id in dict.fromkeys(blob_ids):
+                batch.delete(layout.GARBAGE, blob_id)
+                info = self._blobs.info(blob_id)
+                if isinstance(info, ValidBlob) and info.is_registered(epoch):
+                    continue
+                blobs += 1
+                sizes += self._shards.delete_into(batch, blob_id)
+                metadata += self._blobs.metadata(blob_id) is not None
+                batch.delete(layout.METADATA, blob_id)
+                if isinstance(info, ValidBlob) and info.objects == 0:
+                    batch.delete(layout.BLOB_INFO, blob_id)
             self._kv.write(batch)
-            self._slivers -= slivers
-            self._metadata -= had_metadata
-            return True
+            self._slivers -= len(sizes)
+            self._metadata -= metadata
+            deleted = Collected(blobs, len(sizes), sum(sizes))
+            self._collected += deleted
+            return deleted
 
         return await self._write(collect)
+
+    @property
+    def collected(self) -> Collected:
+        """What was deleted since the store was opened."""
+        return self._collected
+
+    async def collected_epoch(self) -> Epoch:
+        """The last epoch whose garbage collection is done, 0 before the first."""
+        value = await self._read(self._kv.get, layout.NODE, layout.COLLECTED_KEY)
+        return Epoch(0 if value is None else int.from_bytes(unversioned(value, "collected epoch"), "little"))
+
+    async def set_collected_epoch(self, epoch: Epoch) -> None:
+        """Notes that the garbage collection of `epoch` is done; after a crash of the machine it may be done again."""
+        await self._write(self._put, layout.COLLECTED_KEY, versioned(bcs.u32(epoch)))
+
+    async def reclaim(self) -> None:
+        """Gives the space of deleted data back to the file system; slow, reads and writes go on meanwhile."""
+        # All of them: the log keeps its files until every family has written down what they hold for it. One at a time,
+        # so that reads find a thread and the end of the process has little to wait for.
+        for family in sorted(self._kv.families()):
+            await self._read(self._kv.reclaim, family)
 
     # --- threads
 
@@ -322,15 +375,17 @@ class Storage:
 
 
 def _prepare(kv: KeyValueStore) -> None:
-    """Checks the schema version of an existing database and completes a new one."""
+    """Checks the schema version of an existing database, upgrades an older one, and completes a new one."""
     if layout.NODE in kv.families() and (value := kv.get(layout.NODE, layout.SCHEMA_KEY)) is not None:
         version = int.from_bytes(unversioned(value, "schema version"), "little")
-        if version != layout.SCHEMA_VERSION:
+        if version > layout.SCHEMA_VERSION:
             raise StoreError(
                 f"the database has schema version {version}, this release knows {layout.SCHEMA_VERSION}: "
                 "start the release that wrote it, or a newer one"
             )
-        return
+        if version == layout.SCHEMA_VERSION:
+            return
+    # A new database, or one from before the newest families; values of older forms are read as they are.
     for family in layout.FIXED_FAMILIES:
         kv.create_family(family, bulky=False)
     # Last, so that a crash before it leaves a database that is prepared again.
@@ -340,4 +395,4 @@ def _prepare(kv: KeyValueStore) -> None:
     kv.sync()
 
 
-__all__ = ["Axis", "SliverKey", "Storage"]
+__all__ = ["Axis", "Collected", "SliverKey", "Storage"]

@@ -12,6 +12,7 @@ from walrus_codec import bcs
 from walrus_codec.types import BlobId, Epoch, ObjectId
 from walrus_node.store import layout
 from walrus_node.store.kv import Batch
+from walrus_node.store.pools import PoolSet
 from walrus_node.store.records import BlobInfo, ObjectInfo, blob_info_to_bytes, versioned
 
 
@@ -25,9 +26,11 @@ class WorkingSet:
         read_blob: Callable[[BlobId], BlobInfo | None],
         read_object: Callable[[ObjectId], ObjectInfo | None],
         read_expired: Callable[[Epoch], Iterable[ObjectId]],
+        pools: PoolSet,
     ) -> None:
         """Starts with the records that the three functions read; `epoch` is the node's current one."""
-        self.epoch = epoch
+        self.pools = pools
+        self.first_epoch = self.epoch = epoch
         self._read_blob = read_blob
         self._read_object = read_object
         self._read_expired = read_expired
@@ -101,5 +104,6 @@ class WorkingSet:
                 batch.delete(layout.EXPIRY, layout.expiry_key(before, object_id))
             if after is not None and before != after:
                 batch.put(layout.EXPIRY, layout.expiry_key(after, object_id), versioned(b""))
+        self.pools.write_to(batch)
         for blob_id, epoch in self._garbage.items():
             batch.put(layout.GARBAGE, blob_id, versioned(bcs.u32(epoch)))

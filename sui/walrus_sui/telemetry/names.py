@@ -55,6 +55,8 @@ NODE_RECOVERY_PENDING: Final = "walrus.node.recovery.pending"
 NODE_RECOVERY_BLOBS: Final = "walrus.node.recovery.blobs"
 NODE_RECOVERY_SLIVERS: Final = "walrus.node.recovery.slivers"
 NODE_RECOVERY_BYTES: Final = "walrus.node.recovery.fetched"
+NODE_COLLECTED_BLOBS: Final = "walrus.node.collected.blobs"
+NODE_COLLECTED_BYTES: Final = "walrus.node.collected.bytes"
 NODE_EVENT_CURSOR: Final = "walrus.node.event.cursor"
 
 CLIENT_STORE_DURATION: Final = "walrus.client.store.duration"

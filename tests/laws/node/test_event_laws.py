@@ -6,7 +6,20 @@ from dataclasses import dataclass
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.node.worlds import blob_id, certified, deleted, event_id, object_id, registered
+from tests.unit.node.worlds import (
+    blob_id,
+    certified,
+    deleted,
+    event_id,
+    object_id,
+    pool_created,
+    pool_extended,
+    pool_id,
+    pooled,
+    pooled_certified,
+    pooled_deleted,
+    registered,
+)
 
 from walrus_client.statuses import DeletableBlob, DeletableCounts, Invalid, Nonexistent, PermanentBlob
 from walrus_codec.types import Epoch
@@ -16,7 +29,7 @@ from walrus_node.events.status import status_of
 from walrus_node.store.memory import MemoryStore
 from walrus_node.store.records import InvalidBlob
 from walrus_node.store.storage import Storage
-from walrus_sui.events import EpochChangeStart, InvalidBlobId
+from walrus_sui.events import EpochChangeStart, InvalidBlobId, StoragePoolExtended
 
 BLOBS = [blob_id(number) for number in range(3)]
 
@@ -28,6 +41,7 @@ class Thing:
     end: int
     certified_in: int | None = None
     deleted: bool = False
+    pool: int | None = None
 
 
 class Model:
@@ -36,15 +50,16 @@ class Model:
     def __init__(self):
         self.epoch = 0
         self.things = {}
+        self.pools = {}
         self.invalid = set()
         self.first = dict.fromkeys(BLOBS)
 
+    def alive(self, thing):
+        end = thing.end if thing.pool is None else self.pools[thing.pool]
+        return not thing.deleted and end > self.epoch
+
     def live(self, blob):
-        return [
-            thing
-            for thing in self.things.values()
-            if thing.blob == blob and not thing.deleted and thing.end > self.epoch
-        ]
+        return [thing for thing in self.things.values() if thing.blob == blob and self.alive(thing)]
 
     def note(self):
         """After each event: a blob's first certification is forgotten when no certified object lives any more."""
@@ -61,9 +76,9 @@ class Model:
         if blob in self.invalid:
             return ("invalid",)
         live = self.live(blob)
-        deletable = [thing for thing in live if thing.deletable]
+        deletable = [thing for thing in live if thing.deletable or thing.pool is not None]
         counts = (len(deletable), sum(thing.certified_in is not None for thing in deletable))
-        permanent = [thing for thing in live if not thing.deletable]
+        permanent = [thing for thing in live if not thing.deletable and thing.pool is None]
         good = [thing for thing in permanent if thing.certified_in is not None]
         first = self.first[blob]
         if good:
@@ -90,11 +105,13 @@ def histories(draw):
     """A possible history of the chain: events, and after each of them the model's opinion of every blob."""
     model, events, opinions = Model(), [], []
     for number in range(draw(st.integers(0, 40))):
-        alive = [key for key, thing in model.things.items() if not thing.deleted and thing.end > model.epoch]
+        alive = [key for key, thing in model.things.items() if model.alive(thing)]
         fresh = [key for key in alive if model.things[key].certified_in is None]
-        good = [key for key in alive if model.things[key].certified_in is not None]
+        good = [key for key in alive if model.things[key].certified_in is not None and model.things[key].pool is None]
         loose = [key for key in alive if model.things[key].deletable]
         choices = ["register", "epoch"] + ["certify"] * 2 * bool(fresh) + ["extend"] * bool(good)
+        open_pools = [key for key, end in model.pools.items() if end > model.epoch]
+        choices += ["pool"] + ["join", "prolong"] * bool(open_pools)
         choices += ["delete"] * bool(loose) + ["invalidate"] * (number % 7 == 6)
         match draw(st.sampled_from(choices)):
             case "register":
@@ -106,9 +123,12 @@ def histories(draw):
                 key = draw(st.sampled_from(fresh))
                 thing = model.things[key]
                 thing.certified_in = model.epoch
-                events.append(
-                    certified(thing.blob, object_id(key), thing.end, deletable=thing.deletable, epoch=model.epoch)
-                )
+                kind, epoch = thing.deletable, model.epoch
+                if thing.pool is None:
+                    events.append(certified(thing.blob, object_id(key), thing.end, deletable=kind, epoch=epoch))
+                else:
+                    place = pool_id(thing.pool)
+                    events.append(pooled_certified(thing.blob, object_id(key), place, deletable=kind, epoch=epoch))
             case "extend":
                 key = draw(st.sampled_from(good))
                 thing = model.things[key]
@@ -127,9 +147,26 @@ def histories(draw):
                 key = draw(st.sampled_from(loose))
                 thing = model.things[key]
                 thing.deleted = True
-                events.append(
-                    deleted(thing.blob, object_id(key), thing.end, was_certified=thing.certified_in is not None)
+                was = thing.certified_in is not None
+                if thing.pool is None:
+                    events.append(deleted(thing.blob, object_id(key), thing.end, was_certified=was))
+                else:
+                    events.append(pooled_deleted(thing.blob, object_id(key), pool_id(thing.pool), was_certified=was))
+            case "pool":
+                model.pools[number] = model.epoch + draw(st.integers(1, 4))
+                events.append(pool_created(pool_id(number), model.pools[number], epoch=model.epoch))
+            case "prolong":
+                key = draw(st.sampled_from(open_pools))
+                model.pools[key] += draw(st.integers(1, 3))
+                events.append(pool_extended(pool_id(key), model.pools[key], epoch=model.epoch))
+            case "join":
+                key, blob, deletable = (
+                    draw(st.sampled_from(open_pools)),
+                    draw(st.sampled_from(BLOBS)),
+                    draw(st.booleans()),
                 )
+                model.things[number] = Thing(blob, deletable, 0, pool=key)
+                events.append(pooled(blob, object_id(number), pool_id(key), deletable=deletable, epoch=model.epoch))
             case "invalidate":
                 blob = draw(st.sampled_from(BLOBS))
                 model.invalid.add(blob)
@@ -208,7 +245,7 @@ def test_garbage_is_queued_exactly_for_what_nothing_keeps_alive(case):
                 assert blob in queued
         for blob in queued:
             alive = bool(opinions) and opinions[-1][blob][1]
-            assert await storage.collect(blob) is not alive
+            assert (await storage.collect([blob])).blobs == (not alive)
         assert await storage.garbage() == []
         assert not opinions or await opinions_of(storage) == opinions[-1], "collecting changes no answer"
         await storage.close()
@@ -235,7 +272,8 @@ def test_an_event_that_comes_twice_is_noticed_or_harmless(case, data):
         except EventConflictError:
             pass
         else:
-            assert isinstance(event, InvalidBlobId) or getattr(event, "is_extension", False)
+            harmless = isinstance(event, (InvalidBlobId, StoragePoolExtended))
+            assert harmless or getattr(event, "is_extension", False)
         assert await opinions_of(storage) == before
         await storage.close()
 

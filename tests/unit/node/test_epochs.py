@@ -12,6 +12,7 @@ from tests.unit.node.worlds import (
     US,
     ChainTwin,
     blob_id,
+    deleted,
     object_id,
     pool,
     registered,
@@ -20,12 +21,14 @@ from tests.unit.node.worlds import (
 
 from walrus_codec.types import Epoch, ShardIndex
 from walrus_node.chain import ChainView
+from walrus_node.epochs import rules
 from walrus_node.epochs.collector import Collector
 from walrus_node.epochs.driver import LONGEST_PAUSE_S, EpochDriver
 from walrus_node.epochs.keeper import EpochKeeper
+from walrus_node.errors import StoreError
 from walrus_node.store.memory import MemoryStore
 from walrus_node.store.records import NodeState, NodeStatus, ShardStatus
-from walrus_node.store.storage import Storage
+from walrus_node.store.storage import Collected, Storage
 from walrus_sui.errors import ChainError, ChainTimeout, ChainUnreachable, MoveAbort
 from walrus_sui.events import InvalidBlobId
 from walrus_sui.keys import SuiKey
@@ -33,7 +36,7 @@ from walrus_sui.types import EpochPhase, NodeCap
 
 KEY = SuiKey.generate()
 ACTIVE = ShardStatus.ACTIVE
-B, O1 = blob_id(1), object_id(1)
+B, O1, O2 = blob_id(1), object_id(1), object_id(2)
 
 
 @pytest.fixture
@@ -314,15 +317,17 @@ class TestKeeper:
 
 class TestCollector:
     @pytest.fixture
-    def slept(self):
-        return []
+    def collector(self, storage):
+        self.now_ms = 10**9
+        return self.make(storage)
 
-    @pytest.fixture
-    def collector(self, storage, slept):
-        async def sleep(seconds):
-            slept.append(seconds)
-
-        return Collector(storage=storage, network_public_key=b"key", epoch_duration_ms=lambda: EPOCH_MS, sleep=sleep)
+    def make(self, storage):
+        return Collector(
+            storage=storage,
+            network_public_key=b"key",
+            epoch_duration_ms=lambda: EPOCH_MS,
+            chain_now_ms=lambda: self.now_ms,
+        )
 
     async def dead_blob(self, storage):
         await storage.create_shards([ShardIndex(0)], ACTIVE)
@@ -330,21 +335,68 @@ class TestCollector:
         await fill(storage, shards=[ShardIndex(0)])
         await start_epochs(storage, 2)
 
-    async def test_nothing_to_do_needs_no_wait(self, collector, slept):
-        assert await collector.run_once(Epoch(1)) == 0
-        assert slept == []
+    async def test_before_the_first_epoch_there_is_nothing_to_do(self, collector, storage):
+        assert await collector.run_once(Epoch(0)) is None
+        assert await storage.collected_epoch() == 0
 
-    async def test_it_deletes_after_its_delay(self, collector, storage, slept):
+    async def test_it_deletes_after_its_delay_by_the_clock_of_the_chain(self, collector, storage):
         await self.dead_blob(storage)
-        assert await collector.run_once(Epoch(2)) == 1
-        assert 0 <= slept[0] < EPOCH_MS / 2000
+        start_ms = await storage.epoch_start_ms()
+        delay_ms = rules.collection_delay_ms(b"key", Epoch(2), EPOCH_MS)
+        assert 1 < delay_ms < EPOCH_MS / 2
+        self.now_ms = start_ms
+        assert await collector.run_once(Epoch(2)) == delay_ms / 1000
+        # A restart waits for the rest, not anew.
+        self.now_ms = start_ms + delay_ms - 1
+        assert await self.make(storage).run_once(Epoch(2)) == 0.001
+        assert storage.slivers_stored == 2
+        self.now_ms = start_ms + delay_ms
+        assert await collector.run_once(Epoch(2)) is None
         assert storage.slivers_stored == 0
+        assert await storage.collected_epoch() == 2
+
+    async def test_it_collects_once_in_an_epoch(self, collector, storage):
+        await self.dead_blob(storage)
+        await collector.run_once(Epoch(2))
+        await feed(storage, registered(B, O2, 9, deletable=True))
+        await fill(storage, shards=[ShardIndex(0)])
+        await feed(storage, deleted(B, O2, 9))
+        await self.make(storage).run_once(Epoch(2))
+        assert storage.slivers_stored == 2
+        await start_epochs(storage, 3)
+        await collector.run_once(Epoch(3))
+        assert storage.slivers_stored == 0
+
+    async def test_it_goes_on_where_it_was_killed(self, collector, storage, monkeypatch):
+        await storage.create_shards([ShardIndex(0)], ACTIVE)
+        blobs = [blob_id(number) for number in range(250)]
+        for number, blob in enumerate(blobs):
+            await feed(storage, registered(blob, object_id(number), 1))
+            await fill(storage, blob, shards=[ShardIndex(0)])
+        await start_epochs(storage, 1)
+        collect, sizes = storage.collect, []
+
+        async def dies(batch):
+            sizes.append(len(batch))
+            if len(sizes) == 2:
+                raise StoreError("killed")
+            return await collect(batch)
+
+        monkeypatch.setattr(storage, "collect", dies)
+        with pytest.raises(StoreError, match="killed"):
+            await collector.run_once(Epoch(1))
+        assert storage.blobs_stored == 150
+        assert await storage.collected_epoch() == 0
+        await self.make(storage).run_once(Epoch(1))
+        assert sizes == [100, 100, 100, 50]
+        assert storage.blobs_stored == 0
+        assert storage.collected == Collected(250, 500, 500 * len(b"sliver"))
 
     async def test_only_invalid_blobs_go_at_once(self, collector, storage):
         await self.dead_blob(storage)
         other = blob_id(2)
         await fill(storage, other, shards=[ShardIndex(0)])
         await feed(storage, InvalidBlobId(Epoch(2), other))
-        assert await collector.collect(only_invalid=True) == 1
+        assert (await collector.collect(only_invalid=True)).blobs == 1
         assert await storage.metadata(other) is None
         assert await storage.metadata(B) is not None

@@ -11,7 +11,17 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from tests.unit.node.test_storage import start_epochs
-from tests.unit.node.worlds import IDENTITY, ChainTwin, object_id, registered, staking
+from tests.unit.node.worlds import (
+    IDENTITY,
+    ChainTwin,
+    object_id,
+    pool_created,
+    pool_id,
+    pooled,
+    pooled_deleted,
+    registered,
+    staking,
+)
 
 from walrus_client.compute import Compute
 from walrus_client.grpc_errors import refusal_of
@@ -52,6 +62,7 @@ ENCODED = redstuff.encode(CONTENT, CodeParams(N, EncodingType.ISAL))
 BLOB = ENCODED.blob_id
 METADATA = ENCODED.metadata.to_bcs()
 OBJECT = object_id(1)
+POOL = pool_id(1)
 PAIRS = [ENCODED.pairs[mapping.pair_of_shard(ShardIndex(shard), BLOB, N)] for shard in OURS]
 FOREIGN = ENCODED.pairs[mapping.pair_of_shard(ShardIndex(7), BLOB, N)]
 PERMANENT = wire.persistence_to_pb(Permanent())
@@ -617,6 +628,16 @@ class TestSmallSteps:
         refusal = await world.refuses(self.confirm(world, ours), left=8, metadata=True)
         assert refusal.reason is Reason.NOT_REGISTERED
         assert verified((await self.confirm(world)).confirmation)
+
+    async def test_pooled_deletable_blobs_need_their_object_too(self, world):
+        await world.events(pool_created(POOL, 9), pooled(BLOB, OBJECT, POOL))
+        await world.store(header(), *parts(both(PAIRS)))
+        ours = Deletable(OBJECT)
+        assert verified((await self.confirm(world, ours)).confirmation, ours)
+        await world.events(pooled(BLOB, object_id(3), POOL, deletable=False), pooled_deleted(BLOB, OBJECT, POOL))
+        for number in (1, 3):
+            refusal = await world.refuses(self.confirm(world, Deletable(object_id(number))), left=8, metadata=True)
+            assert refusal.reason is Reason.NOT_REGISTERED
 
     async def test_the_newest_committee_counts_also_when_events_lag(self, world):
         await world.register()

@@ -1,5 +1,7 @@
 """Stored forms: what is written is read, bytes are pinned, foreign bytes are refused."""
 
+from dataclasses import replace
+
 import pytest
 from tests.unit.node.worlds import CAP, US, blob_id, event_id
 
@@ -14,14 +16,34 @@ from walrus_node.store.records import (
     NodeStatus,
     ObjectInfo,
     PermanentInfo,
+    PooledInfo,
     ShardStatus,
     ValidBlob,
 )
 
 EVENT = event_id(7)
 FULL = ValidBlob(
-    3, 2, PermanentInfo(2, Epoch(9), EVENT), PermanentInfo(1, Epoch(8), EVENT), Epoch(4), Epoch(6), Epoch(5)
+    3, 2, PermanentInfo(2, Epoch(9), EVENT), PermanentInfo(1, Epoch(8), EVENT), Epoch(4), Epoch(6), Epoch(5), 5, 4
 )
+FULL_HEX = (
+    "00"
+    "03000000"
+    "02000000"
+    "01"
+    "02000000"
+    "09000000"
+    "03747837"
+    "0000000000000000"
+    "01"
+    "01000000"
+    "08000000"
+    "03747837"
+    "0000000000000000"
+    "0104000000"
+    "0106000000"
+    "0105000000"
+)
+POOLED = PooledInfo(blob_id(1), Epoch(2), Epoch(3), CAP, deletable=True, event=EVENT)
 OBJECT = ObjectInfo(blob_id(1), Epoch(2), Epoch(3), Epoch(9), deletable=True, event=EVENT, deleted=True)
 
 
@@ -34,6 +56,7 @@ def test_blob_records_come_back(info):
     "record",
     [
         OBJECT,
+        POOLED,
         ObjectInfo(blob_id(2), Epoch(1), None, Epoch(5), deletable=False, event=EVENT),
         Cursor(2**40, 1_700_000_000_000, Epoch(7)),
         Identity("4btiuiMPvEENsttpZC7CZ53DruC3MAgfznDbASZ7DR6S", US, CAP),
@@ -51,29 +74,23 @@ def test_shard_statuses_come_back(status):
 
 def test_the_bytes_of_version_1_stay_readable():
     """Golden: a release that cannot read these cannot read the disks of its predecessors."""
-    assert records.blob_info_to_bytes(FULL).hex() == (
-        "0100"
-        "03000000"
-        "02000000"
-        "01"
-        "02000000"
-        "09000000"
-        "03747837"
-        "0000000000000000"
-        "01"
-        "01000000"
-        "08000000"
-        "03747837"
-        "0000000000000000"
-        "0104000000"
-        "0106000000"
-        "0105000000"
+    assert records.blob_info_from_bytes(bytes.fromhex("01" + FULL_HEX)) == replace(
+        FULL, pooled_total=0, pooled_certified=0
     )
-    assert records.blob_info_to_bytes(InvalidBlob(Epoch(3), EVENT)).hex() == "010103000000037478370000000000000000"
+    invalid = "0103000000037478370000000000000000"
+    assert records.blob_info_from_bytes(bytes.fromhex("01" + invalid)) == InvalidBlob(Epoch(3), EVENT)
     assert OBJECT.to_bytes().hex() == ("01" + "00" * 31 + "01020000000103000000090000000103747837000000000000000001")
     assert Cursor(5, 6, Epoch(7)).to_bytes().hex() == "010500000000000000060000000000000007000000"
     assert NodeState(NodeStatus.ACTIVE, Epoch(2)).to_bytes().hex() == "010641637469766502000000"
     assert records.shard_status_to_bytes(ShardStatus.LOCKED_TO_MOVE) == b"\x01\x0cLockedToMove"
+
+
+def test_the_bytes_of_version_2_of_blob_records_stay_readable():
+    assert records.blob_info_to_bytes(FULL).hex() == "02" + FULL_HEX + "0500000004000000"
+    assert records.blob_info_to_bytes(InvalidBlob(Epoch(3), EVENT)).hex() == "020103000000037478370000000000000000"
+    assert POOLED.to_bytes().hex() == (
+        "01" + "00" * 31 + "01" + "02000000" + "0103000000" + "cc" * 32 + "01" + "03747837" + "0000000000000000"
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,6 +98,7 @@ def test_the_bytes_of_version_1_stay_readable():
     [
         records.blob_info_from_bytes,
         ObjectInfo.from_bytes,
+        PooledInfo.from_bytes,
         Cursor.from_bytes,
         Identity.from_bytes,
         NodeState.from_bytes,

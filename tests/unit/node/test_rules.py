@@ -1,26 +1,50 @@
 """Each event's effect on the records, and what may not follow what."""
 
 import pytest
-from tests.unit.node.worlds import blob_id, certified, deleted, event_id, object_id, registered
+from tests.unit.node.worlds import (
+    blob_id,
+    certified,
+    deleted,
+    event_id,
+    object_id,
+    pool_created,
+    pool_extended,
+    pool_id,
+    pooled,
+    pooled_certified,
+    pooled_deleted,
+    registered,
+)
 
 from walrus_client.statuses import DeletableBlob, DeletableCounts, Invalid, Nonexistent, PermanentBlob
 from walrus_codec.types import Epoch
 from walrus_node.errors import EventConflictError
 from walrus_node.events import rules
 from walrus_node.events.status import status_of
+from walrus_node.store import layout
+from walrus_node.store.memory import MemoryStore
+from walrus_node.store.pools import PoolSet, PoolTable
 from walrus_node.store.records import InvalidBlob, PermanentInfo, ValidBlob
 from walrus_node.store.working import WorkingSet
 from walrus_sui.events import EpochChangeDone, EpochChangeStart, InvalidBlobId, PricesUpdated
 
 B, O1, O2, O3 = blob_id(1), object_id(1), object_id(2), object_id(3)
+P1, P2 = pool_id(1), pool_id(2)
 
 
 class World:
     """Records in memory, events applied one after the other."""
 
     def __init__(self, epoch=1):
+        kv = MemoryStore()
+        for family in layout.FIXED_FAMILIES:
+            kv.create_family(family, bulky=False)
         self.working = WorkingSet(
-            epoch=Epoch(epoch), read_blob=lambda _: None, read_object=lambda _: None, read_expired=lambda _: []
+            epoch=Epoch(epoch),
+            read_blob=lambda _: None,
+            read_object=lambda _: None,
+            read_expired=lambda _: [],
+            pools=PoolSet(PoolTable(kv)),
         )
         self.count = 0
 
@@ -187,3 +211,88 @@ def test_contradictions_are_refused(world, events, words):
 
 def test_a_blob_that_nobody_named_is_nonexistent(world):
     assert world.status == Nonexistent()
+
+
+class TestPools:
+    """Blobs in storage pools live as long as their pool, and count among the deletable ones."""
+
+    @pytest.fixture
+    def world(self, world):
+        return world.apply(pool_created(P1, 3))
+
+    def test_a_pooled_blob_is_registered_and_certified(self, world):
+        world.apply(pooled(B, O1, P1))
+        assert world.info.is_registered(Epoch(1))
+        assert not world.info.is_certified(Epoch(1))
+        assert world.status == DeletableBlob(None, DeletableCounts(1, 0))
+        world.apply(pooled_certified(B, O1, P1))
+        assert world.status == DeletableBlob(Epoch(1), DeletableCounts(1, 1))
+
+    def test_it_ends_with_its_pool(self, world):
+        world.apply(pooled(B, O1, P1), pooled_certified(B, O1, P1)).epochs(2)
+        assert world.info.is_certified(Epoch(2))
+        assert not world.working.has_garbage
+        world.epochs(3)
+        assert world.status == Nonexistent()
+        assert world.info == ValidBlob()
+        assert world.working.has_garbage
+        assert world.working.pools.end(P1) is None
+
+    def test_an_extension_of_the_pool_keeps_its_blobs_and_never_shortens(self, world):
+        world.apply(pooled(B, O1, P1), pool_extended(P1, 5), pool_extended(P1, 4)).epochs(4)
+        assert world.info.is_registered(Epoch(4))
+        assert not world.epochs(5).info.is_registered(Epoch(5))
+
+    def test_a_deleted_one_goes_at_once_and_its_pool_stays(self, world):
+        world.apply(pooled(B, O1, P1), pooled_certified(B, O1, P1), pooled_deleted(B, O1, P1, was_certified=True))
+        assert world.status == Nonexistent()
+        assert world.working.has_garbage
+        world.apply(pooled(B, O2, P1)).epochs(2)
+        assert world.info.is_registered(Epoch(2))
+
+    def test_two_pools_and_an_object_of_its_own_hold_a_blob_as_long_as_the_last_of_them(self, world):
+        world.apply(pool_created(P2, 4), pooled(B, O1, P1), pooled(B, O2, P2), registered(B, O3, 2, deletable=True))
+        assert world.status == DeletableBlob(None, DeletableCounts(3, 0))
+        assert world.epochs(2).info.objects == 2
+        assert world.epochs(3).info.objects == 1
+        assert world.epochs(4).info.objects == 0
+
+    def test_the_first_certification_stands_while_a_pooled_one_is_certified(self, world):
+        world.apply(pooled(B, O1, P1), pooled_certified(B, O1, P1, epoch=1), registered(B, O2, 9)).epochs(2)
+        world.apply(certified(B, O2, 9, epoch=2))
+        assert world.info.initial_certified_epoch == 1
+        assert world.epochs(3).info.initial_certified_epoch == 1
+
+    def test_a_permanent_pooled_blob_makes_no_permanent_status(self, world):
+        world.apply(pooled(B, O1, P1, deletable=False))
+        assert world.status == DeletableBlob(None, DeletableCounts(1, 0))
+
+    def test_an_invalid_blob_stays_invalid_in_every_pool(self, world):
+        world.apply(pooled(B, O1, P1), InvalidBlobId(Epoch(1), B), pooled_certified(B, O1, P1), pooled(B, O2, P1))
+        assert world.epochs(3).info == InvalidBlob(Epoch(1), event_id(3))
+
+    @pytest.mark.parametrize(
+        ("event", "why"),
+        [
+            (pool_created(P1, 9), "created twice"),
+            (pool_extended(P2, 9), "never created"),
+            (pooled(B, O2, P2), "never created"),
+            (pooled(B, O1, P1), "registered twice"),
+            (pooled_certified(B, O2, P1), "never registered"),
+            (pooled_certified(B, O1, P2), "another blob or pool"),
+            (pooled_deleted(blob_id(2), O1, P1), "another blob or pool"),
+            (pooled_deleted(B, O3, P1), "is permanent"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, world, event, why):
+        world.apply(pooled(B, O1, P1), pooled(B, O3, P1, deletable=False))
+        with pytest.raises(EventConflictError, match=why):
+            world.apply(event)
+
+    def test_nothing_is_certified_or_deleted_twice(self, world):
+        world.apply(pooled(B, O1, P1), pooled_certified(B, O1, P1))
+        with pytest.raises(EventConflictError, match="certified twice"):
+            world.apply(pooled_certified(B, O1, P1))
+        world.apply(pooled_deleted(B, O1, P1, was_certified=True))
+        with pytest.raises(EventConflictError, match="was deleted"):
+            world.apply(pooled_deleted(B, O1, P1, was_certified=True))

@@ -1,9 +1,26 @@
 """The typed store on both databases."""
 
 import asyncio
+import os
 
 import pytest
-from tests.unit.node.worlds import CAP, IDENTITY, US, blob_id, certified, event_id, object_id, registered
+from tests.unit.node.worlds import (
+    CAP,
+    IDENTITY,
+    US,
+    blob_id,
+    certified,
+    deleted,
+    event_id,
+    object_id,
+    pool_created,
+    pool_extended,
+    pool_id,
+    pooled,
+    pooled_certified,
+    pooled_deleted,
+    registered,
+)
 
 from walrus_codec.types import Axis, Epoch, ShardIndex
 from walrus_node.errors import IdentityError, MetadataMissingError, ShardNotHereError, StoreError
@@ -14,10 +31,11 @@ from walrus_node.store.memory import MemoryStore
 from walrus_node.store.records import Cursor, Identity, NodeState, NodeStatus, ShardStatus, versioned
 from walrus_node.store.rocks import RocksStore
 from walrus_node.store.shards import SliverKey
-from walrus_node.store.storage import Storage
+from walrus_node.store.storage import Collected, Storage
 from walrus_sui.events import EpochChangeStart, InvalidBlobId
 
 B, O1, O2 = blob_id(1), object_id(1), object_id(2)
+P1, P2 = pool_id(1), pool_id(2)
 S0, S1 = ShardIndex(0), ShardIndex(1)
 
 
@@ -39,6 +57,11 @@ async def fill(storage, blob=B, shards=(S0, S1), sliver=b"sliver"):
     for shard in shards:
         for axis in Axis:
             await storage.put_sliver(SliverKey(shard, axis, blob), sliver)
+
+
+def disk_usage(folder):
+    """Bytes that the file system has given to the files of a folder."""
+    return sum(512 * path.stat().st_blocks for path in folder.rglob("*") if path.is_file())
 
 
 class TestTheNodeItself:
@@ -171,7 +194,8 @@ class TestGarbage:
         await fill(storage)
         await start_epochs(storage, 2)
         assert await storage.garbage() == [B]
-        assert await storage.collect(B)
+        assert await storage.collect([B]) == Collected(1, 4, 4 * len(b"sliver"))
+        assert storage.collected == Collected(1, 4, 24)
         assert await storage.garbage() == []
         assert await storage.metadata(B) is None
         assert await storage.blob_info(B) is None
@@ -184,7 +208,7 @@ class TestGarbage:
         await fill(storage, shards=[S0])
         await start_epochs(storage, 2)
         await feed(storage, registered(B, O2, 9))
-        assert not await storage.collect(B)
+        assert await storage.collect([B]) == Collected()
         assert await storage.garbage() == []
         assert await storage.missing(B, [S0]) == []
 
@@ -193,7 +217,7 @@ class TestGarbage:
         await feed(storage, registered(B, O1, 9))
         await fill(storage, shards=[S0])
         await feed(storage, InvalidBlobId(Epoch(0), B))
-        assert await storage.collect(B)
+        assert (await storage.collect([B])).blobs == 1
         assert await storage.metadata(B) is None
         assert await storage.blob_info(B) is not None
 
@@ -203,8 +227,100 @@ class TestGarbage:
         await fill(storage, shards=[S0])
         await storage.set_shard_status([S0], ShardStatus.LOCKED_TO_MOVE)
         await start_epochs(storage, 1)
-        await storage.collect(B)
+        await storage.collect([B])
         assert await storage.sliver(SliverKey(S0, Axis.PRIMARY, B)) is None
+
+    @pytest.mark.parametrize("first", ["registration", "collection"])
+    async def test_a_registration_that_races_the_collection_wins_or_comes_to_an_empty_place(self, storage, first):
+        """The two are steps of one thread: whichever is first, no live blob has lost only a part of its data."""
+        await storage.create_shards([S0, S1], ShardStatus.ACTIVE)
+        await feed(storage, registered(B, O1, 1))
+        await fill(storage)
+        await start_epochs(storage, 1)
+        again = storage.apply(2, 0, lambda working: rules.apply_all(working, [(event_id(9), registered(B, O2, 9))]))
+        both = [again, storage.collect([B])]
+        await asyncio.gather(*(both if first == "registration" else reversed(both)))
+        kept = first == "registration"
+        assert (await storage.metadata(B) is not None) == kept
+        assert len(await storage.missing(B, [S0, S1])) == (0 if kept else 4)
+        assert (await storage.blob_info(B)).objects == 1
+        await fill(storage)
+        assert await storage.garbage() == [], "what comes now belongs to the new registration"
+        assert await storage.missing(B, [S0, S1]) == []
+
+    async def test_an_upload_that_crosses_its_blobs_end_leaves_no_orphan(self, storage):
+        await storage.create_shards([S0], ShardStatus.ACTIVE)
+        await feed(storage, registered(B, O1, 1))
+        await start_epochs(storage, 1)
+        await storage.collect(await storage.garbage())
+        await fill(storage, shards=[S0])
+        assert await storage.garbage() == [B]
+        assert (await storage.collect([B])).slivers == 2
+
+    async def test_a_deleted_object_frees_its_blob(self, storage):
+        await storage.create_shards([S0], ShardStatus.ACTIVE)
+        await feed(storage, registered(B, O1, 9, deletable=True))
+        await fill(storage, shards=[S0])
+        await feed(storage, deleted(B, O1, 9))
+        assert await storage.metadata(B) is not None, "the records change at once, the data wait for the collection"
+        assert (await storage.collect(await storage.garbage())).slivers == 2
+        await start_epochs(storage, 9)
+        assert await storage.object_info(O1) is None
+
+    async def test_a_pools_end_frees_its_blobs_and_leaves_no_record(self, kv, storage):
+        await storage.create_shards([S0], ShardStatus.ACTIVE)
+        other = blob_id(2)
+        await feed(storage, pool_created(P1, 2), pooled(B, O1, P1), pool_created(P2, 2), pooled(other, O2, P2))
+        await feed(storage, pool_extended(P2, 3), pooled_certified(B, O1, P1))
+        assert (await storage.pooled_info(O1)).certified_epoch == 1
+        for blob in (B, other):
+            await fill(storage, blob, shards=[S0])
+        await start_epochs(storage, 2)
+        assert await storage.garbage() == [B]
+        assert await storage.pooled_info(O1) is None
+        assert await storage.pooled_info(O2) is not None
+        await start_epochs(storage, 3)
+        assert await storage.garbage() == [B, other]
+        await storage.collect([B, other])
+        for family in (layout.POOLS, layout.POOLED_INFO, layout.POOL_MEMBERS, layout.BLOB_INFO):
+            assert list(kv.scan(family)) == []
+
+    async def test_a_deleted_pooled_blob_leaves_no_record(self, kv, storage):
+        await feed(storage, pool_created(P1, 5), pooled(B, O1, P1))
+        await feed(storage, pooled_deleted(B, O1, P1))
+        assert await storage.garbage() == [B]
+        assert list(kv.scan(layout.POOL_MEMBERS)) == list(kv.scan(layout.POOLED_INFO)) == []
+
+    async def test_the_start_of_an_epoch_is_noted_with_its_checkpoint(self, storage):
+        await feed(storage)
+        assert await storage.epoch_start_ms() is None
+        await feed(storage, EpochChangeStart(Epoch(1)))
+        await feed(storage)
+        assert await storage.epoch_start_ms() == 1000
+
+    async def test_the_space_of_deleted_blobs_is_given_back(self, tmp_path):
+        storage = await Storage.open(tmp_path)
+        await storage.create_shards([S0, S1], ShardStatus.ACTIVE)
+        blobs = [blob_id(number) for number in range(40)]
+        for number, blob in enumerate(blobs):
+            # Every fifth one stays, so that no file holds dead blobs only.
+            await feed(storage, registered(blob, object_id(number), 9 if number % 5 == 0 else 1))
+            await fill(storage, blob, sliver=os.urandom(250_000))
+        await asyncio.to_thread(storage._kv.reclaim, layout.METADATA)
+        full = disk_usage(tmp_path)
+        assert full >= 40_000_000
+        await start_epochs(storage, 1)
+        assert (await storage.collect(await storage.garbage())).sliver_bytes == 32_000_000
+        await storage.reclaim()
+        print(f"{full} bytes before, {disk_usage(tmp_path)} after")
+        assert disk_usage(tmp_path) < 10_000_000, "8 MB live"
+        for blob in blobs[::5]:
+            assert await storage.missing(blob, [S0, S1]) == []
+            assert len(await storage.sliver(SliverKey(S1, Axis.SECONDARY, blob))) == 250_000
+        await storage.close()
+        again = await Storage.open(tmp_path)
+        assert again.slivers_stored == 32
+        await again.close()
 
 
 class TestDurability:
@@ -303,7 +419,24 @@ class TestDurability:
         kv = MemoryStore()
         await Storage.over(kv)
         batch = Batch()
-        batch.put(layout.NODE, layout.SCHEMA_KEY, versioned((2).to_bytes(4, "little")))
+        batch.put(layout.NODE, layout.SCHEMA_KEY, versioned((layout.SCHEMA_VERSION + 1).to_bytes(4, "little")))
         kv.write(batch)
-        with pytest.raises(StoreError, match="schema version 2"):
+        with pytest.raises(StoreError, match="schema version 3, this release knows 2"):
             await Storage.over(kv)
+
+    async def test_a_database_of_the_schema_before_pools_is_upgraded(self):
+        kv = MemoryStore()
+        storage = await Storage.over(kv)
+        await feed(storage, registered(B, O1, 5))
+        left = kv.killed()
+        for family in (layout.POOLS, layout.POOLED_INFO, layout.POOL_MEMBERS):
+            left.drop_family(family)
+        batch = Batch()
+        batch.put(layout.NODE, layout.SCHEMA_KEY, versioned((1).to_bytes(4, "little")))
+        record = left.get(layout.BLOB_INFO, B)
+        batch.put(layout.BLOB_INFO, B, b"\x01" + record[1:-8])
+        left.write(batch)
+        again = await Storage.over(left)
+        await feed(again, pool_created(P1, 7), pooled(B, O2, P1))
+        assert (await again.blob_info(B)).objects == 2
+        await Storage.over(left.killed())

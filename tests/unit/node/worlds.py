@@ -5,7 +5,17 @@ from dataclasses import dataclass, field, replace
 from walrus_codec.types import BlobId, Digest, Epoch, NodeId, ObjectId, ShardIndex
 from walrus_node.store.records import Identity
 from walrus_sui.errors import ChainUnreachable, MoveAbort
-from walrus_sui.events import BlobCertified, BlobDeleted, BlobRegistered, EventId
+from walrus_sui.events import (
+    BlobCertified,
+    BlobDeleted,
+    BlobRegistered,
+    EventId,
+    PooledBlobCertified,
+    PooledBlobDeleted,
+    PooledBlobRegistered,
+    StoragePoolCreated,
+    StoragePoolExtended,
+)
 from walrus_sui.types import (
     Committee,
     CommitteeMember,
@@ -48,6 +58,30 @@ def certified(blob, obj, end, *, deletable=False, epoch=1, extension=False):
 
 def deleted(blob, obj, end, *, was_certified=False, epoch=1):
     return BlobDeleted(Epoch(epoch), blob, Epoch(end), obj, was_certified)
+
+
+def pool_id(number: int) -> ObjectId:
+    return object_id(10**6 + number)
+
+
+def pool_created(pool, end, *, epoch=1):
+    return StoragePoolCreated(Epoch(epoch), pool, 10**9, Epoch(epoch), Epoch(end))
+
+
+def pool_extended(pool, end, *, epoch=1):
+    return StoragePoolExtended(Epoch(epoch), pool, Epoch(end))
+
+
+def pooled(blob, obj, pool, *, deletable=True, epoch=1):
+    return PooledBlobRegistered(Epoch(epoch), blob, 1000, 128, deletable, obj, pool)
+
+
+def pooled_certified(blob, obj, pool, *, deletable=True, epoch=1):
+    return PooledBlobCertified(Epoch(epoch), blob, deletable, obj, pool)
+
+
+def pooled_deleted(blob, obj, pool, *, was_certified=False, epoch=1):
+    return PooledBlobDeleted(Epoch(epoch), blob, obj, was_certified, pool)
 
 
 def member(node_id, shards):
