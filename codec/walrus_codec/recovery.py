@@ -127,6 +127,10 @@ def make_symbols(
         SliverError: the sliver is not (any more) the one that the metadata commits to; nothing can be proved from it.
     """
     check_same_code(metadata, params)
+    symbol_size = params.symbol_size(metadata.unencoded_length)
+    form = (source.symbol_size, len(source.data))
+    if form != (symbol_size, params.source_symbols(source.axis) * symbol_size) or source.index >= params.n_shards:
+        raise SliverError(f"{source.axis.value} sliver {source.index} has not the form that slivers of this blob have")
     expansion = backend_for(params).expand(source.axis, source.data, source.symbol_size, targets)
     tree = merkle.levels(expansion.leaves)
     if tree[-1] != metadata.sliver_hash(source.axis, source.index):

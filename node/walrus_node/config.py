@@ -14,6 +14,7 @@ name. Unknown keys are errors, so that a typing mistake cannot silently become a
     telemetry: {log_format: json, log_level: info, otlp_endpoint: null}
     epoch_driver: {enabled: true}
     recovery: {concurrent_blobs: 8, memory: 67108864, grace_s: 15}
+    scrub: {enabled: true, bytes_per_s: 16777216, pause_s: 86400}
     limits: {upload_memory: 67108864, read_memory: 67108864, compute_memory: 268435456, grace_period_s: 20}
 """
 
@@ -164,6 +165,17 @@ class RecoveryConfig(_Section):
     """How long a blob's writer may still be uploading after its certification."""
 
 
+class ScrubConfig(_Section):
+    """Verifying in the background that what is stored has not rotted."""
+
+    enabled: bool = True
+    """Whether it is done at all."""
+    bytes_per_s: Annotated[int, Field(ge=1 << 16)] = 16 << 20
+    """Bytes of metadata and slivers that are verified per second at most; a small blob counts as 64 KiB."""
+    pause_s: Annotated[float, Field(ge=1)] = 86_400.0
+    """Seconds from the end of a round through everything to the beginning of the next."""
+
+
 class NodeConfig(_Section):
     """The whole file."""
 
@@ -187,6 +199,8 @@ class NodeConfig(_Section):
     """Whether this node moves the epochs on."""
     recovery: RecoveryConfig = RecoveryConfig()
     """Getting slivers back from other nodes."""
+    scrub: ScrubConfig = ScrubConfig()
+    """Verifying in the background that what is stored has not rotted."""
     limits: LimitsConfig = LimitsConfig()
     """Bounds of memory and time."""
 

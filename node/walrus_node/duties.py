@@ -17,6 +17,7 @@ from typing import Any, NoReturn, cast
 
 from walrus_client.compute import Compute
 from walrus_client.peers import PeerPool, RequestSigner
+from walrus_codec.types import BlobId
 from walrus_node.chain import REFRESH_INTERVAL_S, ChainView
 from walrus_node.config import NodeConfig, NodeKeys
 from walrus_node.epochs.collector import Collector
@@ -30,6 +31,8 @@ from walrus_node.recovery.denouncing import ChainDenouncer
 from walrus_node.recovery.gathering import Gatherer
 from walrus_node.recovery.task import IDLE_S, Progress, RecoveryTask
 from walrus_node.registration import Registrar
+from walrus_node.scrub.scrubber import IDLE_S as SCRUB_IDLE_S
+from walrus_node.scrub.scrubber import Scrubber, ScrubProgress
 from walrus_node.store.records import Identity
 from walrus_node.store.storage import Storage
 from walrus_sui import faucet, network_config
@@ -86,6 +89,7 @@ class Duties:
         self._registrar_wake, self._collector_wake, self._invalid_wake = Wake(), Wake(), Wake()
         self._recovery_wake = Wake()
         self._recovery: RecoveryTask | None = None
+        self._scrubber: Scrubber | None = None
         processor.listen(self._heard)
 
     @property
@@ -102,6 +106,10 @@ class Duties:
     def recovery_progress(self) -> Progress:
         """What was recovered from other nodes."""
         return self._recovery.progress if self._recovery is not None else Progress()
+
+    def scrub_progress(self) -> ScrubProgress:
+        """How far the verification of what is stored is."""
+        return self._scrubber.progress if self._scrubber is not None else ScrubProgress()
 
     def _heard(self, heard: Heard) -> None:
         """Rings the loops that a checkpoint concerns."""
@@ -147,6 +155,7 @@ class Duties:
                 self._repeat("recovery", recovery.run_once, IDLE_S, self._recovery_wake),
                 self._repeat("registration", register, _REGISTRAR_INTERVAL_S, self._registrar_wake),
                 *self._collector_loops(network),
+                *self._scrub_loops(recovery),
             )
 
     async def _network(self) -> NetworkConfig:
@@ -268,6 +277,24 @@ class Duties:
             self._repeat("collector", expired, _COLLECTOR_INTERVAL_S, self._collector_wake),
             self._repeat("collector of invalid blobs", invalid, _COLLECTOR_INTERVAL_S, self._invalid_wake),
         ]
+
+    def _scrub_loops(self, recovery: RecoveryTask) -> list[Loop]:
+        config = self._config.scrub
+        if not config.enabled:
+            return []
+
+        def lost(blob_id: BlobId) -> None:
+            recovery.lost(blob_id)
+            self._recovery_wake.ring()
+
+        scrubber = self._scrubber = Scrubber(
+            storage=self._storage,
+            compute=self._compute,
+            bytes_per_s=config.bytes_per_s,
+            pause_s=config.pause_s,
+            on_lost=lost,
+        )
+        return [self._repeat("scrub", scrubber.run_once, SCRUB_IDLE_S, Wake())]
 
     def _repeat(self, name: str, run_once: Callable[[], Awaitable[object]], interval_s: float, wake: Wake) -> Loop:
         return repeat(name, run_once, interval_s=interval_s, backoff=self._backoff(), wake=wake)

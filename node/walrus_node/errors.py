@@ -3,7 +3,7 @@
 Refusals of requests are not here: they are answers (`walrus_client.reasons.RequestRefused`). What is here ends the
 process or a part of it. Exit codes are API, the operator shows them: 0 a clean stop, 1 a fault of the program, 2 wrong
 configuration or keys, 3 the store cannot be opened or is damaged, 4 the store belongs to another network or node,
-5 the chain's events contradict what is stored.
+5 the chain's events contradict what is stored. `walrus-node db` adds two that judge a folder (`walrus_node.db`).
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ class EventConflictError(WalrusNodeError):
     """
 
     exit_code = 5
+
+
+class DamagedError(StoreError):
+    """One stored value cannot be read as what it is, though the database works: bits have changed on disk."""
 
 
 class ShardNotHereError(StoreError):

@@ -9,6 +9,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
+from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.store.storage import Storage
 from walrus_sui.telemetry import meter, names
 
@@ -20,6 +21,7 @@ def observe(
     processor: EventProcessor,
     chain_age_s: Callable[[], float],
     recovery: Callable[[], Progress],
+    scrub: Callable[[], ScrubProgress],
 ) -> None:
     """Registers the gauges of one node with the process's meter."""
 
@@ -51,5 +53,9 @@ def observe(
     gauge(names.NODE_RECOVERY_BLOBS, "Blobs completed from others.", lambda: recovery().blobs_recovered)
     gauge(names.NODE_RECOVERY_SLIVERS, "Slivers rebuilt.", lambda: recovery().slivers_recovered)
     gauge(names.NODE_RECOVERY_BYTES, "Symbols and proofs fetched.", lambda: recovery().bytes_fetched, unit="By")
+    gauge(names.NODE_SCRUB_SLIVERS, "Slivers verified again.", lambda: scrub().slivers_verified)
+    gauge(names.NODE_SCRUB_BYTES, "Slivers and metadata verified again.", lambda: scrub().bytes_verified, unit="By")
+    gauge(names.NODE_SCRUB_ROTTEN, "Rotten slivers and metadata taken out.", lambda: scrub().rotten_found)
+    gauge(names.NODE_SCRUB_FRACTION, "Share of the verification's round that is done.", lambda: scrub().fraction)
     gauge(names.CHAIN_CHECKPOINT_AGE, "Time since the chain was last heard.", chain_age_s, unit="s")
     meter().create_observable_gauge(names.NODE_SHARDS, [shards], description="Shards stored here, by status.")

@@ -80,6 +80,7 @@ class Node:
             view=self._view,
             follower_age_s=self._duties.follower_age_s,
             recovery=self._duties.recovery_progress,
+            scrub=self._duties.scrub_progress,
         )
         recovery = RecoveryService(
             storage=storage,
@@ -99,7 +100,13 @@ class Node:
         self._stopping = False
         self.grpc_port = 0
         self.http_port = 0
-        gauges.observe(storage, processor, self._duties.follower_age_s, self._duties.recovery_progress)
+        gauges.observe(
+            storage,
+            processor,
+            self._duties.follower_age_s,
+            self._duties.recovery_progress,
+            self._duties.scrub_progress,
+        )
 
     @classmethod
     async def open(cls, config: NodeConfig, keys: NodeKeys) -> Self:

@@ -20,11 +20,11 @@ from walrus_client.rules import ReadChoice
 from walrus_codec import blob_id as blob_ids
 from walrus_codec import mapping, recovery
 from walrus_codec.errors import CodecError
-from walrus_codec.metadata import BlobMetadata
+from walrus_codec.metadata import BlobMetadata, verify_metadata
 from walrus_codec.params import CodeParams
 from walrus_codec.recovery import InconsistencyProof
 from walrus_codec.types import Axis, BlobId, Epoch, PairIndex
-from walrus_node.errors import MetadataMissingError, ShardNotHereError
+from walrus_node.errors import DamagedError, MetadataMissingError, ShardNotHereError
 from walrus_node.recovery import rules
 from walrus_node.recovery.gathering import Gatherer, Job, NotEnoughSymbolsError
 from walrus_node.store.records import ValidBlob
@@ -111,14 +111,28 @@ class BlobRecoverer:
         return Outcome.WHOLE
 
     async def _job(self, blob_id: BlobId, committee: Committee, epoch: Epoch) -> Job:
-        stored = await self._storage.metadata(blob_id)
-        if stored is None:
+        metadata = await self._stored_metadata(blob_id, committee.n_shards)
+        if metadata is None:
             metadata = await self._gatherer.metadata(blob_id, committee)
             await self._storage.put_metadata(blob_id, metadata.to_bcs())
-        else:
-            metadata = BlobMetadata.from_bcs(stored)
         params = CodeParams(len(metadata.hashes), metadata.encoding_type)
         return Job(blob_id, metadata, params, committee, epoch)
+
+    async def _stored_metadata(self, blob_id: BlobId, n_shards: int) -> BlobMetadata | None:
+        """The blob's metadata if they are here; rotten ones are taken out, since they would accuse an honest writer."""
+        stored = None
+        try:
+            stored = await self._storage.metadata(blob_id)
+            if stored is None:
+                return None
+            metadata = BlobMetadata.from_bcs(stored)
+            verify_metadata(blob_id, metadata, n_shards=n_shards)
+        except (DamagedError, CodecError) as error:
+            facts = {"blob_id": blob_ids.to_text(blob_id), "why": str(error)}
+            _log.warning("stored metadata have rotted and were taken out", extra=facts)
+            await self._storage.remove_metadata(blob_id, stored)
+            return None
+        return metadata
 
     async def _recover(self, job: Job, axis: Axis, targets: Sequence[PairIndex]) -> InconsistencyProof | None:
         """Gathers, rebuilds and stores; returns the proof when the slivers are not what the metadata commits to."""

@@ -26,6 +26,7 @@ from walrus_codec.params import CodeParams
 from walrus_codec.recovery import RecoverySymbol
 from walrus_codec.slivers import Sliver
 from walrus_codec.types import Axis, BlobId, Epoch, NodeId, PairIndex
+from walrus_node.errors import DamagedError
 from walrus_node.recovery import rules
 from walrus_node.store.storage import SliverKey, Storage
 from walrus_sui.types import Committee
@@ -135,12 +136,14 @@ class Gatherer:
         wanted = [mapping.sliver_of_pair(pair, axis, n) for pair in targets]
         found: list[list[RecoverySymbol]] = []
         for shard in tuple(self._storage.shards):
-            stored = await self._storage.sliver(SliverKey(shard, axis.orthogonal, job.blob_id))
-            if stored is None or len(found) == needed:
-                continue
-            sliver = Sliver.from_bcs(axis.orthogonal, stored)
+            if len(found) == needed:
+                break
             # One that has rotted on the disk gives none; others have good ones.
-            with contextlib.suppress(SliverError):
+            with contextlib.suppress(SliverError, DamagedError):
+                stored = await self._storage.sliver(SliverKey(shard, axis.orthogonal, job.blob_id))
+                if stored is None:
+                    continue
+                sliver = Sliver.from_bcs(axis.orthogonal, stored)
                 found.append(await self._compute.run(recovery.make_symbols, sliver, wanted, job.metadata, job.params))
         return found
 

@@ -82,6 +82,11 @@ class Agenda:
         """A blob was certified; it is looked at when its writer has had the time to finish."""
         self._pending.setdefault(blob_id, Pending(due))
 
+    def lost(self, blob_id: BlobId, *, now: float) -> None:
+        """Something of the blob was lost here; it is due now, unless attempts to complete it wait for others."""
+        known = self._pending.get(blob_id, Pending(now))
+        self._pending[blob_id] = known if known.attempts else replace(known, due=min(known.due, now))
+
     def due(self, now: float) -> list[BlobId]:
         """Blobs to try now, those that wait longest first."""
         ready = [(entry.due, blob_id) for blob_id, entry in self._pending.items() if entry.due <= now]

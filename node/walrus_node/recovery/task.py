@@ -108,6 +108,10 @@ class RecoveryTask:
         """An event has certified the blob."""
         self._agenda.certified(blob_id, due=self._now() + self._grace_s)
 
+    def lost(self, blob_id: BlobId) -> None:
+        """Something of the blob has rotted and was taken out."""
+        self._agenda.lost(blob_id, now=self._now())
+
     def whole(self, epoch: Epoch, shards: frozenset[ShardIndex]) -> bool:
         """Whether these shards hold every blob that a look in this epoch found lacking."""
         return self._agenda.whole(Scope(epoch, shards))

@@ -11,6 +11,7 @@ from walrus_node.chain import ChainView
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
 from walrus_node.rpc.model import NodeInfo, ShardState
+from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.store.records import Identity, ShardStatus
 from walrus_node.store.storage import Storage
 
@@ -28,6 +29,7 @@ class InfoSource:
         view: the newest committee.
         follower_age_s: seconds since the chain was last heard; infinite before the follower runs.
         recovery: what was got back from other nodes.
+        scrub: how far the verification of what is stored is.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class InfoSource:
         view: ChainView,
         follower_age_s: Callable[[], float],
         recovery: Callable[[], Progress],
+        scrub: Callable[[], ScrubProgress],
     ) -> None:
         self._name = name
         self._storage = storage
@@ -46,6 +49,7 @@ class InfoSource:
         self._view = view
         self._follower_age_s = follower_age_s
         self._recovery = recovery
+        self._scrub = scrub
         self._started = time.monotonic()
         self.identity: Identity | None = None
 
@@ -73,6 +77,7 @@ class InfoSource:
             blobs_stored=self._storage.blobs_stored,
             slivers_stored=self._storage.slivers_stored,
             recovery=self._recovery(),
+            scrub=self._scrub(),
         )
 
     def _shards(self) -> tuple[ShardState, ...]:

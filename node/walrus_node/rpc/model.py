@@ -17,6 +17,7 @@ from walrus_client.peers.wire import (
     SliverRefusal,
 )
 from walrus_node.recovery.task import Progress
+from walrus_node.scrub.scrubber import ScrubProgress
 
 __all__ = ["MissingSliver", "MissingSource", "NodeInfo", "ShardState", "SignedMessage", "SliverHead", "SliverRefusal"]
 
@@ -41,6 +42,7 @@ class NodeInfo:
         blobs_stored: blobs whose metadata is stored.
         slivers_stored: slivers in all shards.
         recovery: what was got back from other nodes.
+        scrub: how far the verification of what is stored is, and what it found.
     """
 
     node_id: str
@@ -58,6 +60,7 @@ class NodeInfo:
     blobs_stored: int
     slivers_stored: int
     recovery: Progress
+    scrub: ScrubProgress
 
     def to_json(self) -> dict[str, Any]:
         """The answer of `GET /v1/info`."""

@@ -9,6 +9,7 @@ Nothing here knows gRPC: the gRPC face (`servicer`) and the later REST face tran
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Sequence
 
 from walrus_client.budget import ByteBudget
@@ -17,12 +18,13 @@ from walrus_client.reasons import Reason, RequestRefused
 from walrus_client.statuses import BlobStatus
 from walrus_codec import blob_id as blob_ids
 from walrus_codec import mapping
-from walrus_codec.errors import MetadataError, UnsupportedEncoding
+from walrus_codec.errors import MetadataError, SliverError, UnsupportedEncoding
 from walrus_codec.metadata import BlobMetadata, verify_metadata
 from walrus_codec.params import CodeParams
 from walrus_codec.slivers import Sliver
 from walrus_codec.types import Axis, BlobId, Epoch, PairIndex, ShardIndex
 from walrus_node.chain import ChainView
+from walrus_node.errors import DamagedError
 from walrus_node.events.processor import EventProcessor
 from walrus_node.events.status import status_of
 from walrus_node.rpc.admission import admitted
@@ -35,6 +37,8 @@ from walrus_sui.keys import BlsKey
 from walrus_sui.messages import Deletable, Persistence
 from walrus_sui.telemetry import meter, names
 from walrus_sui.types import StakingView
+
+_log = logging.getLogger(__name__)
 
 MAX_METADATA = 1 << 17
 """Bytes of metadata that are looked at; 1,000 shards need 66,013."""
@@ -183,17 +187,24 @@ class NodeService:
                 yield MissingSliver(pair, Reason.SHARD_NOT_ASSIGNED)
                 continue
             async with admitted(self._reading, size, wait_s=_READ_WAIT_S):
-                stored = await self._storage.sliver(SliverKey(shard, axis, blob_id))
-                if stored is None:
-                    yield MissingSliver(pair, Reason.SLIVER_NOT_FOUND)
-                else:
-                    yield pair, Sliver.from_bcs(axis, stored)
+                sliver = await self._sliver(SliverKey(shard, axis, blob_id))
+                yield MissingSliver(pair, Reason.SLIVER_NOT_FOUND) if sliver is None else (pair, sliver)
 
     async def status(self, blob_id: BlobId) -> BlobStatus:
         """What the events say about the blob."""
         return status_of(await self._storage.blob_info(blob_id), self._processor.epoch)
 
     # --- checks
+
+    async def _sliver(self, key: SliverKey) -> Sliver | None:
+        """A stored sliver, None also when it has rotted so that it is none any more; scrub takes it out."""
+        try:
+            stored = await self._storage.sliver(key)
+            return None if stored is None else Sliver.from_bcs(key.axis, stored)
+        except (SliverError, DamagedError) as error:
+            facts = {"blob_id": blob_ids.to_text(key.blob_id), "shard": key.shard, "error": str(error)}
+            _log.error("a stored sliver has changed on the disk", extra=facts)
+            return None
 
     async def _check_epoch(self, epoch: Epoch) -> StakingView:
         await self._view.knows(epoch)

@@ -182,6 +182,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
                 blobs_stored=found.blobs_stored,
                 slivers_stored=found.slivers_stored,
                 recovery=pb.RecoveryProgress(**asdict(found.recovery)),
+                scrub=pb.ScrubProgress(**asdict(found.scrub)),
             )
 
     async def _asker(self, request: pb.GetRecoverySymbolsRequest) -> CommitteeMember:

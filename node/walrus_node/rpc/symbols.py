@@ -23,12 +23,13 @@ from walrus_client.reasons import Reason, RequestRefused
 from walrus_codec import blob_id as blob_ids
 from walrus_codec import mapping, recovery
 from walrus_codec.errors import ProofError, SliverError
-from walrus_codec.metadata import BlobMetadata
+from walrus_codec.metadata import BlobMetadata, verify_metadata
 from walrus_codec.params import CodeParams
 from walrus_codec.recovery import InconsistencyProof, RecoverySymbol
 from walrus_codec.slivers import Sliver
 from walrus_codec.types import Axis, BlobId, PairIndex, SliverIndex
 from walrus_node.chain import ChainView
+from walrus_node.errors import DamagedError
 from walrus_node.rpc.admission import admitted
 from walrus_node.rpc.model import MissingSource, SignedMessage
 from walrus_node.store.storage import SliverKey, Storage
@@ -181,6 +182,7 @@ class RecoveryService:
         params = CodeParams(len(metadata.hashes), metadata.encoding_type)
 
         def check() -> None:
+            verify_metadata(blob_id, metadata, n_shards=params.n_shards)  # a judgement over rotten ones would be false
             recovery.verify_inconsistency(InconsistencyProof.from_bcs(axis, proof), metadata, params)
 
         try:
@@ -200,13 +202,13 @@ class RecoveryService:
             return MissingSource(source, Reason.SHARD_NOT_ASSIGNED)
         size = (n + len(wanted.targets)) * params.symbol_size(metadata.unencoded_length)
         async with admitted(self._memory, size, wait_s=_WAIT_S):
-            stored = await self._storage.sliver(SliverKey(shard, axis, wanted.blob_id))
-            if stored is None:
-                return MissingSource(source, Reason.SLIVER_NOT_FOUND)
-            sliver = Sliver.from_bcs(axis, stored)
             try:
+                stored = await self._storage.sliver(SliverKey(shard, axis, wanted.blob_id))
+                if stored is None:
+                    return MissingSource(source, Reason.SLIVER_NOT_FOUND)
+                sliver = Sliver.from_bcs(axis, stored)
                 return await self._compute.run(recovery.make_symbols, sliver, wanted.targets, metadata, params)
-            except SliverError as error:
+            except (SliverError, DamagedError) as error:
                 facts = {"blob_id": blob_ids.to_text(wanted.blob_id), "shard": shard, "error": str(error)}
                 _log.error("a stored sliver has changed on the disk", extra=facts)
                 return MissingSource(source, Reason.SLIVER_NOT_FOUND)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from walrus_codec import bcs
 from walrus_codec.types import BlobId, Epoch, ObjectId
+from walrus_node.errors import StoreError
 from walrus_node.store import layout
 from walrus_node.store.kv import Batch, KeyValueStore
 from walrus_node.store.pools import PoolSet, PoolTable
@@ -61,6 +62,21 @@ class BlobTable:
         value = self._kv.get(layout.METADATA, blob_id)
         return None if value is None else bytes(unversioned(value, "metadata"))
 
+    def has_metadata(self, blob_id: BlobId) -> bool:
+        """Whether metadata is stored, be it readable or not."""
+        return self._kv.get(layout.METADATA, blob_id) is not None
+
+    def with_metadata(self, after: bytes) -> Iterator[BlobId]:
+        """Blobs whose metadata is stored, from the id behind `after` on, in order."""
+        for key, _ in self._kv.scan(layout.METADATA, start=after + b"\x00" if after else b""):
+            yield BlobId(key)
+
+    def delete_metadata(self, blob_id: BlobId) -> None:
+        """Removes metadata."""
+        batch = Batch()
+        batch.delete(layout.METADATA, blob_id)
+        self._kv.write(batch)
+
     def count_metadata(self) -> int:
         """Number of blobs whose metadata is stored; reads the whole table."""
         return sum(1 for _ in self._kv.scan(layout.METADATA))
@@ -78,6 +94,23 @@ class BlobTable:
             batch.put(layout.GARBAGE, blob_id, versioned(bcs.u32(epoch)))
         batch.put(layout.METADATA, blob_id, versioned(metadata))
         self._kv.write(batch)
+
+    def wrong_records(self) -> Iterator[str]:
+        """Reads all records about blobs and objects; yields a sentence for each that is damaged."""
+        for key, value in self._kv.scan(layout.BLOB_INFO):
+            try:
+                blob_info_from_bytes(value)
+            except StoreError as error:
+                yield f"the record of blob {key.hex()}: {error}"
+        for key, value in self._kv.scan(layout.OBJECT_INFO):
+            object_id = layout.object_of_key(key)
+            try:
+                end_epoch = ObjectInfo.from_bytes(value).end_epoch
+            except StoreError as error:
+                yield f"the record of object {object_id}: {error}"
+                continue
+            if self._kv.get(layout.EXPIRY, layout.expiry_key(end_epoch, object_id)) is None:
+                yield f"object {object_id} ends in epoch {end_epoch}, but the index of ends does not name it"
 
     def certified(self, epoch: Epoch) -> Iterator[BlobId]:
         """Blobs that are certified in `epoch`, in order of their ids."""

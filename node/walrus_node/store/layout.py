@@ -4,6 +4,7 @@
     node            "schema"                     u32, version of this page
                     "identity", "state"          Identity, NodeState
                     "collected"                  u32, last epoch whose garbage collection is done
+                    "scrub"                      ScrubState: how far the background verification is
     events          "cursor"                     Cursor: last applied checkpoint, its epoch and time
                     "epoch"                      u64, time of the checkpoint that began the current epoch
     metadata        blob id                      BCS BlobMetadata
@@ -60,6 +61,7 @@ SCHEMA_KEY = b"schema"
 IDENTITY_KEY = b"identity"
 STATE_KEY = b"state"
 COLLECTED_KEY = b"collected"
+SCRUB_KEY = b"scrub"
 CURSOR_KEY = b"cursor"
 EPOCH_START_KEY = b"epoch"
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 from walrus_codec import bcs
 from walrus_codec.errors import BcsError
 from walrus_codec.types import BlobId, Digest, Epoch, NodeId, ObjectId
-from walrus_node.errors import StoreError
+from walrus_node.errors import DamagedError, StoreError
 from walrus_sui.events import EventId
 
 _V1 = b"\x01"
@@ -82,6 +82,28 @@ class NodeState:
     def from_bytes(cls, value: bytes) -> NodeState:
         """Reads the stored form; raises `StoreError`."""
         return _decoded(value, "node state", lambda r: cls(NodeStatus(_name(r.string(), NodeStatus)), Epoch(r.u32())))
+
+
+@dataclass(frozen=True)
+class ScrubState:
+    """How far the background verification of the store is.
+
+    Attributes:
+        after: the last blob id that was verified in this round; empty before the first and between rounds.
+        finished_ms: unix time of the last finished round, 0 before it.
+    """
+
+    after: bytes = b""
+    finished_ms: int = 0
+
+    def to_bytes(self) -> bytes:
+        """The stored form."""
+        return _V1 + bcs.bytes_(self.after) + bcs.u64(self.finished_ms)
+
+    @classmethod
+    def from_bytes(cls, value: bytes) -> ScrubState:
+        """Reads the stored form; raises `StoreError`."""
+        return _decoded(value, "scrub state", lambda r: cls(r.bytes_(), r.u64()))
 
 
 @dataclass(frozen=True)
@@ -296,9 +318,11 @@ def versioned(body: bytes) -> bytes:
 
 
 def unversioned(value: bytes, what: str) -> memoryview:
-    """The body behind the version, without a copy; raises `StoreError`."""
+    """The body behind the version, without a copy; raises `DamagedError`."""
     if value[:1] != _V1:
-        raise StoreError(f"a stored {what} has unknown version {value[:1].hex()}: it was written by a newer release")
+        raise DamagedError(
+            f"a stored {what} has unknown version {value[:1].hex()}: it is damaged, or was written by a newer release"
+        )
     return memoryview(value)[1:]
 
 

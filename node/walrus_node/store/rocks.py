@@ -13,13 +13,14 @@ compaction of keys. An iterator over such a family reads the values too, which i
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import rocksdict
 
-from walrus_node.errors import StoreError
+from walrus_node.errors import DamagedError, StoreError
 from walrus_node.store.kv import Batch, Family
 
 _BULKY_SUFFIXES = ("-primary", "-secondary")
@@ -44,8 +45,12 @@ _STALL_PAUSE_S = 0.005
 class RocksStore:
     """A `KeyValueStore` in a directory."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Opens the database, or makes it when the directory is empty or absent.
+
+        Args:
+            path: its directory.
+            read_only: change nothing in it, also no log; every write fails.
 
         Raises:
             StoreError: another process has it open, or it cannot be read.
@@ -54,13 +59,20 @@ class RocksStore:
         self._buffers = rocksdict.WriteBufferManager(_WRITE_BUFFERS, False)
         self._write_options = rocksdict.WriteOptions()
         self._write_options.no_slowdown = True
-        self._closed = False
+        self._closed, self._read_only = False, read_only
+        self._shut_out = contextlib.ExitStack()
+        access = rocksdict.AccessType.read_only() if read_only else rocksdict.AccessType.read_write()
         with _store_errors(f"cannot open the database in {path}"):
-            path.mkdir(parents=True, exist_ok=True)
+            if read_only:
+                self._shut_out.enter_context(_shutting_out_writers(path))
+            else:
+                path.mkdir(parents=True, exist_ok=True)
             existing = rocksdict.Rdict.list_cf(str(path)) if (path / "CURRENT").exists() else []
             families = {name: self._options(bulky=name.endswith(_BULKY_SUFFIXES)) for name in existing}
             families.pop("default", None)
-            self._db = rocksdict.Rdict(str(path), self._options(bulky=False), column_families=families)
+            self._db = rocksdict.Rdict(
+                str(path), self._options(bulky=False), column_families=families, access_type=access
+            )
             self._handles = {Family(name): self._db.get_column_family_handle(name) for name in families}
             self._tables = {Family(name): self._db.get_column_family(name) for name in families}
 
@@ -161,7 +173,8 @@ class RocksStore:
         if self._closed:
             return
         with _store_errors("cannot close the database"):
-            self._db.flush_wal(True)
+            if not self._read_only:
+                self._db.flush_wal(True)
             self._closed = True
             # Every handle keeps the database open, and with it its lock.
             self._handles.clear()
@@ -169,6 +182,7 @@ class RocksStore:
                 table.close()
             self._tables.clear()
             self._db.close()
+            self._shut_out.close()
 
     def _native(self, batch: Batch) -> rocksdict.WriteBatch:
         writes = rocksdict.WriteBatch(raw_mode=True)
@@ -238,4 +252,16 @@ def _store_errors(what: str) -> Iterator[None]:
     except StoreError:
         raise
     except Exception as error:  # rocksdict raises bare exceptions, the file system OSError
-        raise StoreError(f"{what}: {error}") from error
+        kind = DamagedError if str(error).startswith("Corruption") else StoreError
+        raise kind(f"{what}: {error}") from error
+
+
+@contextlib.contextmanager
+def _shutting_out_writers(path: Path) -> Iterator[None]:
+    """Shares the lock that a writing RocksDB holds alone: reading without it would see half of what a node writes."""
+    with (path / "LOCK").open("rb") as lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(f"the database in {path} is in use: stop the node first") from None
+        yield

@@ -104,12 +104,13 @@ class ShardTable:
         keys = (SliverKey(shard, axis, blob_id) for shard in shards for axis in Axis)
         return [key for key in keys if not self.has(key)]
 
-    def blobs(self, shard: ShardIndex, axis: Axis) -> Iterator[tuple[BlobId, int]]:
-        """Blob ids and sliver sizes of one axis of a shard, in order of the ids."""
+    def blobs(self, shard: ShardIndex, axis: Axis, after: bytes = b"") -> Iterator[tuple[BlobId, int]]:
+        """Blob ids and sliver sizes of one axis of a shard, from the id behind `after` on, in order of the ids."""
         if shard not in self._statuses:
             return
         start, end = layout.index_range(axis)
-        for key, value in self._kv.scan(layout.state_family(shard), start=start, end=end):
+        first = start + after + b"\x00" if after else start
+        for key, value in self._kv.scan(layout.state_family(shard), start=first, end=end):
             yield BlobId(key[len(start) :]), int.from_bytes(unversioned(value, "sliver size"), "little")
 
     def count(self) -> int:
@@ -127,6 +128,18 @@ class ShardTable:
                     batch.delete(layout.sliver_family(shard, axis), blob_id)
                     batch.delete(layout.state_family(shard), layout.index_key(axis, blob_id))
         return sizes
+
+    def delete(self, key: SliverKey) -> None:
+        """Removes a sliver and its index entry."""
+        batch = Batch()
+        batch.delete(layout.sliver_family(key.shard, key.axis), key.blob_id)
+        batch.delete(layout.state_family(key.shard), layout.index_key(key.axis, key.blob_id))
+        self._kv.write(batch)
+
+    def stored(self, blob_id: BlobId) -> list[SliverKey]:
+        """Which slivers of a blob are stored here."""
+        keys = (SliverKey(shard, axis, blob_id) for shard in self._statuses for axis in Axis)
+        return [key for key in keys if self.has(key)]
 
     def check_families(self) -> None:
         """Raises `StoreError` when a shard lacks a family, which only damage can cause."""

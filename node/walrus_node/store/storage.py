@@ -9,6 +9,8 @@ against a loss of power before `sync`, which is called before a confirmation is 
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from typing import TypeVar
 
 from walrus_codec import bcs
 from walrus_codec.types import Axis, BlobId, Epoch, ObjectId, ShardIndex
-from walrus_node.errors import IdentityError, MetadataMissingError, StoreError
+from walrus_node.errors import DamagedError, IdentityError, MetadataMissingError, StoreError
 from walrus_node.store import layout
 from walrus_node.store.blobs import BlobTable
 from walrus_node.store.kv import Batch, KeyValueStore
@@ -30,6 +32,7 @@ from walrus_node.store.records import (
     NodeStatus,
     ObjectInfo,
     PooledInfo,
+    ScrubState,
     ShardStatus,
     ValidBlob,
     unversioned,
@@ -39,6 +42,7 @@ from walrus_node.store.shards import ShardTable, SliverKey
 from walrus_node.store.working import WorkingSet
 
 _T = TypeVar("_T")
+_K = TypeVar("_K")
 _READERS = 2
 
 
@@ -270,15 +274,16 @@ class Storage:
         return await self._read(self._shards.missing, blob_id, tuple(shards))
 
     async def incomplete(self, epoch: Epoch, shards: Iterable[ShardIndex]) -> list[BlobId]:
-        """Blobs certified in `epoch` that lack a sliver of the given shards; none without shards.
-
-        Metadata need no look of their own: no sliver is stored before them, and both are deleted together.
-        """
+        """Blobs certified in `epoch` that lack their metadata or a sliver of the given shards; none without shards."""
         owned = tuple(shards)
 
         def look() -> list[BlobId]:
             certified = self._blobs.certified(epoch) if owned else ()
-            return [blob_id for blob_id in certified if self._shards.missing(blob_id, owned)]
+            return [
+                blob_id
+                for blob_id in certified
+                if self._shards.missing(blob_id, owned) or not self._blobs.has_metadata(blob_id)
+            ]
 
         return await self._read(look)
 
@@ -317,7 +322,7 @@ class Storage:
                     continue
                 blobs += 1
                 sizes += self._shards.delete_into(batch, blob_id)
-                metadata += self._blobs.metadata(blob_id) is not None
+                metadata += self._blobs.has_metadata(blob_id)
                 batch.delete(layout.METADATA, blob_id)
                 if isinstance(info, ValidBlob) and info.objects == 0:
                     batch.delete(layout.BLOB_INFO, blob_id)
@@ -351,7 +356,75 @@ class Storage:
         for family in sorted(self._kv.families()):
             await self._read(self._kv.reclaim, family)
 
+    # --- verification of what is stored
+
+    async def scrub_state(self) -> ScrubState:
+        """How far the background verification is."""
+        value = await self._read(self._kv.get, layout.NODE, layout.SCRUB_KEY)
+        return ScrubState() if value is None else ScrubState.from_bytes(value)
+
+    async def set_scrub_state(self, state: ScrubState) -> None:
+        """Notes how far the background verification is; not synced, since losing a little of it costs a little work."""
+        await self._write(self._put, layout.SCRUB_KEY, state.to_bytes())
+
+    async def blobs_after(self, after: bytes, limit: int) -> list[BlobId]:
+        """The next blobs of which anything is stored, in order of their ids."""
+
+        def look() -> list[BlobId]:
+            slivers = (
+                (blob_id for blob_id, _size in self._shards.blobs(shard, axis, after))
+                for shard in self._shards.statuses
+                for axis in Axis
+            )
+            merged = heapq.merge(self._blobs.with_metadata(after), *slivers)
+            return [blob_id for blob_id, _ in itertools.islice(itertools.groupby(merged), limit)]
+
+        return await self._read(look)
+
+    async def stored(self, blob_id: BlobId) -> list[SliverKey]:
+        """Which slivers of a blob are stored."""
+        return await self._read(self._shards.stored, blob_id)
+
+    async def wrong_records(self) -> list[str]:
+        """A sentence for each record about blobs and objects that is damaged; reads them all."""
+        return await self._read(lambda: list(self._blobs.wrong_records()))
+
+    async def remove_sliver(self, key: SliverKey, seen: bytes | None) -> bool:
+        """Takes a rotten sliver out, so that recovery brings it back; False when it is another one by now.
+
+        Args:
+            key: its place.
+            seen: its BCS form as it was found rotten, None when it could not be read.
+        """
+
+        def remove() -> bool:
+            if not self._shards.has(key) or _read_again(self._shards.get, key) != seen:
+                return False
+            self._shards.delete(key)
+            self._slivers -= 1
+            return True
+
+        return await self._write(remove)
+
+    async def remove_metadata(self, blob_id: BlobId, seen: bytes | None) -> bool:
+        """Takes rotten metadata out; False when they are others by now. `seen` as for slivers."""
+
+        def remove() -> bool:
+            if not self._has_metadata(blob_id) or _read_again(self._blobs.metadata, blob_id) != seen:
+                return False
+            self._blobs.delete_metadata(blob_id)
+            self._metadata -= 1
+            return True
+
+        return await self._write(remove)
+
     # --- threads
+
+    def _has_metadata(self, blob_id: BlobId) -> bool:
+        try:
+            return self._blobs.has_metadata(blob_id)
+        except DamagedError:
+            return True
 
     def _put(self, key: bytes, value: bytes) -> None:
         batch = Batch()
@@ -372,6 +445,14 @@ class Storage:
 
     async def _read(self, work: Callable[..., _T], *arguments: object) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work, *arguments)
+
+
+def _read_again(read: Callable[[_K], bytes | memoryview | None], key: _K) -> bytes | memoryview | None:
+    """What is stored, None also when it cannot be read."""
+    try:
+        return read(key)
+    except DamagedError:
+        return None
 
 
 def _prepare(kv: KeyValueStore) -> None:

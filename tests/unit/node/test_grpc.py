@@ -42,6 +42,7 @@ from walrus_node.rpc.server import GrpcServer
 from walrus_node.rpc.service import NodeService
 from walrus_node.rpc.servicer import StorageNodeServicer, StreamLimits
 from walrus_node.rpc.symbols import RecoveryService
+from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.store.records import ShardStatus
 from walrus_node.store.storage import Storage
 from walrus_proto.node.v1 import node_pb2 as pb
@@ -122,6 +123,7 @@ class World:
             view=self.view,
             follower_age_s=lambda: 0.5,
             recovery=Progress,
+            scrub=ScrubProgress,
         )
         self.recovery = RecoveryService(
             storage=self.storage,

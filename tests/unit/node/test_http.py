@@ -16,6 +16,7 @@ from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
 from walrus_node.rpc.http import HttpServer
 from walrus_node.rpc.info import InfoSource
+from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.store.records import ShardStatus
 
 
@@ -30,6 +31,7 @@ class World:
             view=view,
             follower_age_s=lambda: self.age,
             recovery=Progress,
+            scrub=ScrubProgress,
         )
         self.server = HttpServer(self.info, lambda: self.missing)
 
@@ -99,7 +101,9 @@ async def test_a_silent_chain_is_out_of_reach(world, view):
 
 async def test_metrics_are_served(world, memory_storage):
     processor = EventProcessor(memory_storage, cursor=None)
-    gauges.observe(memory_storage, processor, lambda: 1.5, lambda: Progress(blobs_pending=3))
+    gauges.observe(
+        memory_storage, processor, lambda: 1.5, lambda: Progress(blobs_pending=3), lambda: ScrubProgress(rotten_found=2)
+    )
     status, _text = await world.get("/metrics")
     assert status == 200
 

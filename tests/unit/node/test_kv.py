@@ -5,7 +5,7 @@ import os
 import pytest
 import rocksdict
 
-from walrus_node.errors import StoreError
+from walrus_node.errors import DamagedError, StoreError
 from walrus_node.store.kv import Batch, Family
 from walrus_node.store.memory import MemoryStore
 from walrus_node.store.rocks import RocksStore
@@ -176,3 +176,30 @@ class TestRocks:
         assert list(tmp_path.glob("*.blob"))
         store.close()
         assert BULKY in rocksdict.Rdict.list_cf(str(tmp_path))
+
+    def test_reading_only_sees_what_was_not_flushed_and_writes_nothing(self, tmp_path):
+        store = RocksStore(tmp_path)
+        store.create_family(SMALL, bulky=False)
+        put(store, SMALL, a=b"1")
+        store.close()
+        reader = RocksStore(tmp_path, read_only=True)
+        assert reader.get(SMALL, b"a") == b"1"
+        with pytest.raises(StoreError):
+            put(reader, SMALL, a=b"2")
+        reader.close()
+
+    def test_bits_that_rot_in_a_file_are_damage_and_not_another_failure(self, tmp_path):
+        store = RocksStore(tmp_path)
+        store.create_family(BULKY, bulky=True)
+        put(store, BULKY, a=os.urandom(100_000), b=os.urandom(100_000))
+        store._tables[BULKY].flush()
+        store.close()
+        (path,) = tmp_path.glob("*.blob")
+        content = bytearray(path.read_bytes())
+        content[50_000] ^= 1
+        path.write_bytes(content)
+        again = RocksStore(tmp_path)
+        with pytest.raises(DamagedError, match="Corruption"):
+            again.get(BULKY, b"a")
+        assert len(again.get(BULKY, b"b")) == 100_000
+        again.close()

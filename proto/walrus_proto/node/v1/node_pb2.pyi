@@ -1082,6 +1082,44 @@ class RecoveryProgress(_message.Message):
 Global___RecoveryProgress: _TypeAlias = RecoveryProgress  # noqa: Y015
 
 @_typing.final
+class ScrubProgress(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOBS_VERIFIED_FIELD_NUMBER: _builtins.int
+    SLIVERS_VERIFIED_FIELD_NUMBER: _builtins.int
+    BYTES_VERIFIED_FIELD_NUMBER: _builtins.int
+    ROTTEN_FOUND_FIELD_NUMBER: _builtins.int
+    FRACTION_FIELD_NUMBER: _builtins.int
+    FINISHED_MS_FIELD_NUMBER: _builtins.int
+    blobs_verified: _builtins.int
+    """What was verified again since the process began."""
+    slivers_verified: _builtins.int
+    bytes_verified: _builtins.int
+    rotten_found: _builtins.int
+    """Metadata and slivers that had rotted; they were taken out, and recovery brings them back."""
+    fraction: _builtins.float
+    """Share of the running round that is done; 1 between rounds."""
+    finished_ms: _builtins.int
+    """Unix time at which the last whole round ended; 0 before the first."""
+    def __init__(
+        self,
+        *,
+        blobs_verified: _builtins.int = ...,
+        slivers_verified: _builtins.int = ...,
+        bytes_verified: _builtins.int = ...,
+        rotten_found: _builtins.int = ...,
+        fraction: _builtins.float = ...,
+        finished_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs_verified", b"blobs_verified", "bytes_verified", b"bytes_verified", "finished_ms", b"finished_ms", "fraction", b"fraction", "rotten_found", b"rotten_found", "slivers_verified", b"slivers_verified"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScrubProgress: _TypeAlias = ScrubProgress  # noqa: Y015
+
+@_typing.final
 class GetInfoResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1100,6 +1138,7 @@ class GetInfoResponse(_message.Message):
     BLOBS_STORED_FIELD_NUMBER: _builtins.int
     SLIVERS_STORED_FIELD_NUMBER: _builtins.int
     RECOVERY_FIELD_NUMBER: _builtins.int
+    SCRUB_FIELD_NUMBER: _builtins.int
     node_id: _builtins.bytes
     name: _builtins.str
     epoch: _builtins.int
@@ -1122,6 +1161,8 @@ class GetInfoResponse(_message.Message):
     def shards(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShardInfo]: ...
     @_builtins.property
     def recovery(self) -> Global___RecoveryProgress: ...
+    @_builtins.property
+    def scrub(self) -> Global___ScrubProgress: ...
     def __init__(
         self,
         *,
@@ -1140,10 +1181,11 @@ class GetInfoResponse(_message.Message):
         blobs_stored: _builtins.int = ...,
         slivers_stored: _builtins.int = ...,
         recovery: Global___RecoveryProgress | None = ...,
+        scrub: Global___ScrubProgress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["recovery", b"recovery"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recovery", b"recovery", "scrub", b"scrub"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs_stored", b"blobs_stored", "chain_id", b"chain_id", "chain_reachable", b"chain_reachable", "checkpoint_age_ms", b"checkpoint_age_ms", "epoch", b"epoch", "event_cursor", b"event_cursor", "n_shards", b"n_shards", "name", b"name", "node_id", b"node_id", "recovery", b"recovery", "shards", b"shards", "slivers_stored", b"slivers_stored", "status", b"status", "uptime_seconds", b"uptime_seconds", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs_stored", b"blobs_stored", "chain_id", b"chain_id", "chain_reachable", b"chain_reachable", "checkpoint_age_ms", b"checkpoint_age_ms", "epoch", b"epoch", "event_cursor", b"event_cursor", "n_shards", b"n_shards", "name", b"name", "node_id", b"node_id", "recovery", b"recovery", "scrub", b"scrub", "shards", b"shards", "slivers_stored", b"slivers_stored", "status", b"status", "uptime_seconds", b"uptime_seconds", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
