@@ -2,7 +2,7 @@
 
 Exit codes of `run`: 0 stopped by SIGTERM or SIGINT, 1 an unexpected error, 2 wrong usage, configuration or keys, 3 the
 store cannot be opened or written, 4 the data directory belongs to another network or node, 5 the chain's events cannot
-follow those that are stored.
+follow those that are stored. Those of `db` are in `walrus_node.db`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Annotated, Final
 import typer
 
 from walrus_node import config as configs
+from walrus_node import db
 from walrus_node.config import NodeConfig, NodeKeys
 from walrus_node.errors import ConfigError, WalrusNodeError
 from walrus_sui.telemetry import names, setup
@@ -27,6 +28,9 @@ _log = logging.getLogger(__name__)
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="A Walrus storage node."
 )
+
+
+app.add_typer(db.app, name="db")
 
 
 @app.callback()
