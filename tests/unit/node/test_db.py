@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.unit.node.test_recovering import OURS, make_blob
+from tests.unit.node.recovery_worlds import OURS, make_blob
 from tests.unit.node.test_scrub import PLACES, World
 from tests.unit.node.test_storage import start_epochs
 from typer.testing import CliRunner

@@ -44,7 +44,7 @@ from walrus_node.rpc.servicer import StorageNodeServicer, StreamLimits
 from walrus_node.rpc.symbols import RecoveryService
 from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.store.records import ShardStatus
-from walrus_node.store.storage import Storage
+from walrus_node.store.storage import SliverKey, Storage
 from walrus_proto.node.v1 import node_pb2 as pb
 from walrus_proto.node.v1 import node_pb2_grpc
 from walrus_sui import bls, messages
@@ -710,6 +710,15 @@ class TestReads:
         await world.store(header(), *parts(both(PAIRS[1:])))
         _found, missing = await self.slivers(world)
         assert missing == {PAIRS[0].index: Reason.SLIVER_NOT_FOUND}
+
+    async def test_what_is_no_sliver_any_more_is_missing_and_the_rest_is_served(self, filled):
+        pair = PAIRS[0]
+        key = SliverKey(mapping.shard_of_pair(pair.index, BLOB, N), Axis.PRIMARY, BLOB)
+        rotten = b"\xff" + pair.primary.to_bcs()[1:]
+        await filled.storage._write(lambda: filled.storage._shards.put(key, rotten))
+        found, missing = await self.slivers(filled)
+        assert missing == {pair.index: Reason.SLIVER_NOT_FOUND}
+        assert set(found) == {other.index for other in PAIRS[1:]}
 
     async def test_large_slivers_come_in_chunks(self, storage, tmp_path):
         encoded, pairs = large_blob()

@@ -120,6 +120,31 @@ class TestCompleting:
         assert await world.complete(big) is Outcome.WHOLE
         assert await world.holds(big)
 
+    @pytest.mark.parametrize("at", [0, 1, 60, 200])
+    async def test_rotten_metadata_are_replaced_and_accuse_nobody(self, world, blob, at):
+        await world.add(blob)
+        rotten = bytearray(blob.metadata.to_bcs())
+        rotten[at] ^= 1
+        await world.storage.put_metadata(blob.blob_id, bytes(rotten))
+        assert await world.complete(blob) is Outcome.WHOLE
+        assert await world.holds(blob)
+        assert await world.storage.metadata(blob.blob_id) == blob.metadata.to_bcs()
+        assert not world.chain.updates
+
+    @pytest.mark.parametrize("at", [0, 5, -1, -2, -4], ids=["length", "data", "index", "low index", "symbol size"])
+    async def test_rotten_slivers_of_our_own_give_no_symbols_and_stop_nothing(self, world, blob, at):
+        await world.add(blob)
+        await world.storage.put_metadata(blob.blob_id, blob.metadata.to_bcs())
+        for shard in OURS:
+            pair = blob.pairs[mapping.pair_of_shard(shard, blob.blob_id, N)]
+            rotten = bytearray(pair.secondary.to_bcs())
+            rotten[at] ^= 0x80
+            await world.storage.put_sliver(SliverKey(shard, Axis.SECONDARY, blob.blob_id), bytes(rotten))
+        assert await world.complete(blob) is Outcome.WHOLE
+        for shard in OURS:
+            pair = blob.pairs[mapping.pair_of_shard(shard, blob.blob_id, N)]
+            assert await world.storage.sliver(SliverKey(shard, Axis.PRIMARY, blob.blob_id)) == pair.primary.to_bcs()
+
 
 class TestDenouncing:
     @pytest.mark.parametrize("axis", list(Axis))
@@ -237,3 +262,18 @@ class TestTask:
         await world.task.run_once()
         assert sum(peer.asked for peer in world.each()) == asked
         assert world.task.progress.blobs_pending == 0
+
+    async def test_what_has_rotted_comes_back_in_the_next_pass(self, world, blob):
+        await world.add(blob)
+        await world.task.run_once()
+        assert world.task.whole(EPOCH, frozenset(OURS))
+        key = SliverKey(OURS[0], Axis.PRIMARY, blob.blob_id)
+        assert await world.storage.remove_sliver(key, bytes(await world.storage.sliver(key)))
+        assert await world.storage.remove_metadata(blob.blob_id, blob.metadata.to_bcs())
+        world.task.lost(blob.blob_id)
+        assert world.task.progress.blobs_pending == 1
+        assert world.task.whole(EPOCH, frozenset(OURS)), "the epoch stays attested"
+        await world.task.run_once()
+        assert world.task.progress.blobs_pending == 0
+        assert await world.holds(blob)
+        assert await world.storage.metadata(blob.blob_id) == blob.metadata.to_bcs()

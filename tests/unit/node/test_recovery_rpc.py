@@ -108,11 +108,12 @@ class TestSymbols:
         assert {type(item) for item in found} == {list, wire.MissingSource}
         assert wire.MissingSource(pair_of(8), Reason.SHARD_NOT_ASSIGNED) in found
 
-    async def test_a_rotten_sliver_gives_nothing(self, world):
+    @pytest.mark.parametrize("at", [0, 5, -1, -4], ids=["length", "data", "index", "symbol size"])
+    async def test_a_rotten_sliver_gives_nothing(self, world, at):
         key = SliverKey(ShardIndex(0), Axis.SECONDARY, BLOB)
-        good = ENCODED.pairs[pair_of(0)].secondary
-        rotten = replace(good, data=b"\xff" + bytes(good.data)[1:]).to_bcs()
-        await world.storage._write(lambda: world.storage._shards.put(key, rotten))
+        rotten = bytearray(ENCODED.pairs[pair_of(0)].secondary.to_bcs())
+        rotten[at] ^= 0x80
+        await world.storage._write(lambda: world.storage._shards.put(key, bytes(rotten)))
         wanted = expected(sources=[0], targets=[9])
         found = await ask(world, signed(world, wanted.query()), wanted)
         assert found == [wire.MissingSource(pair_of(0), Reason.SLIVER_NOT_FOUND)]

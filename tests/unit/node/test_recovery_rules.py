@@ -17,6 +17,16 @@ SCOPE = Scope(Epoch(3), frozenset({ShardIndex(0)}))
 
 
 class TestAgenda:
+    def test_what_was_lost_is_due_at_once_unless_attempts_wait(self):
+        agenda = Agenda()
+        agenda.lost(A, now=5)
+        agenda.certified(B, due=20)
+        agenda.lost(B, now=6)
+        assert agenda.due(6) == [A, B]
+        agenda.failed(A, now=6, draw=0.999)
+        agenda.lost(A, now=6.1)
+        assert agenda.due(6.1) == [B]
+
     def test_nothing_is_whole_before_a_look(self):
         assert not Agenda().whole(SCOPE)
 

@@ -5,7 +5,7 @@ import os
 from dataclasses import replace
 
 import pytest
-from tests.unit.node.test_recovering import OURS, N, make_blob
+from tests.unit.node.recovery_worlds import OURS, N, make_blob
 from tests.unit.node.test_storage import feed, start_epochs
 from tests.unit.node.worlds import certified, object_id, registered
 
