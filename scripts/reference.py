@@ -31,6 +31,7 @@ from walrus_client.gateway import main as gateway_main
 from walrus_client.gateway.config import GatewayConfig
 from walrus_client.gateway.envelope import GatewayReason
 from walrus_client.reasons import Reason
+from walrus_node import db as node_db
 from walrus_node.config import NodeConfig
 from walrus_node.errors import WalrusNodeError
 from walrus_operator.api import names as operator_names
@@ -230,8 +231,16 @@ def _node_codes() -> Iterator[tuple[str, str]]:
         yield str(error.exit_code), text.strip()
 
 
+def _command_sections(command: Any, path: str) -> Iterator[str]:
+    for leaf, child in _leaves(command, path):
+        text = re.sub(r"\s+", " ", child.help or "").strip()
+        arguments = " ".join((p.metavar or p.name).upper() for p in child.params if p.param_type_name == "argument")
+        yield from ("", f"### {leaf}", "", f"`{leaf}{' ' + arguments if arguments else ''} [OPTIONS]`", "", text, "")
+        yield from table(("argument or option", "default", "meaning"), _option_rows(child))
+
+
 def commands_page() -> list[str]:
-    """Commands of walrusctl and the exit codes of all programs."""
+    """Commands of walrusctl and of `walrus-node db`, and the exit codes of all programs."""
     root = typer.main.get_command(ctl.application())
     lines = [
         "# Commands and exit codes",
@@ -245,11 +254,7 @@ def commands_page() -> list[str]:
         "",
         *table(("option", "default", "meaning"), _option_rows(root)),
     ]
-    for path, command in _leaves(root, "walrusctl"):
-        text = re.sub(r"\s+", " ", command.help or "").strip()
-        arguments = " ".join((p.metavar or p.name).upper() for p in command.params if p.param_type_name == "argument")
-        lines += ["", f"### {path}", "", f"`{path}{' ' + arguments if arguments else ''} [OPTIONS]`", "", text, ""]
-        lines += table(("argument or option", "default", "meaning"), _option_rows(command))
+    lines += _command_sections(root, "walrusctl")
     unexpected = ("1", "An unexpected fault of the program; its log says more.")
     lines += [
         "",
@@ -264,6 +269,26 @@ def commands_page() -> list[str]:
                 "EXIT_UNAVAILABLE": "Not available just now: unreachable, too few nodes, no money, busy. Try again. `local status`: something that should run does not.",
             },
             more=[("130", "Interrupted by Ctrl-C.")],
+        ),
+        "",
+        "## walrus-node db",
+        "",
+        "Looks into the folder of a stopped node: [Operations](../operations.md#look-into-a-stopped-nodes-folder).",
+        *_command_sections(typer.main.get_command(node_db.app), "walrus-node db"),
+        "",
+        "### Exit codes of walrus-node db",
+        "",
+        *_codes(
+            node_db,
+            {
+                "EXIT_ROTTEN": "Something is rotten, unreadable or, for `export`, not stored; after `repair`: something that it cannot repair.",
+                "EXIT_LACKING": "Nothing is rotten, but certified blobs lack something; the node recovers it at its next start.",
+            },
+            more=[
+                unexpected,
+                ("2", "Wrong usage, or there is no database."),
+                ("3", "The database is in use or cannot be opened."),
+            ],
         ),
         "",
         "## Exit codes of the other programs",

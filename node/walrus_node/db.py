@@ -30,8 +30,8 @@ from walrus_node.scrub.scrubber import remove
 from walrus_node.store.rocks import RocksStore
 from walrus_node.store.storage import Storage
 
-_ROTTEN: Final = 6
-_LACKING: Final = 7
+EXIT_ROTTEN: Final = 6
+EXIT_LACKING: Final = 7
 _DATABASE = "db"
 
 app = typer.Typer(no_args_is_help=True, help="Look into a stopped node's folder: check, repair, stats, export.")
@@ -100,14 +100,14 @@ def export(
         for problem in problems:
             typer.echo(problem, err=True)
         typer.echo(f"{files} files written to {target}")
-        return _ROTTEN if problems else 0
+        return EXIT_ROTTEN if problems else 0
 
     raise typer.Exit(_run(data_dir, write, read_only=True))
 
 
 async def _check(storage: Storage, compute: Compute) -> int:
     verdict = await _examine(storage, compute, lambda _fault: None)
-    return _ROTTEN if verdict.rotten or verdict.records else _LACKING if verdict.lacking else 0
+    return EXIT_ROTTEN if verdict.rotten or verdict.records else EXIT_LACKING if verdict.lacking else 0
 
 
 async def _repair(storage: Storage, compute: Compute) -> int:
@@ -119,7 +119,7 @@ async def _repair(storage: Storage, compute: Compute) -> int:
     typer.echo(f"{removed} of {len(rotten)} rotten things taken out; the node recovers them at its next start")
     if verdict.records:
         typer.echo("records cannot be repaired: wipe the folder, and the node recovers everything", err=True)
-    return _ROTTEN if verdict.records or removed < len(rotten) else 0
+    return EXIT_ROTTEN if verdict.records or removed < len(rotten) else 0
 
 
 async def _examine(storage: Storage, compute: Compute, note: Callable[[Fault], None]) -> Verdict:

@@ -22,7 +22,7 @@ from walrus_client.compute import Compute
 from walrus_client.reasons import Reason, RequestRefused
 from walrus_codec import blob_id as blob_ids
 from walrus_codec import mapping, recovery
-from walrus_codec.errors import ProofError, SliverError
+from walrus_codec.errors import MetadataError, ProofError, SliverError
 from walrus_codec.metadata import BlobMetadata, verify_metadata
 from walrus_codec.params import CodeParams
 from walrus_codec.recovery import InconsistencyProof, RecoverySymbol
@@ -187,6 +187,9 @@ class RecoveryService:
 
         try:
             await self._compute.run(check)
+        except MetadataError as error:
+            _log.error("stored metadata have changed on the disk", extra={"error": str(error)})
+            raise RequestRefused(Reason.METADATA_NOT_FOUND, "this node's metadata of the blob have rotted") from None
         except ProofError as error:
             raise RequestRefused(Reason.INVALID_PROOF, str(error)) from None
         _log.warning("a blob is badly encoded", extra={"blob_id": blob_ids.to_text(blob_id)})

@@ -6,7 +6,7 @@ from dataclasses import replace
 import grpc.aio
 import pytest
 from tests.unit.node.test_grpc import BLOB, ENCODED, EPOCH, KEY, OURS, PAIRS, N, World, both, header, parts
-from tests.unit.node.worlds import US, committee, member, staking
+from tests.unit.node.worlds import US, committee, member, object_id, registered, staking
 
 from walrus_client.grpc_errors import refusal_of
 from walrus_client.peers import wire
@@ -262,20 +262,31 @@ class TestJudgements:
         request = pb.SubmitInconsistencyProofRequest(blob_id=blob, axis=axis, proof=raw)
         return (await world.stub.SubmitInconsistencyProof(request, timeout=20)).invalid_blob
 
+    @staticmethod
+    async def hold(world, lie):
+        """The lie as a blob of its own, registered and with its metadata here."""
+        await world.events(registered(lie.blob_id(), object_id(77), 9))
+        await world.storage.put_metadata(lie.blob_id(), lie.to_bcs())
+        return lie.blob_id()
+
     async def test_a_true_proof_is_signed(self, world, lie, proof):
-        await world.storage._write(lambda: world.storage._blobs.put_metadata(BLOB, lie.to_bcs()))
-        judged = await self.judge(world, proof)
-        assert judged.message == messages.invalid_blob(BLOB, Epoch(EPOCH))
+        blob = await self.hold(world, lie)
+        judged = await self.judge(world, proof, blob=blob)
+        assert judged.message == messages.invalid_blob(blob, Epoch(EPOCH))
         assert bls.verify(KEY.public_key, judged.message, judged.signature)
 
     async def test_a_proof_against_a_good_blob_is_refused(self, world, proof):
         assert await refused(self.judge(world, proof)) is Reason.INVALID_PROOF
 
-    async def test_proofs_that_do_not_hold(self, world, lie, proof):
+    async def test_metadata_that_have_rotted_judge_nobody(self, world, lie, proof):
         await world.storage._write(lambda: world.storage._blobs.put_metadata(BLOB, lie.to_bcs()))
+        assert await refused(self.judge(world, proof)) is Reason.METADATA_NOT_FOUND
+
+    async def test_proofs_that_do_not_hold(self, world, lie, proof):
+        blob = await self.hold(world, lie)
         for bad in (b"", proof.to_bcs()[:-1], replace(proof, symbols=proof.symbols[1:])):
-            assert await refused(self.judge(world, bad)) is Reason.INVALID_PROOF
-        assert await refused(self.judge(world, proof, axis=pb.AXIS_SECONDARY)) is Reason.INVALID_PROOF
+            assert await refused(self.judge(world, bad, blob=blob)) is Reason.INVALID_PROOF
+        assert await refused(self.judge(world, proof, axis=pb.AXIS_SECONDARY, blob=blob)) is Reason.INVALID_PROOF
         assert await refused(self.judge(world, proof, axis=0)) is Reason.MALFORMED_REQUEST
 
     async def test_only_stored_blobs_are_judged(self, world, proof):
