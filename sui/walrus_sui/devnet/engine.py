@@ -10,7 +10,7 @@ a crash is still so: executed transactions are run again from the journal, with 
 checkpoint; announced checkpoints are rows of the database. What was lost, nobody was told of.
 
 Writes that become due while one is being synced go into the next sync together, so that many concurrent callers share
-the cost. When the disk fails, the ledger in memory is ahead of it for good: the engine stops answering and `run` raises.
+the cost; while several write at once, a sync also waits for those who come within milliseconds. When the disk fails, the ledger in memory is ahead of it for good: the engine stops answering and `run` raises.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ from walrus_sui.devnet.ledger.records import (
     Executed,
     LedgerError,
     ProgrammableTransaction,
+    Rejected,
     transaction_digest,
 )
 from walrus_sui.devnet.reads import Reads
@@ -48,8 +49,10 @@ _log = logging.getLogger(__name__)
 _STOP_TIMEOUT: Final = 10.0
 HISTORY_LIMIT: Final = 40
 """Checkpoints whose transactions and object versions stay in memory; older ones are read from disk."""
-_GATHERING: Final = 4
-"""Turns of the loop that the writer lets pass, so that calls that have arrived together are synced together."""
+_GATHERING: Final = 0.01
+"""Seconds that the writer waits at most for more to write, while several callers write at once."""
+_PAUSE: Final = 0.002
+"""Seconds without anything new after which the writer waits no longer."""
 MAX_LAG: Final = HISTORY_LIMIT - 1
 
 
@@ -212,12 +215,20 @@ class Engine:
             EngineStopped: nothing can be answered.
         """
         self._check()
-        digest = transaction_digest(tx_bytes)
-        known = self.live.find(digest)
+        known = self.ledger.transaction(transaction_digest(tx_bytes))
         if known is not None:
             await self.settled()
-            return known[1]
-        executed = self.ledger.execute(tx_bytes, signatures)
+            return known
+        try:
+            executed = self.ledger.execute(tx_bytes, signatures)
+        except Rejected:
+            # One that is on disk alone cannot run again, because it changed the coins that paid for it: so only what
+            # is refused needs to be looked for there.
+            stored = self.live.find(transaction_digest(tx_bytes))
+            if stored is None:
+                raise
+            await self.settled()
+            return stored[1]
         return await self._accept(executed)
 
     async def faucet(self, recipient: SuiAddress, amount: int) -> Executed:
@@ -295,14 +306,13 @@ class Engine:
     async def _write(self) -> None:
         """Writes what is due, in order, as one database transaction for each run of journal rows or checkpoint."""
         loop = asyncio.get_running_loop()
+        together = False
         while True:
             await self._wake.wait()
-            for _ in range(_GATHERING):
-                await asyncio.sleep(0)
+            if together:
+                await self._gather()
             self._wake.clear()
             batch, self._queue = self._queue, []
-            if not batch:
-                continue
             try:
                 await loop.run_in_executor(self._threads, _write_batch, self._store, batch)
             except Exception as error:
@@ -311,7 +321,17 @@ class Engine:
                 self._tell_waiting()
                 return
             self._durable += len(batch)
+            together = len(batch) + len(self._queue) > 1
             self._tell_waiting()
+
+    async def _gather(self) -> None:
+        """Waits while more comes to write: a sync costs as much for one write as for many."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _GATHERING
+        count = 0
+        while count < len(self._queue) and loop.time() < end:
+            count = len(self._queue)
+            await asyncio.sleep(_PAUSE)
 
     def _tell_waiting(self) -> None:
         """Lets those go on whose writes are on disk, in order; all of them once the disk has failed."""

@@ -6,6 +6,7 @@ providers and only renews the log format: tests rely on that.
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 from collections.abc import Mapping
@@ -84,8 +85,9 @@ def setup(
     return _current[0]
 
 
+@functools.cache
 def tracer() -> trace.Tracer:
-    """The project's tracer; usable before `setup` (then its spans go nowhere)."""
+    """The project's tracer; usable before `setup` (then its spans go nowhere), and goes on after it."""
     return trace.get_tracer(SCOPE)
 
 

@@ -56,7 +56,7 @@ class TransactionExecutionService(transaction_execution_service_pb2_grpc.Transac
         signatures = tuple(resolve.signature(item, index) for index, item in enumerate(request.signatures))
         tx_bytes = resolve.transaction_bytes(request.transaction, self._reads)
         executed = await self.engine.execute(tx_bytes, signatures)
-        if mask.has(*effects.NEEDS_OBJECTS):
+        if effects.needs_objects(mask):
             executed = self.engine.live.with_objects(executed)
         shown = effects.executed(executed, self.engine.ledger.as_json, mask)
         return transaction_execution_service_pb2.ExecuteTransactionResponse(transaction=shown)

@@ -126,7 +126,7 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
         executed: tuple[Executed, ...] = ()
         if mask.has("transactions", "objects"):
             executed = self.engine.reads.transactions(found)
-            if mask.has("objects") or mask.sub("transactions").has(*effects.NEEDS_OBJECTS):
+            if mask.has("objects") or effects.needs_objects(mask.sub("transactions")):
                 executed = tuple(map(self.engine.reads.with_objects, executed))
         shown = checkpoints.checkpoint(found, executed, self.engine.reads.ledger.as_json, mask)
         return ledger_service_pb2.GetCheckpointResponse(checkpoint=shown)
@@ -179,7 +179,7 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
         if found is None:
             raise faults.not_found(f"Transaction {digest} not found")
         position, executed = found
-        if mask.has(*effects.NEEDS_OBJECTS):
+        if effects.needs_objects(mask):
             executed = self.engine.reads.with_objects(executed)
         return effects.executed(executed, self.engine.reads.ledger.as_json, mask, position=position)
 

@@ -104,6 +104,20 @@ async def test_concurrent_callers_share_commits(engine, monkeypatch):
     assert [row.ordinal for row in engine._store.load().journal] == list(range(1, 51))
 
 
+async def test_while_several_write_those_who_come_within_milliseconds_share_a_commit(engine, monkeypatch):
+    monkeypatch.setattr("walrus_sui.devnet.engine._PAUSE", 0.5)
+    monkeypatch.setattr("walrus_sui.devnet.engine._GATHERING", 1.0)
+    opened, commits = gate(engine, monkeypatch)
+    opened.set()
+    async with asyncio.timeout(30):
+        await asyncio.gather(engine.faucet(ALICE, 1), engine.faucet(ALICE, 2))
+        before = len(commits)
+        early = asyncio.create_task(engine.faucet(ALICE, 3))
+        await asyncio.sleep(0.05)
+        await asyncio.gather(early, engine.faucet(ALICE, 4))
+    assert len(commits) == before + 1
+
+
 async def test_a_checkpoint_needs_no_journal_for_what_it_contains(engine, monkeypatch):
     opened, commits = gate(engine, monkeypatch)
     gift, closing = asyncio.create_task(engine.faucet(ALICE, 1)), asyncio.create_task(engine.close_checkpoint())

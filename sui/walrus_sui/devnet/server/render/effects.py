@@ -26,8 +26,13 @@ from walrus_sui.devnet.server.render import objects, transactions
 from walrus_sui.devnet.server.render.objects import AsJson
 from walrus_sui.devnet.server.render.values import json_value, timestamp
 
-NEEDS_OBJECTS = ("objects", "balance_changes", "effects")
-"""Fields of an executed transaction that are rendered from its input and output objects."""
+_SHOW_TYPES = ("changed_objects", "gas_object", "unchanged_consensus_objects")
+
+
+def needs_objects(mask: Mask) -> bool:
+    """Whether a mask over ExecutedTransaction wants what is rendered from input and output objects."""
+    return mask.has("objects", "balance_changes") or mask.sub("effects").has(*_SHOW_TYPES)
+
 
 _ID_OPERATIONS = {
     IdOperation.NONE: effects_pb2.ChangedObject.NONE,
@@ -52,7 +57,7 @@ def executed(
     """A transaction with its outcome, with what the mask wants of it.
 
     Args:
-        value: its objects may be empty when the mask wants none of `NEEDS_OBJECTS`.
+        value: its objects may be empty unless `needs_objects` of the mask.
         as_json: renders Move values.
         mask: over ExecutedTransaction.
         position: place within its checkpoint, None while it is in none.
@@ -70,8 +75,10 @@ def executed(
     if mask.has("signatures"):
         message.signatures.extend(transactions.signature(item) for item in value.signatures)
     if mask.has("effects"):
-        types = {item.object_id: item.type for item in (*value.input_objects, *value.output_objects)}
-        message.effects.CopyFrom(effects(value.effects, types, mask.sub("effects")))
+        inside = mask.sub("effects")
+        touching = (*value.input_objects, *value.output_objects) if inside.has(*_SHOW_TYPES) else ()
+        types = {item.object_id: item.type for item in touching}
+        message.effects.CopyFrom(effects(value.effects, types, inside))
     if mask.has("events") and value.events:
         message.events.CopyFrom(events(value, as_json, mask.sub("events")))
     if mask.has("balance_changes"):
@@ -97,12 +104,14 @@ def effects(value: Effects, types: Mapping[ObjectId, str], mask: Mask = EVERYTHI
     message = effects_pb2.TransactionEffects(
         version=2,
         epoch=value.executed_epoch,
-        gas_used=gas_used(value.gas_used),
         transaction_digest=value.transaction_digest,
         events_digest=value.events_digest,
-        dependencies=value.dependencies,
         lamport_version=value.lamport_version,
     )
+    if mask.has("gas_used"):
+        message.gas_used.CopyFrom(gas_used(value.gas_used))
+    if mask.has("dependencies"):
+        message.dependencies.extend(value.dependencies)
     message.status.success = value.succeeded
     if value.failure is not None:
         message.status.error.CopyFrom(_failure(value.failure))
@@ -112,7 +121,7 @@ def effects(value: Effects, types: Mapping[ObjectId, str], mask: Mask = EVERYTHI
         message.digest = value.digest
     if mask.has("changed_objects"):
         message.changed_objects.extend(_change(item, types) for item in value.changed_objects)
-    if (gas := value.gas_object) is not None:
+    if (gas := value.gas_object) is not None and mask.has("gas_object"):
         message.gas_object.CopyFrom(_change(gas, types))
     for object_id, version, digest in value.unchanged_shared:
         message.unchanged_consensus_objects.add(
