@@ -59,7 +59,7 @@ class RecoveryTask:
         rng: jitter.
         concurrent_blobs: blobs that are worked on at a time.
         grace_s: how long a blob's writer may still be uploading after its certification.
-        on_whole: is called when a look's last blob is done.
+        on_whole: is called once when all that a look found is done, and again after a later look has found more.
         caught_up: whether the events have reached the chain's tip; a look before would miss what they are to bring.
     """
 
@@ -90,6 +90,7 @@ class RecoveryTask:
         self._on_whole = on_whole
         self._caught_up = caught_up
         self._agenda = rules.Agenda()
+        self._told: Scope | None = None
         self._look_at = float("-inf")
         self._now = asyncio.get_running_loop().time
 
@@ -133,10 +134,15 @@ class RecoveryTask:
                     group.create_task(self._complete(blob_id, scope, staking, queue))
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
-        if self._agenda.whole(scope):
-            self._on_whole()
+        self._tell_whole(scope)
         wait = self._agenda.next_due_in(self._now())
         return min(IDLE_S, wait) if wait is not None else IDLE_S
+
+    def _tell_whole(self, scope: Scope) -> None:
+        """Once: the keeper of epochs, who is told, wakes recovery after each of its own passes."""
+        told, self._told = self._told, scope if self._agenda.whole(scope) else None
+        if self._told is not None and self._told != told:
+            self._on_whole()
 
     async def _in_step(self) -> StakingView | None:
         """The chain's view, when events and epoch changes have reached it; before, old blobs would be recovered in vain."""

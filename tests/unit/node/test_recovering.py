@@ -211,6 +211,12 @@ class TestTask:
         assert (progress.blobs_pending, progress.blobs_recovered, progress.slivers_recovered) == (0, 12, 48)
         assert progress.fraction == 1
 
+    async def test_it_says_once_that_it_is_whole_for_the_keeper_wakes_it_after_each_pass(self, world, blob):
+        await world.add(blob)
+        for _ in range(5):
+            await world.task.run_once()
+        assert world.rung == [True]
+
     async def test_before_the_events_have_reached_the_tip_nothing_is_done(self, world, blob):
         await world.add(blob)
         world.at_tip = False
