@@ -197,6 +197,10 @@ class BackgroundReader:
     def watch(self, blob_id: str, data: bytes) -> None:
         self._blobs[blob_id] = data
 
+    def known(self) -> list[str]:
+        """The ids of the blobs that it reads."""
+        return list(self._blobs)
+
     def read_all(self) -> None:
         """Waits until every known blob was read once more; the round that runs now may have begun before."""
         assert self._blobs
