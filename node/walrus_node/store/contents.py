@@ -1,0 +1,111 @@
+"""What the node stores for others: metadata of blobs, shards, and the slivers in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from walrus_codec.types import BlobId, Epoch, ShardIndex
+from walrus_node.errors import MetadataMissingError
+from walrus_node.store.access import StoreAccess
+from walrus_node.store.records import InvalidBlob, ShardStatus
+from walrus_node.store.shards import SliverKey
+
+
+class Contents(StoreAccess):
+    """The part of the store that uploads fill and readers ask."""
+
+    @property
+    def blobs_stored(self) -> int:
+        """Blobs whose metadata is stored."""
+        return self._metadata
+
+    @property
+    def slivers_stored(self) -> int:
+        """Slivers in all shards."""
+        return self._slivers
+
+    async def metadata(self, blob_id: BlobId) -> bytes | None:
+        """BCS BlobMetadata."""
+        return await self._read(self._blobs.metadata, blob_id)
+
+    async def put_metadata(self, blob_id: BlobId, metadata: bytes) -> bool:
+        """Stores verified BCS BlobMetadata; False when it is there already, or the blob is invalid by now."""
+
+        def put() -> bool:
+            if self._blobs.metadata(blob_id) is not None or isinstance(self._blobs.info(blob_id), InvalidBlob):
+                return False
+            self._blobs.put_metadata(blob_id, metadata)
+            self._metadata += 1
+            return True
+
+        return await self._write(put)
+
+    @property
+    def shards(self) -> Mapping[ShardIndex, ShardStatus]:
+        """Status of every shard stored here."""
+        return self._shards.statuses
+
+    async def create_shards(self, shards: Iterable[ShardIndex], status: ShardStatus) -> None:
+        """Makes room for shards, durably; those that exist get the status."""
+
+        def create() -> None:
+            for shard in shards:
+                self._shards.create(shard, status)
+            self._kv.sync()
+
+        await self._write(create)
+
+    async def set_shard_status(self, shards: Iterable[ShardIndex], status: ShardStatus) -> None:
+        """Changes the status of stored shards, durably."""
+
+        def change() -> None:
+            for shard in shards:
+                self._shards.set_status(shard, status)
+            self._kv.sync()
+
+        await self._write(change)
+
+    async def put_sliver(self, key: SliverKey, sliver: bytes) -> bool:
+        """Stores the BCS form of a verified sliver; False when it is there already.
+
+        Raises:
+            ShardNotHereError: the shard is not stored here, or locked.
+            MetadataMissingError: the blob's metadata is not stored (any more).
+        """
+
+        def put() -> bool:
+            if self._shards.has(key):
+                return False
+            if self._blobs.metadata(key.blob_id) is None:
+                raise MetadataMissingError("the blob's metadata is gone: the blob expired meanwhile")
+            self._shards.put(key, sliver)
+            self._slivers += 1
+            return True
+
+        return await self._write(put)
+
+    async def sliver(self, key: SliverKey) -> memoryview | None:
+        """The BCS form of a sliver."""
+        return await self._read(self._shards.get, key)
+
+    async def has_slivers(self, keys: Sequence[SliverKey]) -> list[bool]:
+        """Which of the slivers are stored."""
+        return await self._read(lambda: [self._shards.has(key) for key in keys])
+
+    async def missing(self, blob_id: BlobId, shards: Iterable[ShardIndex]) -> list[SliverKey]:
+        """Which slivers of a blob are lacking in the given shards."""
+        return await self._read(self._shards.missing, blob_id, tuple(shards))
+
+    async def incomplete(self, epoch: Epoch, shards: Iterable[ShardIndex]) -> list[BlobId]:
+        """Blobs certified in `epoch` that lack their metadata or a sliver of the given shards; none without shards."""
+        owned = tuple(shards)
+
+        def look() -> list[BlobId]:
+            certified = self._blobs.certified(epoch) if owned else ()
+            return [
+                blob_id
+                for blob_id in certified
+                if self._shards.missing(blob_id, owned) or not self._blobs.has_metadata(blob_id)
+            ]
+
+        return await self._read(look)
