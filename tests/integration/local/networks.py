@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-UP_TIMEOUT_S = 150
+UP_TIMEOUT_S = 150.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Network:
     folder: Path
     options: tuple[str, ...]
     gateway: str = ""
+    timeout_s: float = UP_TIMEOUT_S
 
     def cli(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[bytes]:
         command = [sys.executable, "-m", "walrus_client.cli", *arguments]
@@ -50,7 +51,7 @@ class Network:
 
     def up(self) -> dict[str, Any]:
         arguments = ["local", "up", "--dir", str(self.folder), "--detach", "-o", "json", *self.options]
-        done = self.cli(*arguments, "--timeout", str(UP_TIMEOUT_S - 20), timeout_s=UP_TIMEOUT_S)
+        done = self.cli(*arguments, "--timeout", str(self.timeout_s - 20), timeout_s=self.timeout_s)
         assert done.returncode == 0, done.stderr.decode()
         summary: dict[str, Any] = json.loads(done.stdout)
         self.gateway = summary["gateway"]
@@ -133,9 +134,9 @@ class Network:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *options: str) -> Iterator[Network]:
-    """A network for the block; its logs are printed when the block fails."""
-    network = Network(folder, options)
+def running(folder: Path, *options: str, timeout_s: float = UP_TIMEOUT_S) -> Iterator[Network]:
+    """A network for the block, up within `timeout_s`; its logs are printed when the block fails."""
+    network = Network(folder, options, timeout_s=timeout_s)
     try:
         network.up()
         yield network
