@@ -159,7 +159,8 @@ class NodeService:
     # --- reads
 
     async def metadata(self, blob_id: BlobId) -> bytes:
-        """BCS BlobMetadata; raises `RequestRefused` METADATA_NOT_FOUND."""
+        """BCS BlobMetadata; raises `RequestRefused` INVALID_BLOB, METADATA_NOT_FOUND."""
+        await self._check_not_invalid(blob_id)
         if await self._is_registered(blob_id) and (stored := await self._storage.metadata(blob_id)) is not None:
             return stored
         raise RequestRefused(Reason.METADATA_NOT_FOUND, f"metadata of {blob_ids.to_text(blob_id)} is not stored here")
@@ -170,7 +171,8 @@ class NodeService:
         """Yields the slivers of the wanted pairs, or why one is missing; no pairs means all of this node's.
 
         Raises:
-            RequestRefused: INDEX_OUT_OF_RANGE, MALFORMED_REQUEST for pairs that are asked for twice, METADATA_NOT_FOUND.
+            RequestRefused: INDEX_OUT_OF_RANGE, MALFORMED_REQUEST for pairs that are asked for twice, INVALID_BLOB,
+                METADATA_NOT_FOUND.
         """
         metadata = BlobMetadata.from_bcs(await self.metadata(blob_id))
         n = len(metadata.hashes)

@@ -156,9 +156,9 @@ class RecoveryService:
             asker: the member who signed the request, None for strangers.
 
         Raises:
-            RequestRefused: METADATA_NOT_FOUND, NO_SYMBOLS_SPECIFIED, RECOVERY_SYMBOL_OUT_OF_RANGE, MALFORMED_REQUEST for
-                pairs named twice, REQUEST_UNAUTHORIZED for slivers of shards that the asker does not own,
-                CACHE_SATURATED.
+            RequestRefused: INVALID_BLOB, METADATA_NOT_FOUND, NO_SYMBOLS_SPECIFIED, RECOVERY_SYMBOL_OUT_OF_RANGE,
+                MALFORMED_REQUEST for pairs named twice, REQUEST_UNAUTHORIZED for slivers of shards that the asker does
+                not own, CACHE_SATURATED.
         """
         metadata = BlobMetadata.from_bcs(await self._read_metadata(blob_id))
         params = CodeParams(len(metadata.hashes), metadata.encoding_type)
@@ -174,7 +174,7 @@ class RecoveryService:
         """Signs that a blob is invalid, when the proof (BCS InconsistencyProof) shows it.
 
         Raises:
-            RequestRefused: UNAVAILABLE, METADATA_NOT_FOUND, INVALID_PROOF.
+            RequestRefused: UNAVAILABLE, INVALID_BLOB, METADATA_NOT_FOUND, INVALID_PROOF.
         """
         if self._view.staking is None:
             raise RequestRefused(Reason.UNAVAILABLE, "this node has not reached the chain yet; try again later")

@@ -76,7 +76,7 @@ async def test_a_blob_with_a_wrong_sliver_hash_is_invalid_in_the_end(network, ax
             async with node.stub() as stub:
                 with pytest.raises(grpc.aio.AioRpcError) as raised:
                     await stub.GetMetadata(pb.GetMetadataRequest(blob_id=blob.blob_id), timeout=30)
-            assert refusal_of(raised.value).reason is Reason.METADATA_NOT_FOUND
+            assert refusal_of(raised.value).reason is Reason.INVALID_BLOB
             with pytest.raises(grpc.aio.AioRpcError) as raised:
                 await network.upload(node, view, blob)
             assert refusal_of(raised.value).reason is Reason.INVALID_BLOB

@@ -14,6 +14,7 @@ from tests.unit.node.test_storage import start_epochs
 from tests.unit.node.worlds import (
     IDENTITY,
     ChainTwin,
+    certified,
     object_id,
     pool_created,
     pool_id,
@@ -27,7 +28,7 @@ from walrus_client.compute import Compute
 from walrus_client.grpc_errors import refusal_of
 from walrus_client.peers import wire
 from walrus_client.reasons import Reason
-from walrus_client.statuses import Nonexistent, PermanentBlob
+from walrus_client.statuses import Invalid, Nonexistent, PermanentBlob
 from walrus_codec import mapping, redstuff
 from walrus_codec.metadata import BlobMetadata
 from walrus_codec.params import CodeParams
@@ -191,6 +192,32 @@ async def world(storage, tmp_path):
     made = await World(storage, tmp_path).start()
     yield made
     await made.stop()
+
+
+async def refuse_everything(world, **left):
+    """Every call about the blob is refused as INVALID_BLOB, with the event that says so."""
+    stub, head_ = world.stub, pb.StoreSliverHeader(blob_id=BLOB, epoch=EPOCH)
+    query = pb.RecoveryQuery(blob_id=BLOB, target_axis=pb.AXIS_PRIMARY, target_pairs=[0], source_pairs=[1])
+    calls = [
+        world.store(header(), *parts(both(PAIRS))),
+        stub.StoreMetadata(pb.StoreMetadataRequest(blob_id=BLOB, metadata=METADATA, epoch=EPOCH)),
+        stub.StoreSliver(iter([pb.StoreSliverRequest(header=head_)])),
+        stub.GetConfirmation(pb.GetConfirmationRequest(blob_id=BLOB, persistence=PERMANENT, epoch=EPOCH)),
+        stub.GetMetadata(pb.GetMetadataRequest(blob_id=BLOB)),
+        all_of(stub.GetSlivers(pb.GetSliversRequest(blob_id=BLOB, axis=pb.AXIS_PRIMARY))),
+        all_of(stub.GetRecoverySymbols(pb.GetRecoverySymbolsRequest(body=query.SerializeToString()))),
+        stub.SubmitInconsistencyProof(
+            pb.SubmitInconsistencyProofRequest(blob_id=BLOB, axis=pb.AXIS_PRIMARY, proof=b"x")
+        ),
+    ]
+    for call in calls:
+        refusal = await world.refuses(call, **left)
+        assert refusal.reason is Reason.INVALID_BLOB
+        assert refusal.metadata["tx_digest"] == "t1"
+
+
+async def all_of(stream):
+    return [part async for part in stream]
 
 
 def verified(signed, persistence=Permanent(), epoch=EPOCH):  # noqa: B008 - a frozen value
@@ -748,10 +775,17 @@ class TestReads:
 
         assert (await filled.refuses(read(), left=8, metadata=True)).reason is Reason.MALFORMED_REQUEST
 
-    async def test_a_dead_blob_is_not_given_out_even_before_it_is_collected(self, filled):
+    async def test_an_invalid_blob_is_refused_by_every_call_before_and_after_it_is_collected(self, filled):
         await filled.events(InvalidBlobId(Epoch(1), BLOB))
-        call = filled.stub.GetMetadata(pb.GetMetadataRequest(blob_id=BLOB))
-        assert (await filled.refuses(call, left=8, metadata=True)).reason is Reason.METADATA_NOT_FOUND
+        await refuse_everything(filled, left=8, metadata=True)
+        await filled.storage.collect(await filled.storage.garbage())
+        await refuse_everything(filled)
+        # A registration, also a certified one, brings nothing back.
+        again = object_id(2)
+        await filled.events(registered(BLOB, again, 9), certified(BLOB, again, 9))
+        await refuse_everything(filled)
+        status = wire.status_from_pb(await filled.stub.GetBlobStatus(pb.GetBlobStatusRequest(blob_id=BLOB)))
+        assert isinstance(status, Invalid)
 
     async def test_reads_go_on_without_the_chain(self, filled):
         filled.chain.down = True

@@ -292,4 +292,4 @@ class TestJudgements:
     async def test_only_stored_blobs_are_judged(self, world, proof):
         assert await refused(self.judge(world, proof, blob=bytes(32))) is Reason.METADATA_NOT_FOUND
         await world.events(InvalidBlobId(Epoch(EPOCH), BLOB))
-        assert await refused(self.judge(world, proof)) is Reason.METADATA_NOT_FOUND
+        assert await refused(self.judge(world, proof)) is Reason.INVALID_BLOB
