@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import grpc
 import grpc.aio
 from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -44,11 +45,13 @@ def refusal_of(error: grpc.aio.AioRpcError) -> RequestRefused | None:
     details = next((value for key, value in trailing if key == "grpc-status-details-bin"), None)
     if not isinstance(details, bytes):
         return None
-    status = status_pb2.Status()
     try:
-        status.ParseFromString(details)
-    except ValueError:
+        return _refusal_in(status_pb2.Status.FromString(details))
+    except DecodeError:
         return None
+
+
+def _refusal_in(status: status_pb2.Status) -> RequestRefused | None:
     for detail in status.details:
         info = error_details_pb2.ErrorInfo()
         if detail.Is(info.DESCRIPTOR) and detail.Unpack(info) and info.domain == DOMAIN:

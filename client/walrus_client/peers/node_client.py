@@ -175,7 +175,7 @@ class NodeClient:
                 async for part in stream:
                     started = True
                     with self._well_formed():
-                        done = parser.feed(part)
+                        done = parser.feed(_decoded(part))
                     if done is not None:
                         yield done
                 with self._well_formed():
@@ -219,7 +219,7 @@ class NodeClient:
                 async for part in stream:
                     started = True
                     with self._well_formed():
-                        done = parser.feed(part)
+                        done = parser.feed(_decoded(part))
                     if done is not None:
                         yield done
                 with self._well_formed():
@@ -266,15 +266,19 @@ class NodeClient:
     async def _call(self, call: Callable[[node_pb2_grpc.StorageNodeAsyncStub], Awaitable[T]]) -> T:
         channel = await self._channel.get()
         try:
-            return await call(node_pb2_grpc.StorageNodeStub(channel))
+            return self._read(await call(node_pb2_grpc.StorageNodeStub(channel)))
         except grpc.aio.AioRpcError as error:
             if not _is_connection_failure(error) or not await self._channel.refresh(channel):
                 raise self._peer_error(error) from error
         channel = await self._channel.get()
         try:
-            return await call(node_pb2_grpc.StorageNodeStub(channel))
+            return self._read(await call(node_pb2_grpc.StorageNodeStub(channel)))
         except grpc.aio.AioRpcError as error:
             raise self._peer_error(error) from error
+
+    def _read(self, answer: T) -> T:
+        with self._well_formed():
+            return _decoded(answer)
 
     def _peer_error(self, error: grpc.aio.AioRpcError) -> PeerError:
         refusal = refusal_of(error)
@@ -295,6 +299,13 @@ class NodeClient:
             yield
         except wire.MalformedAnswer as error:
             raise PeerMisbehavedError(self.name, str(error)) from error
+
+
+def _decoded(message: T | None) -> T:
+    """The message itself; grpc.aio gives None for bytes that are none of the documented type."""
+    if message is None:
+        raise wire.MalformedAnswer("its answer is not of the documented type")
+    return message
 
 
 def _is_connection_failure(error: grpc.aio.AioRpcError) -> bool:

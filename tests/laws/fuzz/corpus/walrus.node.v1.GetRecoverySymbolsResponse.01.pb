@@ -1,0 +1,1 @@
+SLIVER_NOT_FOUND

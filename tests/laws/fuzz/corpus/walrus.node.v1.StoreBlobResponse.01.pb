@@ -1,0 +1,2 @@
+
+MISSING_SLIVERSnoINVALID_SLIVER"no
