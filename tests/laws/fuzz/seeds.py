@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from google.protobuf import message_factory
@@ -216,6 +217,7 @@ def filled(kind: Descriptor, depth: int = 3) -> Message:
     return message
 
 
+@cache
 def stored(kind: str, suffix: str = "pb") -> list[bytes]:
     """The corpus of one type, in order."""
     return [path.read_bytes() for path in sorted(CORPUS.glob(f"{kind}.*.{suffix}"))]
