@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
+import shlex
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from walrus_client.cli.gateway_api import CHUNK, GatewayApi
+from walrus_client.cli import files
+from walrus_client.cli.gateway_api import GatewayApi
 from walrus_client.cli.output import EXIT_CODES, EXIT_USAGE, Output, errors_explained, fail, note, show
 from walrus_client.cli.progress import bar
 
@@ -25,7 +25,7 @@ FROST_PER_WAL = 1_000_000_000
 
 _OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")]
 _BlobIdArgument = Annotated[str, typer.Argument(metavar="BLOB_ID", help="43 characters of URL-safe base64.")]
-
+_FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A file or pipe; - is standard input.")]
 
 _DASHED_ID = re.compile(r"-[A-Za-z0-9_-]{42}")
 
@@ -50,7 +50,8 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
 
     @app.command()
     def store(
-        file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="What to store.")],
+        context: typer.Context,
+        file: _FileArgument,
         *,
         epochs: Annotated[int, typer.Option(min=1, help="For how many epochs, the current one included.")] = 1,
         permanent: Annotated[bool, typer.Option("--permanent", help="Nobody can delete it before its end.")] = False,
@@ -69,30 +70,41 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
             parameters["send_object_to"] = send_to
         if encoding is not None:
             parameters["encoding_type"] = encoding
-        with errors_explained(), gateway() as url, file.open("rb") as source:
-            size = os.fstat(source.fileno()).st_size
-            with bar(f"storing {file.name}", size) as progress:
-                body = _with_progress(source, progress.advance, lambda: progress.waiting("encoding, uploading"))
-                answer = GatewayApi(url).store(body, size, parameters)
-        show(answer, _store_text(answer, str(file)), output)
+        with (
+            errors_explained(),
+            files.source(file) as source,
+            gateway() as url,
+            bar(f"storing {source.name}", source.size) as progress,
+        ):
+            body = source.chunks(progress.advance, lambda: progress.waiting("encoding, uploading"))
+            answer = GatewayApi(url).store(body, source.size, parameters)
+        show(answer, _store_text(answer, source.name, _program(context)), output)
 
     @app.command(cls=_BlobIdCommand)
     def read(
         blob_id: _BlobIdArgument,
         *,
-        out: Annotated[Path | None, typer.Option("--out", help="File to write; standard output by default.")] = None,
+        out: Annotated[Path | None, typer.Option("--out", help="File to write; - or none is standard output.")] = None,
     ) -> None:
         """Read a blob into a file; the file appears only when the blob is complete."""
-        if out is None and sys.stdout.isatty():
-            fail("a blob is not for a terminal; give --out FILE, or redirect the output", EXIT_USAGE)
-        with errors_explained(), gateway() as url:
-            api = GatewayApi(url)
-            if out is None:
-                api.read(blob_id, sys.stdout.buffer.write, started=lambda _size: None)
-                sys.stdout.buffer.flush()
-                return
-            with bar(f"reading {blob_id}", None) as progress:
-                size = _read_to_file(api, blob_id, out, progress.advance, progress.total)
+        if out is None or out == files.DASH:
+            if sys.stdout.isatty():
+                fail("a blob is not for a terminal; give --out FILE, or redirect the output", EXIT_USAGE)
+            with errors_explained(), gateway() as url, files.standard_output() as write:
+                GatewayApi(url).read(blob_id, write, started=lambda _size: None)
+            return
+        with (
+            errors_explained(),
+            files.target(out) as write,
+            gateway() as url,
+            bar(f"reading {blob_id}", None) as progress,
+        ):
+
+            def sink(chunk: bytes) -> None:
+                write(chunk)
+                progress.advance(len(chunk))
+
+            size = GatewayApi(url).read(blob_id, sink, started=progress.total)
         note(f"{size} bytes written to {out}")
 
     @app.command(cls=_BlobIdCommand)
@@ -104,7 +116,7 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
 
     @app.command("id")
     def id_(
-        file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The content.")],
+        file: _FileArgument,
         *,
         n_shards: Annotated[int, typer.Option(help="Shards of the network.")],
         encoding: Annotated[str, typer.Option(help="rs2 or isal.")],
@@ -119,7 +131,8 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
 
         try:
             params = CodeParams(n_shards, EncodingType.parse(encoding))
-            encoded = redstuff.encode(file.read_bytes(), params)
+            with files.source(file) as source:
+                encoded = redstuff.encode(source.read(), params)
         except CodecError as error:
             fail(str(error), EXIT_USAGE)
         text = blob_ids.to_text(encoded.blob_id)
@@ -135,41 +148,18 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
     return app
 
 
-def _with_progress(
-    source: IO[bytes], advance: Callable[[int], object], finished: Callable[[], object]
-) -> Iterator[bytes]:
-    while chunk := source.read(CHUNK):
-        yield chunk
-        advance(len(chunk))
-    finished()
+def _program(context: typer.Context) -> str:
+    """The program with the options that its caller gave before the command, so that the next command meets the same network."""
+    root = context.find_root()
+    words = ["walrusctl"]
+    for parameter in root.command.params:
+        source = root.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            words += [parameter.opts[0], str(root.params[parameter.name or ""])]
+    return shlex.join(words)
 
 
-def _read_to_file(
-    api: GatewayApi, blob_id: str, out: Path, advance: Callable[[int], object], total: Callable[[int], object]
-) -> int:
-    try:
-        descriptor, scratch = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-    except OSError as error:
-        fail(f"cannot write to {out.parent}: {error}", EXIT_USAGE)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-
-            def sink(chunk: bytes) -> None:
-                file.write(chunk)
-                advance(len(chunk))
-
-            size = api.read(blob_id, sink, started=total)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(scratch).chmod(0o666 & ~umask)
-        Path(scratch).replace(out)
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise
-    return size
-
-
-def _store_text(answer: dict[str, Any], file: str) -> str:
+def _store_text(answer: dict[str, Any], file: str, program: str) -> str:
     if "alreadyCertified" in answer:
         found = answer["alreadyCertified"]
         return f"{found['blobId']}\nalready stored until epoch {found['endEpoch']} (--force stores it again)"
@@ -181,7 +171,7 @@ def _store_text(answer: dict[str, Any], file: str) -> str:
         f"{file}: {blob['size']} bytes, {kind}, {blob['encodingType']}, until epoch {blob['storage']['endEpoch']}",
         f"object {blob['id']}",
         f"cost {created['cost'] / FROST_PER_WAL:.9f} WAL",
-        f"read it: walrusctl blob read {blob['blobId']} --out FILE",
+        f"read it: {program} blob read {blob['blobId']} --out FILE",
     ]
     return "\n".join(lines)
 

@@ -98,9 +98,13 @@ def _ask(
         fail(f"cannot read the admin token: {error}", EXIT_USAGE)
     base = url or _local_devnet()
     parts = urllib.parse.urlsplit(base if "://" in base else f"http://{base}")
-    if parts.scheme != "http" or not parts.hostname:
+    try:
+        host, port = parts.hostname, parts.port or 9123
+    except ValueError:
+        host, port = None, 0
+    if parts.scheme != "http" or not host:
         fail(f"{base!r} is no devnet URL; give one such as http://127.0.0.1:9123", EXIT_USAGE)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port or 9123, timeout=timeout_s)
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     try:
         connection.request(method, path, None if body is None else json.dumps(body), headers)

@@ -36,17 +36,23 @@ class GatewayApi:
 
     def __init__(self, url: str) -> None:
         parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
+        wrong = ApiError(f"{url!r} is no gateway URL; give one such as http://127.0.0.1:31415", code=400)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ApiError(f"{url!r} is no gateway URL; give one such as http://127.0.0.1:31415", code=400)
+            raise wrong
+        try:
+            self._host, self._port = parts.hostname, parts.port
+        except ValueError:
+            raise wrong from None
         self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
         self._prefix = parts.path.rstrip("/")
         self.url = url
 
-    def store(self, body: Iterable[bytes], size: int, parameters: Mapping[str, str]) -> dict[str, Any]:
-        """PUT /v1/blobs; returns the answer."""
+    def store(self, body: Iterable[bytes], size: int | None, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """PUT /v1/blobs; returns the answer. A body of unknown size is sent in HTTP chunks."""
         query = urllib.parse.urlencode(parameters)
-        headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
+        headers = {"Content-Type": "application/octet-stream"}
+        if size is not None:
+            headers["Content-Length"] = str(size)
         with _Exchange(self) as exchange:
             response = exchange.send("PUT", f"/v1/blobs?{query}", body=body, headers=headers)
             document = json.loads(_read_all(response))
@@ -97,7 +103,7 @@ class _Exchange:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self._connection.close()
         if isinstance(error, OSError | http.client.HTTPException):
-            raise ApiError(f"cannot talk to the gateway at {self._api.url}: {str(error) or repr(error)}") from error
+            raise ApiError(f"cannot talk to the gateway at {self._api.url}: {_words(error)}") from error
         if isinstance(error, ValueError | KeyError):
             raise ApiError(f"{self._api.url} is no Walrus gateway: {error!r}") from error
 
@@ -111,6 +117,12 @@ class _Exchange:
         if response.status >= 400:
             raise _api_error(self._api.url, response.status, response.read(1 << 20))
         return response
+
+
+def _words(error: Exception) -> str:
+    """What an error says, fit for a terminal: a server of another protocol may have answered with anything."""
+    text = str(error)
+    return text if text and text.isprintable() else repr(error)
 
 
 def _api_error(url: str, code: int, body: bytes) -> ApiError:

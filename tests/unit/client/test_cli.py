@@ -16,7 +16,8 @@ from tests.unit.client.conftest import World
 from tests.unit.client.test_gateway_http import Gateway, config, serve
 from typer.testing import CliRunner, Result
 
-from walrus_client.cli import register
+from walrus_client.cli import app as own_app
+from walrus_client.cli import files, register
 from walrus_client.cli.output import exit_code
 
 BLOB = bytes(i % 247 for i in range(3_000_000))[:1_500_000]
@@ -71,15 +72,78 @@ async def test_a_file_goes_in_and_comes_back(cli: Cli, tmp_path: Path) -> None:
     assert stat.S_IMODE(copy.stat().st_mode) & 0o400
     piped = await cli.run("blob", "read", blob["blobId"])
     assert piped.stdout_bytes == BLOB
-    assert cli.opened == 3
+    assert (await cli.run("blob", "read", blob["blobId"], "--out", "-")).stdout_bytes == BLOB
+    assert cli.opened == 4
+
+
+async def test_pipes_and_standard_input_are_stored_to_their_end(cli: Cli, tmp_path: Path) -> None:
+    source, pipe = tmp_path / "source", tmp_path / "pipe"
+    source.write_bytes(BLOB)
+    os.mkfifo(pipe)
+    expected = await cli.run("blob", "store", str(source), "-o", "json")
+    piped, _ = await asyncio.gather(
+        cli.run("blob", "store", str(pipe), "-o", "json"), asyncio.to_thread(pipe.write_bytes, BLOB)
+    )
+    from_input = await asyncio.to_thread(CliRunner().invoke, cli.app, ["blob", "store", "-", "-o", "json"], input=BLOB)
+    ids = [json.loads(run.stdout)["newlyCreated"]["blobObject"]["blobId"] for run in (expected, piped, from_input)]
+    assert len(set(ids)) == 1
+
+
+async def test_a_file_that_shrinks_or_grows_while_it_is_read_is_not_stored_wrongly(tmp_path: Path) -> None:
+    path = tmp_path / "source"
+    path.write_bytes(BLOB[:1000])
+    with files.source(path) as source, path.open("ab") as more:
+        more.write(b"more")
+        more.flush()
+        assert source.read() == BLOB[:1000]
+    with files.source(path) as source:
+        path.write_bytes(BLOB[:10])
+        with pytest.raises(typer.Exit):
+            source.read()
+
+
+async def test_what_is_no_file_is_written_to_and_never_replaced(cli: Cli, tmp_path: Path) -> None:
+    source, pipe, link = tmp_path / "source", tmp_path / "pipe", tmp_path / "link"
+    source.write_bytes(BLOB)
+    os.mkfifo(pipe)
+    stored = json.loads((await cli.run("blob", "store", str(source), "-o", "json")).stdout)
+    blob_id = stored["newlyCreated"]["blobObject"]["blobId"]
+    read, through = await asyncio.gather(
+        cli.run("blob", "read", blob_id, "--out", str(pipe)), asyncio.to_thread(pipe.read_bytes)
+    )
+    assert (read.exit_code, through) == (0, BLOB), read.output
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    link.symlink_to(tmp_path / "copy")
+    assert (await cli.run("blob", "read", blob_id, "--out", str(link))).exit_code == 0
+    assert link.is_symlink()
+    assert (tmp_path / "copy").read_bytes() == BLOB
+
+
+async def test_a_target_that_cannot_be_written_is_named_and_the_network_not_blamed(cli: Cli, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(BLOB)
+    stored = json.loads((await cli.run("blob", "store", str(source), "-o", "json")).stdout)
+    blob_id = stored["newlyCreated"]["blobObject"]["blobId"]
+    for out, code, words in (
+        (str(tmp_path), 2, "it is a folder"),
+        (str(tmp_path / "none" / "copy"), 2, "No such file or directory"),
+        ("/dev/full", 1, "No space left on device"),
+    ):
+        result = await cli.run("blob", "read", blob_id, "--out", out)
+        assert (result.exit_code, "gateway" in result.stderr) == (code, False), result.output
+        assert words in result.stderr
+    assert os.listdir(tmp_path) == ["source"]  # noqa: PTH208
 
 
 async def test_human_output_names_the_blob_and_the_next_command(cli: Cli, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"x" * 10)
     result = await cli.run("blob", "store", str(source))
-    assert "walrusctl blob read" in result.stdout
+    assert "\nread it: walrusctl blob read" in result.stdout
     assert "deletable, ISAL" in result.stdout
+    arguments = ["--gateway", cli.url, "blob", "store", str(source)]
+    given = await asyncio.to_thread(CliRunner().invoke, own_app, arguments)
+    assert f"\nread it: walrusctl --gateway {cli.url} blob read" in given.stdout, "it must find the same network"
 
 
 async def test_yaml_is_offered_too(cli: Cli, tmp_path: Path) -> None:
@@ -122,7 +186,8 @@ def test_an_unreachable_gateway_has_its_exit_code(tmp_path: Path) -> None:
     result = Cli("http://127.0.0.1:9").now("blob", "store", str(source))
     assert result.exit_code == 4
     assert "cannot talk to the gateway" in result.stderr
-    assert Cli("ftp://x").now("blob", "status", "x").exit_code == 2, "no URL at all is wrong usage"
+    for url in ("ftp://x", "http://127.0.0.1:99999", "", "http://"):
+        assert Cli(url).now("blob", "status", "x").exit_code == 2, "no URL at all is wrong usage"
 
 
 async def test_a_server_that_is_no_gateway_is_not_taken_for_an_absent_blob() -> None:
@@ -150,6 +215,15 @@ def test_a_blob_id_needs_possible_parameters(tmp_path: Path) -> None:
     for n_shards, encoding in (("3", "rs2"), ("254", "isal"), ("10", "raptorq")):
         arguments = ("blob", "id", str(source), "--n-shards", n_shards, "--encoding", encoding)
         assert Cli("http://unused").now(*arguments).exit_code == 2
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    cli = Cli("http://unused")
+    for file in (str(tmp_path / "none"), str(tmp_path)):
+        for arguments in (("store", file), ("id", file, "--n-shards", "10", "--encoding", "rs2")):
+            result = cli.now("blob", *arguments)
+            assert (result.exit_code, f"cannot read {file}" in result.stderr) == (2, True), result.output
+    assert cli.opened == 0
 
 
 def test_exit_codes() -> None:
