@@ -13,7 +13,7 @@ from walrus_client.gateway.answers import store_answer
 from walrus_client.gateway.body import Admission, check_declared, receive
 from walrus_client.gateway.config import GatewayConfig
 from walrus_client.gateway.envelope import GatewayError, GatewayReason, error_response
-from walrus_client.gateway.ranges import matches, parse_range
+from walrus_client.gateway.ranges import matches, parse_range, same_as
 from walrus_client.gateway.services import Services
 from walrus_codec import blob_id as blob_ids
 from walrus_codec.errors import BlobIdError
@@ -84,7 +84,10 @@ class BlobRoutes:
         if request.method == "HEAD":
             # The length is set by hand: a HEAD has no body to count. Range has a meaning for GET only.
             return web.Response(headers={**headers, "Content-Length": str(size)})
-        part = parse_range(request.headers.get("Range"), size)
+        wanted = request.headers.get("Range")
+        if not same_as(request.headers.get("If-Range"), headers["ETag"]):
+            wanted = None  # the asker has parts of something else, and wants all of this
+        part = parse_range(wanted, size)
         async with Admission(self._memory, wait_s=self._config.limits.admission_wait_s) as admission:
             await admission.grow(_read_footprint(metadata))
             if part is None:
@@ -132,6 +135,8 @@ def _headers(request: web.Request, blob_id: BlobId) -> dict[str, str]:
         "Accept-Ranges": "bytes",
         "X-Content-Type-Options": "nosniff",
         "Content-Type": _content_type(request),
+        # The type follows the asker: a shared cache must not hand one asker's to another.
+        "Vary": "Accept, Content-Type",
     }
 
 

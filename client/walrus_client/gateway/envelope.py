@@ -221,16 +221,24 @@ class GatewayError(Exception):
         message: What to do, for people.
         metadata: Facts for programs, such as the limit that was exceeded.
         close: Whether the connection must be closed because the body was not read.
+        headers: Headers of the answer beyond those of every error.
     """
 
     def __init__(
-        self, reason: GatewayReason, message: str, metadata: Mapping[str, str] | None = None, *, close: bool = False
+        self,
+        reason: GatewayReason,
+        message: str,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        close: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.metadata = dict(metadata or {})
         self.close = close
+        self.headers = dict(headers or {})
 
 
 def envelope(reason: GatewayReason, message: str, metadata: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -240,9 +248,9 @@ def envelope(reason: GatewayReason, message: str, metadata: Mapping[str, str] | 
     return {"error": {"status": reason.status, "code": reason.http, "message": message, "details": [info]}}
 
 
-def error_response(error: GatewayError, *, headers: Mapping[str, str] | None = None) -> web.Response:
+def error_response(error: GatewayError) -> web.Response:
     """The HTTP answer of an error."""
-    all_headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", **(headers or {})}
+    all_headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", **error.headers}
     if error.reason.retryable:
         all_headers.setdefault("Retry-After", str(RETRY_AFTER_S))
     document = envelope(error.reason, error.message, error.metadata)
@@ -295,8 +303,9 @@ def error_middleware() -> Middleware:
         except web.HTTPMethodNotAllowed as error:
             allowed = ", ".join(sorted(error.allowed_methods))
             message = f"{request.method} is not allowed on {request.path}; allowed: {allowed}"
-            refused = GatewayError(GatewayReason.METHOD_NOT_ALLOWED, message, close=request.can_read_body)
-            return error_response(refused, headers={"Allow": allowed})
+            close = request.can_read_body
+            headers = {"Allow": allowed}
+            return error_response(GatewayError(GatewayReason.METHOD_NOT_ALLOWED, message, close=close, headers=headers))
         except web.HTTPException as error:
             if error.status < 400:
                 raise

@@ -1,4 +1,4 @@
-"""The `Range` and `If-None-Match` headers. Pure.
+"""The `Range`, `If-Range` and `If-None-Match` headers. Pure.
 
 Only `bytes=a-b` with both ends is served, as by the official aggregator; every other form of `Range` is answered with
 416, because a client that asked for a part must not get the whole by surprise.
@@ -58,5 +58,11 @@ def matches(header: str | None, etag: str) -> bool:
     return "*" in tags or etag in tags or etag.strip('"') in tags
 
 
+def same_as(header: str | None, etag: str) -> bool:
+    """False when `If-Range` names another entity tag, or a date: a blob has none that could be the same."""
+    return header is None or header.strip() == etag
+
+
 def _unsatisfiable(message: str, size: int) -> GatewayError:
-    return GatewayError(GatewayReason.INVALID_BYTE_RANGE, message, {"size": str(size)})
+    facts = {"size": str(size)}
+    return GatewayError(GatewayReason.INVALID_BYTE_RANGE, message, facts, headers={"Content-Range": f"bytes */{size}"})

@@ -56,6 +56,8 @@ async def serve(
         handle_signals=False,
         shutdown_timeout=CUT_OFF_S,
         lingering_time=LINGER_S,
+        # A blob is what was sent: a body with a Content-Encoding is stored as it comes, never unpacked.
+        auto_decompress=False,
     )
     probes = build_metrics(connector, under_way, address=key.address)
     metrics = web.AppRunner(probes, access_log=None, handle_signals=False)

@@ -1,6 +1,7 @@
 """The gateway as a process: start before its chain, money, bad configuration, graceful end."""
 
 import asyncio
+import gzip
 import os
 import re
 import signal
@@ -53,9 +54,12 @@ class Gateway:
         self.process = subprocess.Popen(command, stderr=self.log, env=environment)
         self.stopping = False
 
-    def request(self, method: str, path: str, body: bytes | None = None, *, metrics: bool = False) -> Answer:
+    def request(
+        self, method: str, path: str, body: bytes | None = None, *, metrics: bool = False, **headers: str
+    ) -> Answer:
         port = self.metrics_port if metrics else self.port
-        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=body, method=method)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=body, headers=named, method=method)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return Answer(answer.status, dict(answer.headers), answer.read())
@@ -111,6 +115,10 @@ def test_a_gateway_without_money_says_whom_to_pay_and_works_once_paid(network: N
 
         asyncio.run(pay())
         until(lambda: gateway.request("PUT", "/v1/blobs", b"hello").code == 200, timeout_s=30)
+        for body in (gzip.compress(b"hello"), b"no gzip at all"):
+            answer = gateway.request("PUT", "/v1/blobs", body, Content_Encoding="gzip")
+            assert answer.code == 200, answer.body
+            assert answer.json()["newlyCreated"]["blobObject"]["size"] == len(body), "stored as it was sent"
         metrics = gateway.request("GET", "/metrics", metrics=True).body.decode()
         assert "walrus_client_store_duration_seconds_count" in metrics
         assert "http_server_request_duration_seconds_count" in metrics
