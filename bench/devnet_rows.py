@@ -12,7 +12,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -22,7 +21,7 @@ import grpc.aio
 import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from harness import Benchmark, Row, best_processor_seconds, one_core
+from harness import Benchmark, Row, best_processor_seconds, one_core, scratch_folder
 from walrus_codec import blob_id as blob_ids
 from walrus_codec.params import CodeParams
 from walrus_codec.types import BlobId, EncodingType, Epoch, ObjectId, SuiAddress
@@ -183,10 +182,10 @@ class Devnet:
 
 @contextmanager
 def devnet(fill: Callable[[Path], None] | None = None) -> Iterator[Devnet]:
-    with tempfile.TemporaryDirectory(dir=Path(__file__).parent) as folder:
+    with scratch_folder() as folder:
         if fill is not None:
-            fill(Path(folder) / "data")
-        running = Devnet(Path(folder))
+            fill(folder / "data")
+        running = Devnet(folder)
         try:
             yield running
         finally:
@@ -375,11 +374,11 @@ def fill(folder: Path) -> None:
 
 
 def start(rounds: int) -> Row:
-    with tempfile.TemporaryDirectory(dir=Path(__file__).parent) as folder:
-        fill(Path(folder) / "data")
+    with scratch_folder() as folder:
+        fill(folder / "data")
         seconds = START_LIMIT_S * 100
         for _ in range(min(rounds, 5)):
-            running = Devnet(Path(folder))
+            running = Devnet(folder)
             seconds = min(seconds, running.start_s)
             running.stop()
     note = f"process start to ready with {OBJECTS:,} live objects, against the limit"

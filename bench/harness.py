@@ -12,11 +12,15 @@ from __future__ import annotations
 import gc
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 MIB = 1 << 20
 
@@ -27,7 +31,7 @@ class Row:
 
     `ratio` is value / bound where more is better, so that 1.0 means "as good as the bound" everywhere. `n_cores` are the
     cores that the measured work could use. Value, bound and ratio are null where nothing could be measured; the note says
-    why.
+    why. A raw limit of the machine has a value only.
     """
 
     name: str
@@ -45,15 +49,45 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A row that can be asked for by name, with the ratio that we want; `run` takes the number of rounds."""
+    """A row that can be asked for by name, with the ratio that we want, if any; `run` takes the number of rounds."""
 
     name: str
-    target: float
+    target: float | None
     run: Callable[[int], Row]
 
 
 class MissingError(Exception):
     """A benchmark needs what cannot be had on this machine; the message says what."""
+
+
+class Shared(Generic[T]):
+    """Something that takes long to start and serves several rows: made when first asked for, ended by `close_all`."""
+
+    _open = ExitStack()
+
+    def __init__(self, make: Callable[[], AbstractContextManager[T]]) -> None:
+        self._make = make
+        self._made: list[T] = []
+
+    def get(self) -> T:
+        """The one of this run."""
+        if not self._made:
+            made = Shared._open.enter_context(self._make())
+            Shared._open.callback(self._made.clear)
+            self._made.append(made)
+        return self._made[0]
+
+    @staticmethod
+    def close_all() -> None:
+        """Ends all that was made, the newest first."""
+        Shared._open.close()
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder outside of the repository, on the disk for temporary files, that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="walrus-bench-") as folder:
+        yield Path(folder)
 
 
 def best_seconds(sides: Sequence[Callable[[], object]], rounds: int) -> list[float]:
@@ -112,6 +146,16 @@ def speed_row(name: str, *, size: int, seconds: float, bound_seconds: float, not
     """A row in MB/s of `size` bytes of content."""
     value, bound = size / seconds / 1e6, size / bound_seconds / 1e6
     return Row(name, value, "MB/s", bound, value / bound, n_cores, note)
+
+
+def limit_row(name: str, *, value: float, unit: str, limit: float, note: str, n_cores: int = 1) -> Row:
+    """A row of what should be small: the ratio is limit to value."""
+    return Row(name, value, unit, limit, limit / value, n_cores, note)
+
+
+def raw_row(name: str, *, size: int, seconds: float, note: str, n_cores: int = 1) -> Row:
+    """What the machine gives, in MB/s, to compare other rows with."""
+    return Row(name, size / seconds / 1e6, "MB/s", None, None, n_cores, note)
 
 
 def missing_row(name: str, reason: str) -> Row:

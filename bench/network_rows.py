@@ -1,0 +1,306 @@
+"""Benchmarks of a whole network on one machine: store, read, recovery and memory. Bounds are in `docs/performance.md`.
+
+The bound of a store or a read is the processor time that the codec alone would take for it, on all cores at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import multiprocessing
+import os
+import statistics
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from harness import MIB, Benchmark, Row, best_seconds, cores, limit_row, speed_row
+from local_network import KIB, NETWORK, PARAMETERS, Gateway, Network, forget_peak, memory_mb, until
+from walrus_client import treasury
+from walrus_client.committee import CommitteeTracker
+from walrus_client.compute import Compute
+from walrus_client.peers import PeerPool
+from walrus_client.store import Store, StoreOptions
+from walrus_codec import merkle, recovery, redstuff
+from walrus_codec.params import CodeParams
+from walrus_codec.slivers import verify_slivers
+from walrus_codec.types import Axis, EncodingType, SliverIndex
+from walrus_sui import network_config
+from walrus_sui.client import ChainClient
+from walrus_sui.keys import SuiKey
+from walrus_sui.types import BlobObject, CertifiedBlob
+
+PARAMS = CodeParams(PARAMETERS.n_shards, EncodingType.ISAL)
+SIZE = 32 * MIB
+SMALL_STORES = 5
+"""Small stores of each round."""
+
+IDLE_LIMIT_MB = 160
+STORING_LIMIT_MB = 400
+LOST = 3
+"""The node whose disk is taken away."""
+
+LOST_BLOBS = 3
+
+
+class AllCores:
+    """Runs a piece of work on every core at once, each in a process of its own."""
+
+    def __init__(self, prepare: Callable[[], None], work: Callable[[], None]) -> None:
+        self._work = work
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(cores(), mp_context=context, initializer=prepare)
+
+    def run(self) -> None:
+        """Returns when all have done it."""
+        for done in [self._pool.submit(self._work) for _ in range(cores())]:
+            done.result()
+
+    def close(self) -> None:
+        """Ends the processes."""
+        self._pool.shutdown()
+
+
+@contextmanager
+def on_all_cores(prepare: Callable[[], None], work: Callable[[], None]) -> Iterator[AllCores]:
+    running = AllCores(prepare, work)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+_prepared: dict[str, Any] = {}
+"""What a process of `AllCores` works on."""
+
+
+def prepare_blob() -> None:
+    data = os.urandom(SIZE)
+    encoded = redstuff.encode(data, PARAMS)
+    _prepared.update(data=data, encoded=encoded)
+
+
+def encode_and_verify() -> None:
+    """What storing a blob takes of the codec: the writer encodes it, the nodes verify all of its slivers."""
+    data, encoded = _prepared["data"], _prepared["encoded"]
+    redstuff.encode(data, PARAMS)
+    pairs = encoded.pairs
+    for first in range(0, PARAMS.n_shards, 10):
+        batch = [
+            (pair.index, sliver) for pair in pairs[first : first + 10] for sliver in (pair.primary, pair.secondary)
+        ]
+        verify_slivers(batch, encoded.metadata, PARAMS)
+
+
+def verify_and_decode() -> None:
+    """What reading a blob takes of the codec: the reader verifies the systematic primary slivers and joins them."""
+    encoded = _prepared["encoded"]
+    pairs = encoded.pairs[: PARAMS.k1]
+    verify_slivers([(pair.index, pair.primary) for pair in pairs], encoded.metadata, PARAMS)
+    redstuff.decode([pair.primary for pair in pairs], SIZE, PARAMS)
+
+
+def storing(rounds: int) -> Row:
+    network = NETWORK.get()
+    blobs = iter([os.urandom(SIZE) for _ in range(rounds + 1)])
+    with contextlib.closing(Gateway(network)) as gateway, on_all_cores(prepare_blob, encode_and_verify) as bound:
+        ours, together = best_seconds([lambda: gateway.store(next(blobs)), bound.run], rounds)
+    note = f"one blob after the other through the gateway; bound: one encoding and one verification on {cores()} cores"
+    return speed_row(
+        "store.local.32MiB", size=SIZE, seconds=ours, bound_seconds=together / cores(), note=note, n_cores=cores()
+    )
+
+
+def reading(rounds: int) -> Row:
+    network = NETWORK.get()
+    data = os.urandom(SIZE)
+    with contextlib.closing(Gateway(network)) as gateway, on_all_cores(prepare_blob, verify_and_decode) as bound:
+        blob_id = gateway.store(data)
+        if gateway.read(blob_id) != data:
+            raise AssertionError("the network gave other bytes back")
+        ours, together = best_seconds([lambda: gateway.read(blob_id), bound.run], 2 * rounds)
+    note = f"one read after the other through the gateway; bound: verification and decoding of k1 slivers on {cores()} cores"
+    return speed_row(
+        "read.local.32MiB", size=SIZE, seconds=ours, bound_seconds=together / cores(), note=note, n_cores=cores()
+    )
+
+
+class TimedChain:
+    """The chain, and how long the transactions of each store took."""
+
+    def __init__(self, chain: ChainClient) -> None:
+        self._chain = chain
+        self.seconds = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._chain, name)
+
+    async def reserve_and_register(self, *args: Any, **options: Any) -> list[BlobObject]:
+        """One transaction."""
+        return await self._timed(self._chain.reserve_and_register(*args, **options))
+
+    async def certify(self, *args: Any, **options: Any) -> list[CertifiedBlob]:
+        """One transaction."""
+        return await self._timed(self._chain.certify(*args, **options))
+
+    async def _timed(self, call: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return await call
+        finally:
+            self.seconds += time.perf_counter() - start
+
+
+@asynccontextmanager
+async def own_store(network: Network) -> AsyncIterator[tuple[Store, TimedChain]]:
+    """A store in this process, with a key of its own."""
+    config = await network_config.load(network.state.network_config_url)
+    key, compute = SuiKey.generate(), Compute(workers=1)
+    async with ChainClient(config) as chain, PeerPool() as peers:
+        await treasury.ensure_funds(chain, key, sui=10**10, wal=10**11, faucet_url=config.faucet_url)
+        committees = CommitteeTracker(chain, max_age_s=60)
+        await committees.refresh()
+        timed = TimedChain(chain)
+        store = Store(timed, key, committees, peers, compute, default_encoding=config.encoding_type)
+        try:
+            yield store, timed
+        finally:
+            await store.close()
+            await compute.close()
+
+
+def storing_little(rounds: int) -> Row:
+    network = NETWORK.get()
+    count = rounds * SMALL_STORES
+
+    async def measure(gateway: Gateway) -> tuple[list[float], list[float]]:
+        ours: list[float] = []
+        transactions: list[float] = []
+        async with own_store(network) as (store, timed):
+            for _ in range(count + 2):
+                start = time.perf_counter()
+                await asyncio.to_thread(gateway.store, os.urandom(KIB))
+                ours.append(time.perf_counter() - start)
+                timed.seconds = 0.0
+                await store.store(os.urandom(KIB), StoreOptions(epochs=1))
+                network.stored.append(KIB)
+                transactions.append(timed.seconds)
+        return ours[2:], transactions[2:]
+
+    with contextlib.closing(Gateway(network)) as gateway:
+        ours, transactions = asyncio.run(measure(gateway))
+    note = "through the gateway; bound: the two transactions that it makes, each until its effects are known"
+    return limit_row(
+        "store.local.1KiB.p50",
+        value=statistics.median(ours) * 1e3,
+        unit="ms",
+        limit=statistics.median(transactions) * 1e3,
+        note=note,
+        n_cores=cores(),
+    )
+
+
+def idle_memory(rounds: int) -> Row:  # noqa: ARG001 - it does not vary
+    value = max(map(memory_mb, NETWORK.get().node_pids))
+    note = "the largest of ten nodes, 10 shards each, against the limit"
+    return limit_row("node.rss.idle", value=value, unit="MB", limit=IDLE_LIMIT_MB, note=note)
+
+
+def storing_memory(rounds: int) -> Row:  # noqa: ARG001 - as above
+    network = NETWORK.get()
+    for pid in network.node_pids:
+        forget_peak(pid)
+    with contextlib.closing(Gateway(network)) as gateway:
+        for _ in range(2):
+            gateway.store(os.urandom(64 * MIB))
+    value = max(memory_mb(pid, peak=True) for pid in network.node_pids)
+    note = "the most that any of ten nodes took while two blobs of 64 MiB were stored, against the limit"
+    return limit_row("node.rss.storing64MiB", value=value, unit="MB", limit=STORING_LIMIT_MB, note=note)
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """One node's way back from an empty disk.
+
+    Attributes:
+        sizes: of the blobs.
+        shards: of the node.
+        fetched: bytes of symbols and proofs that it asked others for.
+        seconds: from the first look that found blobs lacking until all slivers were back.
+    """
+
+    sizes: Sequence[int]
+    shards: int
+    fetched: int
+    seconds: float
+
+
+@functools.cache
+def recovered() -> Recovery:
+    """Measured once for both rows."""
+    network = NETWORK.get()
+    with contextlib.closing(Gateway(network)) as gateway:
+        for _ in range(LOST_BLOBS):
+            gateway.store(os.urandom(SIZE))
+    sizes, shards = list(network.stored), len(network.info(LOST)["shards"])
+    network.wipe(LOST)
+    progress = lambda: network.info(LOST).get("recovery", {})  # noqa: E731
+    until(lambda: progress().get("blobs_pending") or progress().get("blobs_recovered"), pause_s=0.01)
+    start = time.perf_counter()
+    until(lambda: progress().get("slivers_recovered", 0) >= 2 * shards * len(sizes))
+    return Recovery(sizes, shards, progress()["bytes_fetched"], time.perf_counter() - start)
+
+
+def recovered_bytes(rounds: int) -> Row:  # noqa: ARG001 - it does not vary
+    found = recovered()
+    proof = merkle.height(PARAMS.n_shards) * merkle.NODE_SIZE
+    symbols = [PARAMS.k1 + PARAMS.k2, *(PARAMS.symbol_size(size) + proof for size in found.sizes)]
+    least = found.shards * symbols[0] * sum(symbols[1:])
+    note = "a node with 10 shards after it lost its disk; bound: k1 or k2 symbols with their proofs for each sliver"
+    return limit_row("recover.sliver.bytes", value=found.fetched / 1e6, unit="MB", limit=least / 1e6, note=note)
+
+
+def recover_a_node() -> None:
+    """What recovering ten pairs takes of the codec, on both sides: symbols made, verified, and slivers rebuilt."""
+    encoded = _prepared["encoded"]
+    targets = [SliverIndex(index) for index in range(45, 55)]
+    for axis in (Axis.SECONDARY, Axis.PRIMARY):
+        symbols = []
+        for index in range(PARAMS.source_symbols(axis)):
+            pair = encoded.pairs[index if axis is Axis.SECONDARY else PARAMS.n_shards - 1 - index]
+            source = pair.primary if axis is Axis.SECONDARY else pair.secondary
+            symbols += recovery.make_symbols(source, targets, encoded.metadata, PARAMS)
+        for symbol in symbols:
+            recovery.verify_symbol(symbol, encoded.metadata, PARAMS)
+        recovery.recover(symbols, encoded.metadata, PARAMS)
+
+
+def recovered_speed(rounds: int) -> Row:
+    found = recovered()
+    with on_all_cores(prepare_blob, recover_a_node) as bound:
+        (together,) = best_seconds([bound.run], rounds)
+    size = 10 * (PARAMS.sliver_size(Axis.PRIMARY, SIZE) + PARAMS.sliver_size(Axis.SECONDARY, SIZE))
+    note = f"slivers that came back; bound: symbols made, verified and decoded on {cores()} cores, nothing else"
+    return speed_row(
+        "recover.local",
+        size=size,
+        seconds=found.seconds / len(found.sizes),
+        bound_seconds=together / cores(),
+        note=note,
+        n_cores=cores(),
+    )
+
+
+BENCHMARKS = [
+    Benchmark("node.rss.idle", 1.0, idle_memory),
+    Benchmark("recover.sliver.bytes", 1 / 1.1, recovered_bytes),
+    Benchmark("recover.local", None, recovered_speed),
+    Benchmark("store.local.32MiB", 0.5, storing),
+    Benchmark("read.local.32MiB", 0.5, reading),
+    Benchmark("store.local.1KiB.p50", 1 / 3, storing_little),
+    Benchmark("node.rss.storing64MiB", 1.0, storing_memory),
+]
