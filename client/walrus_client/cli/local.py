@@ -25,7 +25,7 @@ from walrus_client.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
     from walrus_client.local import LocalNetwork, LocalState
 
@@ -105,7 +105,8 @@ def commands() -> typer.Typer:
             document = _summary(network, state)
             document["epoch"] = asyncio.run(network.epoch(state))
         lines = [f"{name}: {'running' if alive else 'stopped'}" for name, alive in document["processes"].items()]
-        show(document, "\n".join([*lines, f"epoch: {document['epoch']}", f"gateway: {document['gateway']}"]), output)
+        epoch = "unknown" if document["epoch"] is None else document["epoch"]
+        show(document, "\n".join([*lines, f"epoch: {epoch}", f"gateway: {document['gateway']}"]), output)
         if not all(document["processes"].values()):
             raise typer.Exit(EXIT_UNAVAILABLE)
 
@@ -146,7 +147,7 @@ async def _bring_up(network: LocalNetwork, parameters: Any) -> LocalState:
 
         with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
             while not task.done():
-                live.update(_table(network), refresh=True)
+                live.update(_view(network), refresh=True)
                 await asyncio.wait([task], timeout=_REFRESH_S)
     else:
         said = ""
@@ -159,16 +160,17 @@ async def _bring_up(network: LocalNetwork, parameters: Any) -> LocalState:
     return await task
 
 
-def _table(network: LocalNetwork) -> Table:
+def _view(network: LocalNetwork) -> Group:
+    from rich.console import Group  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     progress = network.progress
-    table = Table(title=f"{progress.step} {progress.waiting_for}".strip(), title_justify="left", show_header=False)
+    table = Table(show_header=False)
     for name, what in progress.components.items():
         table.add_row(name, what)
     if progress.epoch is not None:
         table.add_row("epoch", str(progress.epoch))
-    return table
+    return Group(f"{progress.step} {progress.waiting_for}".strip(), table)
 
 
 def _until_interrupted(network: LocalNetwork, state: LocalState) -> None:

@@ -78,7 +78,10 @@ class LocalNetwork:
             LocalNetworkError: It did not come up; the message has the reason and the end of a log.
         """
         self._deadline = time.monotonic() + self._timeout_s
-        state = self._prepare(parameters)
+        try:
+            state = self._prepare(parameters)
+        except OSError as error:
+            raise LocalNetworkError(f"cannot write to {error.filename}: {error.strerror}; use another --dir") from error
         for name in self._names(state):
             self.progress.components[name] = "stopped"
         state = self._start(state, "devnet")
@@ -100,7 +103,11 @@ class LocalNetwork:
             processes.stop_all({name: state.processes[name] for name in self._started if name in state.processes})
 
     def take_down(self, *, purge: bool = False) -> list[str]:
-        """Stops everything; with `purge` the data goes too. Returns names of processes that had to be killed."""
+        """Stops everything; with `purge` the data goes too. Returns names of processes that had to be killed.
+
+        Raises:
+            LocalNetworkError: The folder to be purged is that of something else, or cannot be removed.
+        """
         state = self.state()
         killed: list[str] = []
         if state is not None:
@@ -110,7 +117,9 @@ class LocalNetwork:
                 killed += processes.stop_all(batch)
             states.save(self.layout, state.without_processes())
         if purge and self.layout.root.exists():
-            shutil.rmtree(self.layout.root)
+            if state is None:
+                raise LocalNetworkError(f"{self.layout.root} holds no local network, nothing was removed; check --dir")
+            _remove(self.layout)
         return killed
 
     def alive(self, state: LocalState) -> dict[str, bool]:
@@ -137,6 +146,7 @@ class LocalNetwork:
         # What ended since, such as at a reboot, is started again and must not count as a failure of this start.
         state = state.with_only({name for name, running in state.processes.items() if processes.is_alive(running)})
         layout = self.layout
+        states.save(layout, state)  # first, so that a start that is interrupted leaves what `down --purge` knows
         _write_once(layout.devnet / "genesis.yaml", lambda: configs.genesis(state, seed=secrets.token_hex(16)))
         for index, name in enumerate(parameters.node_names):
             folder = layout.node(name)
@@ -147,7 +157,6 @@ class LocalNetwork:
         _key_once(configs.gateway_key(layout), SuiKey)
         _write(layout.gateway / "gateway.yaml", configs.gateway(state, layout))
         _key_once(layout.treasury_key, SuiKey)
-        states.save(layout, state)
         return state
 
     def _start(self, state: LocalState, name: str) -> LocalState:
@@ -297,6 +306,20 @@ def _patiently(condition: Callable[[], Awaitable[bool]]) -> Callable[[], Awaitab
             return False
 
     return checked
+
+
+def _remove(layout: Layout) -> None:
+    """Removes what a network made, the file that tells of it last; what others put into the folder stays."""
+    try:
+        for part in layout.parts:
+            if part.is_dir():
+                shutil.rmtree(part)
+            else:
+                part.unlink(missing_ok=True)
+        if not any(layout.root.iterdir()):
+            layout.root.rmdir()
+    except OSError as error:
+        raise LocalNetworkError(f"cannot remove {error.filename}: {error.strerror}") from error
 
 
 def _key_once(path: Path, kind: type[BlsKey | NetworkKey | SuiKey]) -> None:

@@ -147,6 +147,12 @@ class Layout:
         """Log files."""
         return self.root / "logs"
 
+    @property
+    def parts(self) -> tuple[Path, ...]:
+        """Everything that a network puts into the directory, the file that remembers it last."""
+        nodes = self.root / "nodes"
+        return (self.logs, self.gateway, nodes, self.devnet, self.treasury_key, self.state_file)
+
     def node(self, name: str) -> Path:
         """A node's folder."""
         return self.root / "nodes" / name

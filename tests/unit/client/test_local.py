@@ -68,6 +68,37 @@ async def test_a_directory_of_another_network_is_refused(tmp_path: Path) -> None
         await LocalNetwork(tmp_path).bring_up(Parameters(nodes=3))
 
 
+def test_purging_removes_a_network_and_nothing_else(tmp_path: Path) -> None:
+    home, folder = tmp_path / "home", tmp_path / "net"
+    (home / "logs").mkdir(parents=True)
+    (home / "logs" / "mine").write_text("mine", encoding="utf-8")
+    with pytest.raises(LocalNetworkError, match="holds no local network"):
+        LocalNetwork(home).take_down(purge=True)
+    assert (home / "logs" / "mine").read_text(encoding="utf-8") == "mine"
+
+    layout = Layout(folder)
+    states.save(layout, LocalState(Parameters(nodes=2), ports.choose(2), {}))
+    layout.node("local-0").mkdir(parents=True)
+    layout.treasury_key.write_text("key", encoding="utf-8")
+    (folder / "notes.txt").write_text("mine", encoding="utf-8")
+    assert LocalNetwork(folder).take_down(purge=True) == []
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+    states.save(layout, LocalState(Parameters(nodes=2), ports.choose(2), {}))
+    (folder / "notes.txt").unlink()
+    LocalNetwork(folder).take_down(purge=True)
+    assert not folder.exists()
+    assert LocalNetwork(folder).take_down(purge=True) == [], "nothing to remove is no error"
+
+
+async def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    states.save(Layout(tmp_path), LocalState(Parameters(), ports.choose(4), {}))
+    (tmp_path / "devnet").write_text("in the way", encoding="utf-8")
+    with pytest.raises(LocalNetworkError, match=r"cannot write to .*devnet"):
+        await LocalNetwork(tmp_path).bring_up(Parameters())
+    with pytest.raises(LocalNetworkError, match=r"cannot write to /proc/.*--dir"):
+        await LocalNetwork(Path("/proc/none")).bring_up(Parameters())
+
+
 async def test_processes_are_found_and_ended_by_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         processes, "command_of", lambda _program: [sys.executable, "-c", "import time; time.sleep(600)"]
