@@ -189,8 +189,11 @@ async def _together(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
     limit = asyncio.Semaphore(PARALLEL_WRITES)
 
     async def one(call: Coroutine[Any, Any, None]) -> None:
-        async with limit:
-            await call
+        try:
+            async with limit:
+                await call
+        finally:
+            call.close()  # one that is cancelled while it waits for its turn was never awaited
 
     try:
         async with asyncio.TaskGroup() as group:

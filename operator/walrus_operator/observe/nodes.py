@@ -1,11 +1,14 @@
 """What the storage nodes say about themselves: GET /v1/info of each pod that has an address, all at once.
 
 A node that does not answer costs its time-out once per pass and nothing else; the last answer is remembered with its age.
+An answer is as trustworthy as the node: it is bounded in size and in every number, because part of it is written into
+statuses, and one that the API server would refuse must not end the pass over all the others.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -17,6 +20,9 @@ from walrus_operator.api.world import NodeInfo, Observed, PodView, UnixSeconds
 
 TIMEOUT = 3.0
 _MAX_ANSWER = 1 << 20
+_MAX_TEXT = 128
+_MAX_SHARD = 1 << 16
+_MAX_COUNT = 1 << 63
 
 
 class NodeReader(Protocol):
@@ -52,9 +58,7 @@ class HttpNodeReader:
             async with self._session.get(f"http://{host}:{names.HTTP_PORT}/v1/info") as response:
                 if response.status != 200:
                     raise OSError(f"HTTP {response.status}")
-                if (response.content_length or 0) > _MAX_ANSWER:
-                    raise ValueError("the answer is too large")
-                return parse(await response.json())
+                return parse(json.loads(await _bounded(response)))
         except aiohttp.ClientError as error:
             raise OSError(str(error) or type(error).__name__) from error
 
@@ -69,21 +73,47 @@ def parse(answer: Any) -> NodeInfo:
     """The JSON form of GetInfo.
 
     Raises:
-        ValueError: a field is missing or of another type.
+        ValueError: a field is missing, of another type or out of bounds.
     """
     try:
-        node_id = str(answer.get("node_id") or "")
-        shards = {int(entry["shard"]): str(entry["status"]) for entry in answer.get("shards") or []}
+        node_id = _text(answer.get("node_id"))
+        entries = answer.get("shards") or []
+        shards = {_count(entry["shard"], below=_MAX_SHARD): _text(entry["status"]) for entry in entries}
         return NodeInfo(
             node_id=node_id or None,
-            epoch=int(answer.get("epoch") or 0),
-            status=str(answer["status"]),
+            epoch=_count(answer.get("epoch")),
+            status=_text(answer["status"]),
             shards=shards,
-            version=str(answer.get("version") or ""),
-            slivers_stored=int(answer.get("slivers_stored") or 0),
+            version=_text(answer.get("version")),
+            slivers_stored=_count(answer.get("slivers_stored")),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not an answer of a storage node: {error!r}") from error
+
+
+def _text(value: Any) -> str:
+    text = str(value or "")
+    if len(text) > _MAX_TEXT or not text.isprintable():
+        raise ValueError(f"not an answer of a storage node: a text of {len(text)} characters")
+    return text
+
+
+def _count(value: Any, *, below: int = _MAX_COUNT) -> int:
+    """A number; protobuf's JSON writes large ones as texts."""
+    number = int(value or 0)
+    if not 0 <= number < below:
+        raise ValueError("not an answer of a storage node: a number out of bounds")
+    return number
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    """The body; raises `ValueError` instead of reading more than an answer can have."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _MAX_ANSWER:
+            raise ValueError("the answer is too large")
+    return bytes(body)
 
 
 class NodeObserver:

@@ -40,6 +40,13 @@ def release() -> str:
         return "0"
 
 
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not host:port, such as 0.0.0.0:8080")
+    return host.strip("[]"), int(port)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     root = argparse.ArgumentParser(prog="walrus-operator", description="Runs Walrus networks on Kubernetes.")
@@ -51,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--image", help="default image of all parts (default: $WALRUS_IMAGE)")
     run.add_argument("--lease-name", default="walrus-operator", help="name of the Lease that replicas compete for")
-    run.add_argument("--listen", default="0.0.0.0:8080", help="host:port of probes and metrics")
+    run.add_argument("--listen", type=_address, default="0.0.0.0:8080", help="host:port of probes and metrics")
     run.add_argument("--log-format", choices=["json", "text"], default="json")
     run.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
     run.add_argument("--otlp-endpoint", help="OpenTelemetry collector, http://host:4317")
@@ -61,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
 def read(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.environ) -> OperatorConfig:
     """Flags first, then environment, then defaults."""
     flags = parser().parse_args(arguments)
-    host, _, port = flags.listen.rpartition(":")
+    host, port = flags.listen
     namespaces = flags.namespaces if flags.namespaces is not None else environment.get("WATCH_NAMESPACES", "")
     own = environment.get("POD_NAMESPACE", "default")
     return OperatorConfig(
@@ -75,7 +82,7 @@ def read(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.en
         identity=environment.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
         lease_name=flags.lease_name,
         listen_host=host or "0.0.0.0",  # noqa: S104  (probes come from the kubelet)
-        listen_port=int(port),
+        listen_port=port,
         log_format=cast("Literal['json', 'text']", flags.log_format),
         log_level=flags.log_level,
         otlp_endpoint=flags.otlp_endpoint,

@@ -22,6 +22,13 @@ PASS_TIMEOUT = 300.0
 CONCURRENCY = 4
 
 
+def first_cause(error: Exception) -> Exception:
+    """The first of the errors of calls that ran together: a group's own text says nothing."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 class Worker:
     """The shell around the queue.
 
@@ -88,10 +95,12 @@ class Worker:
                 again_after = await self._reconcile(key)
         except Exception as error:
             pause = self._queue.failed(key, self._clock())
-            log.warning("pass over %s failed, again in %.1f s: %s", key, pause, str(error) or type(error).__name__)
+            first = first_cause(error)
+            log.warning("pass over %s failed, again in %.1f s: %s", key, pause, str(first) or type(first).__name__)
             return
         if again_after is None:
-            self._queue.succeeded(key, self._clock(), again_after=0.0)
+            # In this order: what was marked meanwhile, such as a new network of the same name, gets its pass.
             self._queue.forget(key)
+            self._queue.succeeded(key, self._clock(), again_after=0.0)
         else:
             self._queue.succeeded(key, self._clock(), again_after=again_after)

@@ -20,6 +20,7 @@ from walrus_operator.apply.carry_out import Applier, Guard
 from walrus_operator.observe.kube import KubeClient, KubeError
 from walrus_operator.observe.world import Observer
 from walrus_operator.plan import passes, strays
+from walrus_operator.runtime.queue import first_cause
 from walrus_sui.errors import WalrusSuiError
 from walrus_sui.telemetry import meter, names, tracer
 
@@ -101,8 +102,7 @@ class Reconciler:
 
 def _sentence(error: Exception) -> str:
     """The error for a condition: a known one by its message, any other with its type, nothing with an address in it."""
-    errors = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
-    first = errors[0]
+    first = first_cause(error)
     if isinstance(first, KubeError | WalrusSuiError | ClientError):
         return str(first)
     return f"{type(first).__name__}: {first}" if str(first) else type(first).__name__

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import pytest
+from aiohttp import web
 from tests.unit.operator.support import network_manifest
 
+from walrus_operator.api import names
 from walrus_operator.api.world import KeyKind
 from walrus_operator.observe import reading
-from walrus_operator.observe.nodes import parse
+from walrus_operator.observe.nodes import HttpNodeReader, parse
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
 
 
@@ -92,3 +95,45 @@ def test_what_a_node_says() -> None:
         }
     )
     assert (info.epoch, info.status, dict(info.shards), info.slivers_stored) == (3, "Active", {7: "Active"}, 12)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        [],
+        {"status": None, "shards": [{}]},
+        {"status": "A" * 129},
+        {"status": "A\x1b[2J"},
+        {"status": "Active", "epoch": -1},
+        {"status": "Active", "epoch": 1 << 63},
+        {"status": "Active", "slivers_stored": float("inf")},
+        {"status": "Active", "shards": [{"shard": 1 << 16, "status": "Active"}]},
+        {"status": "Active", "version": ["x"] * 100},
+    ],
+)
+def test_what_a_node_cannot_be_is_no_answer(lie: Any) -> None:
+    with pytest.raises(ValueError, match="not an answer of a storage node"):
+        parse(lie)
+
+
+@pytest.mark.parametrize(("size", "complaint"), [(1 << 20, "not an answer of a storage node"), (1 << 21, "too large")])
+async def test_an_answer_without_an_end_is_not_read_to_it(
+    size: int, complaint: str, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"[" + b" " * (size - 2) + b"]")
+        return response
+
+    app = web.Application()
+    app.router.add_get("/v1/info", endless)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", unused_tcp_port).start()
+    monkeypatch.setattr(names, "HTTP_PORT", unused_tcp_port)
+    reader = HttpNodeReader()
+    with pytest.raises(ValueError, match=complaint):
+        await reader.info("127.0.0.1")
+    await reader.close()
+    await runner.cleanup()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import inspect
 from typing import Any
 
 import aiohttp
 import pytest
 
+from walrus_operator.apply import carry_out
 from walrus_operator.handlers import watching
 from walrus_operator.observe.kube import RESOURCES, KubeError
 from walrus_operator.runtime import config, reconciler
@@ -78,6 +82,13 @@ def test_flags_go_before_environment_and_environment_before_defaults() -> None:
     assert config.read(["run"], {}).settings.image.startswith("walrus-on-kubernetes:")
 
 
+@pytest.mark.parametrize("wrong", ["8080x", "0.0.0.0:", "0.0.0.0:65536", "0.0.0.0"])
+def test_an_address_that_is_none_is_wrong_usage(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        config.read(["run", "--listen", wrong], {})
+    assert "is not host:port" in capsys.readouterr().err
+
+
 async def test_probes_answer_with_a_sentence(unused_tcp_port: int) -> None:
     problem: list[str | None] = ["the service account may not: get pods"]
     health = Health(alive=lambda: None, ready=lambda: problem[0])
@@ -98,6 +109,23 @@ async def test_probes_answer_with_a_sentence(unused_tcp_port: int) -> None:
             assert "python_info" in text
     finally:
         await health.stop()
+
+
+async def test_calls_that_never_had_their_turn_are_dropped_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    async def refused() -> None:
+        await asyncio.sleep(0)
+        raise KubeError("forbidden", status=403)
+
+    async def waiting() -> None:
+        await asyncio.sleep(3600)
+
+    calls = [refused(), *(waiting() for _ in range(3 * carry_out.PARALLEL_WRITES))]
+    with pytest.raises(KubeError, match="forbidden"):
+        await carry_out._together(calls)
+    assert all(inspect.getcoroutinestate(call) == inspect.CORO_CLOSED for call in calls)
+    del calls
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 def test_errors_become_sentences_without_surprises() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from walrus_operator.runtime.queue import CONCURRENCY, Worker
 
 
@@ -66,6 +68,30 @@ async def test_a_failed_pass_is_repeated_and_a_gone_network_is_not() -> None:
     worker.mark("ns/gone")
     await until(lambda: calls.count("ns/a") == 2)
     assert calls.count("ns/gone") == 1
+    stop.set()
+    await task
+
+
+async def test_a_network_that_comes_back_while_it_is_found_gone_gets_its_pass(caplog: pytest.LogCaptureFixture) -> None:
+    calls: list[str] = []
+    looked, recreated = asyncio.Event(), asyncio.Event()
+
+    async def reconcile(key: str) -> float | None:
+        calls.append(key)
+        if len(calls) == 1:
+            looked.set()
+            await recreated.wait()
+            return None
+        raise ExceptionGroup("calls", [ExceptionGroup("calls", [OSError("no answer")])])
+
+    worker = Worker(reconcile)
+    stop, task = await running(worker)
+    worker.mark("ns/a")
+    await looked.wait()
+    worker.mark("ns/a")
+    recreated.set()
+    await until(lambda: "no answer" in caplog.text)
+    assert calls == ["ns/a", "ns/a"]
     stop.set()
     await task
 
