@@ -12,7 +12,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from enum import Enum
+from typing import Protocol, TypeVar
 
 import grpc
 import grpc.aio
@@ -40,6 +41,11 @@ from walrus_sui.messages import Persistence
 from walrus_sui.types import CommitteeMember
 
 T = TypeVar("T")
+P = TypeVar("P")
+D = TypeVar("D")
+P_co = TypeVar("P_co", covariant=True)
+P_contra = TypeVar("P_contra", contravariant=True)
+D_co = TypeVar("D_co", covariant=True)
 
 UNARY_TIMEOUT_S = 10.0
 STATUS_TIMEOUT_S = 5.0
@@ -53,6 +59,31 @@ class ExpectedSlivers:
     pairs: Collection[PairIndex]
     symbol_size: int
     size: int
+
+
+class _Parts(Protocol[P_co]):
+    """A stream of answers, as gRPC gives it."""
+
+    def __aiter__(self) -> AsyncIterator[P_co]: ...
+
+    def cancel(self) -> bool: ...
+
+
+class _Parser(Protocol[P_contra, D_co]):
+    """Lets nothing of a stream pass that was not asked for; both methods raise `wire.MalformedAnswer`."""
+
+    def feed(self, part: P_contra, /) -> D_co | None:
+        """Takes one message; returns what it completed."""
+
+    def finish(self) -> None:
+        """The stream has ended."""
+
+
+class _End(Enum):
+    END = "end"
+
+
+_END = _End.END
 
 
 class NodeClient:
@@ -153,7 +184,7 @@ class NodeClient:
 
         return (await self._call(call)).metadata
 
-    async def get_slivers(
+    def get_slivers(
         self, blob_id: BlobId, expected: ExpectedSlivers, *, timeout_s: float
     ) -> AsyncGenerator[tuple[PairIndex, Sliver] | wire.MissingSliver, None]:
         """Yields the wanted slivers as they arrive; their bytes are not verified yet, their form is.
@@ -165,30 +196,13 @@ class NodeClient:
         request = pb.GetSliversRequest(
             blob_id=blob_id, axis=wire.axis_to_pb(expected.axis), pair_indices=sorted(expected.pairs)
         )
-        channel = await self._channel.get()
-        parser = _SliverParser(expected)
-        started = False
-        while True:
-            stub: node_pb2_grpc.StorageNodeAsyncStub = node_pb2_grpc.StorageNodeStub(channel)
-            stream = stub.GetSlivers(request, timeout=timeout_s)
-            try:
-                async for part in stream:
-                    started = True
-                    with self._well_formed():
-                        done = parser.feed(_decoded(part))
-                    if done is not None:
-                        yield done
-                with self._well_formed():
-                    parser.finish()
-                return
-            except grpc.aio.AioRpcError as error:
-                if started or not _is_connection_failure(error) or not await self._channel.refresh(channel):
-                    raise self._peer_error(error) from error
-                channel = await self._channel.get()
-            finally:
-                stream.cancel()
 
-    async def get_recovery_symbols(
+        async def call(stub: node_pb2_grpc.StorageNodeAsyncStub) -> _Parts[pb.GetSliversResponse]:
+            return stub.GetSlivers(request, timeout=timeout_s)
+
+        return self._stream(call, _SliverParser(expected))
+
+    def get_recovery_symbols(
         self, expected: ExpectedSymbols, signer: RequestSigner | None, epoch: Epoch, *, timeout_s: float
     ) -> AsyncGenerator[list[RecoverySymbol] | wire.MissingSource, None]:
         """Yields for each source, as it arrives, its symbols for all targets; their form is checked, not their proofs.
@@ -204,33 +218,17 @@ class NodeClient:
             PeerError: As every call.
         """
         body = expected.query().SerializeToString()
-        channel = await self._channel.get()
-        parser = SymbolParser(expected)
-        started = False
-        while True:
+
+        async def call(stub: node_pb2_grpc.StorageNodeAsyncStub) -> _Parts[pb.GetRecoverySymbolsResponse]:
             request = pb.GetRecoverySymbolsRequest(body=body)
             if signer is not None:
                 receiver = self.member.node_id
+                # Signed anew for each attempt: a nonce counts once.
                 envelope = await asyncio.to_thread(signer.sign, wire.GET_RECOVERY_SYMBOLS, receiver, epoch, body)
                 request.envelope.CopyFrom(envelope)
-            stub: node_pb2_grpc.StorageNodeAsyncStub = node_pb2_grpc.StorageNodeStub(channel)
-            stream = stub.GetRecoverySymbols(request, timeout=timeout_s)
-            try:
-                async for part in stream:
-                    started = True
-                    with self._well_formed():
-                        done = parser.feed(_decoded(part))
-                    if done is not None:
-                        yield done
-                with self._well_formed():
-                    parser.finish()
-                return
-            except grpc.aio.AioRpcError as error:
-                if started or not _is_connection_failure(error) or not await self._channel.refresh(channel):
-                    raise self._peer_error(error) from error
-                channel = await self._channel.get()
-            finally:
-                stream.cancel()
+            return stub.GetRecoverySymbols(request, timeout=timeout_s)
+
+        return self._stream(call, SymbolParser(expected))
 
     async def submit_inconsistency_proof(self, blob_id: BlobId, axis: Axis, proof: bytes) -> wire.SignedMessage:
         """The node's signed judgement that the blob is invalid; not verified yet."""
@@ -275,6 +273,48 @@ class NodeClient:
             return self._read(await call(node_pb2_grpc.StorageNodeStub(channel)))
         except grpc.aio.AioRpcError as error:
             raise self._peer_error(error) from error
+
+    async def _stream(
+        self,
+        call: Callable[[node_pb2_grpc.StorageNodeAsyncStub], Awaitable[_Parts[P]]],
+        parser: _Parser[P, D],
+        *,
+        idle_s: float | None = None,
+    ) -> AsyncGenerator[D, None]:
+        """Yields what the parser completes of a stream; calls once more on a new channel if nothing has come yet.
+
+        Args:
+            call: opens the stream; may be called twice.
+            parser: judges every message, and the end.
+            idle_s: how long nothing may come; None leaves it to the deadline of the call.
+        """
+        channel = await self._channel.get()
+        started = False
+        while True:
+            stream = await call(node_pb2_grpc.StorageNodeStub(channel))
+            parts = aiter(stream)
+            try:
+                while True:
+                    async with asyncio.timeout(idle_s):
+                        part = await anext(parts, _END)
+                    if isinstance(part, _End):
+                        break
+                    started = True
+                    with self._well_formed():
+                        done = parser.feed(_decoded(part))
+                    if done is not None:
+                        yield done
+                with self._well_formed():
+                    parser.finish()
+                return
+            except TimeoutError:
+                raise PeerTimeoutError(self.name, f"nothing of its answer came for {idle_s:.0f} s") from None
+            except grpc.aio.AioRpcError as error:
+                if started or not _is_connection_failure(error) or not await self._channel.refresh(channel):
+                    raise self._peer_error(error) from error
+                channel = await self._channel.get()
+            finally:
+                stream.cancel()
 
     def _read(self, answer: T) -> T:
         with self._well_formed():
