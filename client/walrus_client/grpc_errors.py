@@ -1,7 +1,7 @@
 """Carries refusals over gRPC, both ways.
 
-A server calls `abort` (or lets `refusing` do it): the refusal becomes a gRPC status with a `google.rpc.ErrorInfo`
-detail. A client passes the `grpc.aio.AioRpcError` to `refusal_of` and gets the refusal back, or `None` when the
+A server calls `abort`: the refusal becomes a gRPC status with a `google.rpc.ErrorInfo` detail, and a
+`google.rpc.RetryInfo` when the node knows when it is worth to ask again. A client passes the `grpc.aio.AioRpcError` to `refusal_of` and gets the refusal back, or `None` when the
 error has another origin (a broken connection, a deadline, a foreign server).
 """
 
@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import grpc
 import grpc.aio
 from google.protobuf import any_pb2
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -22,12 +22,15 @@ _MAX_MESSAGE = 1024
 
 
 def to_status(refusal: RequestRefused) -> grpc.Status:
-    """Builds the gRPC status with its ErrorInfo detail; the message is cut so that it fits a header."""
+    """Builds the gRPC status with its details; the message is cut so that it fits a header."""
     info = error_details_pb2.ErrorInfo(reason=refusal.reason.value, domain=DOMAIN, metadata=dict(refusal.metadata))
-    detail = any_pb2.Any()
-    detail.Pack(info)
+    details = [_packed(info)]
+    if refusal.retry_after_s is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(round(refusal.retry_after_s * 1000))
+        details.append(_packed(retry))
     message = refusal.message[:_MAX_MESSAGE]
-    status = status_pb2.Status(code=refusal.reason.status.grpc_number, message=message, details=[detail])
+    status = status_pb2.Status(code=refusal.reason.status.grpc_number, message=message, details=details)
     return rpc_status.to_status(status)
 
 
@@ -52,6 +55,7 @@ def refusal_of(error: grpc.aio.AioRpcError) -> RequestRefused | None:
 
 
 def _refusal_in(status: status_pb2.Status) -> RequestRefused | None:
+    retry_after_s = _retry_after_s(status)
     for detail in status.details:
         info = error_details_pb2.ErrorInfo()
         if detail.Is(info.DESCRIPTOR) and detail.Unpack(info) and info.domain == DOMAIN:
@@ -60,5 +64,20 @@ def _refusal_in(status: status_pb2.Status) -> RequestRefused | None:
             except ValueError:
                 # A newer node: keep its sentence, treat it as a fault of the node.
                 reason = Reason.INTERNAL_ERROR
-            return RequestRefused(reason, status.message, dict(info.metadata))
+            return RequestRefused(reason, status.message, dict(info.metadata), retry_after_s=retry_after_s)
+    return None
+
+
+def _packed(message: Message) -> any_pb2.Any:
+    detail = any_pb2.Any()
+    detail.Pack(message)
+    return detail
+
+
+def _retry_after_s(status: status_pb2.Status) -> float | None:
+    for detail in status.details:
+        retry = error_details_pb2.RetryInfo()
+        if detail.Is(retry.DESCRIPTOR) and detail.Unpack(retry):
+            delay: int = retry.retry_delay.ToMilliseconds()
+            return max(0.0, delay / 1000)
     return None

@@ -151,10 +151,21 @@ _RETRYABLE = frozenset(
 
 
 class RequestRefused(Exception):  # noqa: N818 - it is an answer, not a fault of the program
-    """A node's documented answer "no": the reason, a sentence that says what to do, and facts as strings."""
+    """A node's documented answer "no": the reason, a sentence that says what to do, and facts as strings.
 
-    def __init__(self, reason: Reason, message: str, metadata: Mapping[str, str] | None = None) -> None:
+    `retry_after_s` is the node's advice when to ask again, None when it gives none.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(f"{reason}: {message}")
         self.reason = reason
         self.message = message
         self.metadata = dict(metadata or {})
+        self.retry_after_s = retry_after_s

@@ -15,7 +15,7 @@ name. Unknown keys are errors, so that a typing mistake cannot silently become a
     epoch_driver: {enabled: true}
     recovery: {concurrent_blobs: 8, memory: 67108864, grace_s: 15}
     scrub: {enabled: true, bytes_per_s: 16777216, pause_s: 86400}
-    limits: {upload_memory: 67108864, read_memory: 67108864, compute_memory: 268435456, grace_period_s: 20}
+    limits: {upload_memory: 67108864, read_memory: 67108864, background_memory: 33554432, grace_period_s: 20}
 """
 
 from __future__ import annotations
@@ -146,8 +146,12 @@ class LimitsConfig(_Section):
     """Bytes for all slivers that are being verified."""
     compute_threads: Annotated[int, Field(ge=1)] | None = None
     """Workers that verify; one for each core when absent."""
+    background_memory: Annotated[int, Field(ge=1 << 20)] = 32 << 20
+    """Bytes for all symbols that other nodes fetch to recover, and proofs that are judged."""
     idle_stream_s: Annotated[float, Field(gt=0)] = 30.0
-    """How long a caller may send nothing in the middle of an upload."""
+    """How long a caller may send nothing in the middle of an upload, or fetch nothing of an answer."""
+    slowest_bytes_per_s: Annotated[float, Field(gt=0)] = 32 << 10
+    """Bytes that a caller must send or fetch per second, over the whole of an upload or an answer."""
     registration_wait_s: Annotated[float, Field(ge=0)] = 5.0
     """How long a request may wait for a registration that the events have not brought yet."""
     grace_period_s: Annotated[float, Field(ge=0)] = 20.0

@@ -9,6 +9,8 @@ from opentelemetry.metrics import CallbackOptions, Observation
 
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
+from walrus_node.rpc.admission import Gate
+from walrus_node.rpc.rules import Lane
 from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.store.storage import Storage
 from walrus_sui.telemetry import meter, names
@@ -59,3 +61,20 @@ def observe(
     gauge(names.NODE_SCRUB_FRACTION, "Share of the verification's round that is done.", lambda: scrub().fraction)
     gauge(names.CHAIN_CHECKPOINT_AGE, "Time since the chain was last heard.", chain_age_s, unit="s")
     meter().create_observable_gauge(names.NODE_SHARDS, [shards], description="Shards stored here, by status.")
+
+
+def observe_gate(gate: Gate) -> None:
+    """Registers what the node's calls hold and what waits."""
+
+    def used(_options: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(gate.used(lane), {names.ATTR_LANE: lane.value}) for lane in Lane]
+
+    def waiting(_options: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(gate.waiting(lane), {names.ATTR_LANE: lane.value}) for lane in Lane]
+
+    meter().create_observable_gauge(
+        names.NODE_BYTES_IN_FLIGHT, [used], unit="By", description="Memory that calls hold, by lane."
+    )
+    meter().create_observable_gauge(
+        names.NODE_REQUESTS_WAITING, [waiting], description="Calls that wait for memory, by lane."
+    )

@@ -22,9 +22,11 @@ from walrus_node.duties import Duties
 from walrus_node.events.processor import EventProcessor
 from walrus_node.memory import keep_trimmed
 from walrus_node.rpc import certificate
+from walrus_node.rpc.admission import Gate
 from walrus_node.rpc.envelopes import EnvelopeChecker
 from walrus_node.rpc.http import HttpServer
 from walrus_node.rpc.info import InfoSource
+from walrus_node.rpc.rules import Lane, Pace
 from walrus_node.rpc.server import GrpcServer
 from walrus_node.rpc.service import NodeService
 from walrus_node.rpc.servicer import StorageNodeServicer, StreamLimits
@@ -51,6 +53,13 @@ class Node:
         self._config = config
         self._storage = storage
         self._view = ChainView()
+        gate = Gate(
+            {
+                Lane.WRITE: limits.upload_memory,
+                Lane.READ: limits.read_memory,
+                Lane.BACKGROUND: limits.background_memory,
+            }
+        )
         self._compute = Compute(
             workers=limits.compute_threads, memory_limit=limits.compute_memory, inline_limit_s=_VERIFY_IN_THREADS_S
         )
@@ -70,7 +79,7 @@ class Node:
             view=self._view,
             compute=self._compute,
             key=keys.protocol,
-            read_memory=limits.read_memory,
+            gate=gate,
             registration_wait_s=limits.registration_wait_s,
         )
         self._info = InfoSource(
@@ -88,14 +97,14 @@ class Node:
             view=self._view,
             compute=self._compute,
             key=keys.protocol,
-            memory=limits.read_memory,
+            gate=gate,
         )
         server_identity = certificate.obtain(
             config.data_dir / _CERTIFICATE, keys.network, config.public.host, now=dt.datetime.now(dt.UTC)
         )
-        stream_limits = StreamLimits(limits.upload_memory, limits.idle_stream_s)
+        stream_limits = StreamLimits(gate, Pace(limits.idle_stream_s, limits.slowest_bytes_per_s))
         servicer = StorageNodeServicer(self._service, recovery, EnvelopeChecker(self._view), self._info, stream_limits)
-        self._grpc = GrpcServer(servicer, server_identity)
+        self._grpc = GrpcServer(servicer, server_identity, stream_limits)
         self._http = HttpServer(self._info, self.not_ready)
         self._stopping = False
         self.grpc_port = 0
@@ -107,6 +116,7 @@ class Node:
             self._duties.recovery_progress,
             self._duties.scrub_progress,
         )
+        gauges.observe_gate(gate)
 
     @classmethod
     async def open(cls, config: NodeConfig, keys: NodeKeys) -> Self:

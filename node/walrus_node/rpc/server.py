@@ -12,7 +12,8 @@ from grpc_reflection.v1alpha import reflection
 from walrus_node.errors import WalrusNodeError
 from walrus_node.rpc.certificate import ServerIdentity
 from walrus_node.rpc.decoding import StrictDecoding
-from walrus_node.rpc.servicer import StorageNodeServicer
+from walrus_node.rpc.draining import SlowReaders
+from walrus_node.rpc.servicer import StorageNodeServicer, StreamLimits
 from walrus_proto.node.v1 import node_pb2, node_pb2_grpc
 from walrus_sui.telemetry import grpc_server_interceptors
 
@@ -31,14 +32,21 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     # Clients ping every 20 s, also between calls.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.so_reuseport", 0),
+    # Streams that a reader has left standing go with their connection; honest ones are told to connect anew, and have
+    # time to end what runs.
+    ("grpc.max_connection_age_ms", 30 * 60_000),
+    ("grpc.max_connection_age_grace_ms", 10 * 60_000),
 )
 
 
 class GrpcServer:
     """One listening server. `start` once, `stop` once."""
 
-    def __init__(self, servicer: StorageNodeServicer, identity: ServerIdentity) -> None:
-        self._server = grpc.aio.server(interceptors=[StrictDecoding(), *grpc_server_interceptors()], options=_OPTIONS)
+    def __init__(self, servicer: StorageNodeServicer, identity: ServerIdentity, limits: StreamLimits) -> None:
+        """Makes the server; `limits` are those of the servicer."""
+        self.readers = SlowReaders(limits.pace, limits.gate)
+        interceptors = [self.readers, StrictDecoding(), *grpc_server_interceptors()]
+        self._server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
         self._identity = identity
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
         node_pb2_grpc.add_StorageNodeServicer_to_server(servicer, self._server)

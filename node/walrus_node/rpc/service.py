@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Sequence
 
-from walrus_client.budget import ByteBudget
 from walrus_client.compute import Compute
 from walrus_client.reasons import Reason, RequestRefused
 from walrus_client.statuses import BlobStatus
@@ -27,8 +26,9 @@ from walrus_node.chain import ChainView
 from walrus_node.errors import DamagedError
 from walrus_node.events.processor import EventProcessor
 from walrus_node.events.status import status_of
-from walrus_node.rpc.admission import admitted
+from walrus_node.rpc.admission import Gate
 from walrus_node.rpc.model import MissingSliver, SignedMessage
+from walrus_node.rpc.rules import Lane
 from walrus_node.rpc.uploads import Upload
 from walrus_node.store.records import Identity, InvalidBlob, ValidBlob
 from walrus_node.store.storage import SliverKey, Storage
@@ -43,8 +43,6 @@ _log = logging.getLogger(__name__)
 MAX_METADATA = 1 << 17
 """Bytes of metadata that are looked at; 1,000 shards need 66,013."""
 
-_READ_WAIT_S = 30.0
-
 
 class NodeService:
     """The handlers; one per process.
@@ -55,7 +53,7 @@ class NodeService:
         view: the chain's newest committee.
         compute: verification off the event loop.
         key: signs confirmations.
-        read_memory: bytes of slivers that answers may hold together.
+        gate: memory for what is being sent.
         registration_wait_s: longest wait for a registration to be seen.
     """
 
@@ -67,7 +65,7 @@ class NodeService:
         view: ChainView,
         compute: Compute,
         key: BlsKey,
-        read_memory: int,
+        gate: Gate,
         registration_wait_s: float,
     ) -> None:
         self._storage = storage
@@ -75,7 +73,7 @@ class NodeService:
         self._view = view
         self._compute = compute
         self._key = key
-        self._reading = ByteBudget(read_memory)
+        self._gate = gate
         self._registration_wait_s = registration_wait_s
         self._confirmations = meter().create_counter(names.NODE_CONFIRMATIONS, description="Confirmations signed.")
         self.identity: Identity | None = None
@@ -166,13 +164,19 @@ class NodeService:
         raise RequestRefused(Reason.METADATA_NOT_FOUND, f"metadata of {blob_ids.to_text(blob_id)} is not stored here")
 
     async def slivers(
-        self, blob_id: BlobId, axis: Axis, pairs: Sequence[PairIndex]
+        self, blob_id: BlobId, axis: Axis, pairs: Sequence[PairIndex], *, client: str
     ) -> AsyncGenerator[tuple[PairIndex, Sliver] | MissingSliver]:
         """Yields the slivers of the wanted pairs, or why one is missing; no pairs means all of this node's.
 
+        Args:
+            blob_id: which blob.
+            axis: which slivers.
+            pairs: whose.
+            client: who asks: the memory of one sliver at a time is reserved in its name.
+
         Raises:
             RequestRefused: INDEX_OUT_OF_RANGE, MALFORMED_REQUEST for pairs that are asked for twice, INVALID_BLOB,
-                METADATA_NOT_FOUND.
+                METADATA_NOT_FOUND, CACHE_SATURATED.
         """
         metadata = BlobMetadata.from_bcs(await self.metadata(blob_id))
         n = len(metadata.hashes)
@@ -188,7 +192,7 @@ class NodeService:
             if shard not in held:
                 yield MissingSliver(pair, Reason.SHARD_NOT_ASSIGNED)
                 continue
-            async with admitted(self._reading, size, wait_s=_READ_WAIT_S):
+            async with self._gate.admitted(Lane.READ, client, size):
                 sliver = await self._sliver(SliverKey(shard, axis, blob_id))
                 yield MissingSliver(pair, Reason.SLIVER_NOT_FOUND) if sliver is None else (pair, sliver)
 

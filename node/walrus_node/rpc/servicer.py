@@ -11,22 +11,22 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import grpc.aio
 from google.protobuf.message import DecodeError
 
 from walrus_client import grpc_errors
-from walrus_client.budget import ByteBudget
 from walrus_client.peers import wire
 from walrus_client.reasons import Reason, RequestRefused
 from walrus_codec.types import Axis, BlobId, Epoch, ObjectId, PairIndex
-from walrus_node.rpc.admission import admitted
+from walrus_node.rpc.admission import CallCounter, Gate, client_of
 from walrus_node.rpc.assembly import SliverAssembler
 from walrus_node.rpc.envelopes import EnvelopeChecker
 from walrus_node.rpc.info import InfoSource
 from walrus_node.rpc.model import MissingSliver, SignedMessage, SliverRefusal
+from walrus_node.rpc.rules import Lane, Pace, Progress
 from walrus_node.rpc.service import NodeService
 from walrus_node.rpc.symbols import RecoveryService
 from walrus_node.rpc.uploads import Upload
@@ -46,10 +46,11 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 
 @dataclass(frozen=True)
 class StreamLimits:
-    """Bounds of one process's streams: bytes that uploads hold together, seconds without a message."""
+    """Bounds of one process's calls: the memory that they hold, how slow a peer may be, how many are open."""
 
-    upload_memory: int
-    idle_s: float
+    gate: Gate
+    pace: Pace
+    calls: CallCounter = field(default_factory=CallCounter)
 
 
 class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
@@ -67,8 +68,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
         self._recovery = recovery
         self._envelopes = envelopes
         self._info = info
-        self._idle_s = limits.idle_s
-        self._uploading = ByteBudget(limits.upload_memory)
+        self._limits = limits
         self._refusals = meter().create_counter(names.NODE_REFUSALS, description="Requests refused, by reason.")
 
     async def StoreBlob(
@@ -76,7 +76,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
     ) -> pb.StoreBlobResponse:
         """One blob's metadata and slivers in, confirmation out."""
         async with self._refusing(context):
-            return await self._store_blob(request_iterator)
+            return await self._store_blob(request_iterator, client_of(context.peer()))
 
     async def StoreMetadata(self, request: pb.StoreMetadataRequest, context: _Context) -> pb.StoreMetadataResponse:
         """Metadata alone."""
@@ -91,7 +91,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
     ) -> pb.StoreSliverResponse:
         """One sliver; every refusal ends the call."""
         async with self._refusing(context):
-            return await self._store_sliver(request_iterator)
+            return await self._store_sliver(request_iterator, client_of(context.peer()))
 
     async def GetConfirmation(
         self, request: pb.GetConfirmationRequest, context: _Context
@@ -117,7 +117,8 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
         """Slivers of one axis, each as a head and chunks."""
         async with self._refusing(context):
             pairs = [PairIndex(pair) for pair in request.pair_indices]
-            slivers = self._service.slivers(_blob_id(request.blob_id), _axis(request.axis), pairs)
+            blob_id, axis = _blob_id(request.blob_id), _axis(request.axis)
+            slivers = self._service.slivers(blob_id, axis, pairs, client=client_of(context.peer()))
             async with contextlib.aclosing(slivers):
                 async for item in slivers:
                     if isinstance(item, MissingSliver):
@@ -154,7 +155,8 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
     ) -> pb.SubmitInconsistencyProofResponse:
         """Judgement on a proof that a blob is badly encoded."""
         async with self._refusing(context):
-            judged = await self._recovery.judge(_blob_id(request.blob_id), _axis(request.axis), request.proof)
+            blob_id, axis = _blob_id(request.blob_id), _axis(request.axis)
+            judged = await self._recovery.judge(blob_id, axis, request.proof, client=client_of(context.peer()))
             return pb.SubmitInconsistencyProofResponse(invalid_blob=_signed(judged))
 
     async def GetBlobStatus(self, request: pb.GetBlobStatusRequest, context: _Context) -> pb.GetBlobStatusResponse:
@@ -163,8 +165,8 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
             return wire.status_to_pb(await self._service.status(_blob_id(request.blob_id)))
 
     async def GetInfo(self, request: pb.GetInfoRequest, context: _Context) -> pb.GetInfoResponse:  # noqa: ARG002
-        """What the node tells about itself."""
-        async with self._refusing(context):
+        """What the node tells about itself; also while no other call is taken."""
+        async with self._refusing(context, counted=False):
             found = await self._info.read()
             return pb.GetInfoResponse(
                 node_id=bytes.fromhex(found.node_id[2:]),
@@ -192,15 +194,15 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
             request.envelope, method=wire.GET_RECOVERY_SYMBOLS, receiver=identity.node_id, body=request.body
         )
 
-    async def _store_blob(self, requests: AsyncIterator[pb.StoreBlobRequest]) -> pb.StoreBlobResponse:
-        stream = _Stream(requests, self._idle_s)
+    async def _store_blob(self, requests: AsyncIterator[pb.StoreBlobRequest], client: str) -> pb.StoreBlobResponse:
+        stream = _Stream(requests, self._limits.pace)
         header = (await stream.first("header")).header
         blob_id, epoch = _blob_id(header.blob_id), Epoch(header.epoch)
         persistence = _persistence(header.persistence)
         # The client sends right after registering: wait for the event, the stream's flow control holds the sender back.
         await self._service.store_metadata(blob_id, header.metadata, epoch, wait_s=float("inf"))
         upload = await self._service.open_upload(blob_id, epoch)
-        async with admitted(self._uploading, upload.memory, wait_s=self._idle_s):
+        async with self._limits.gate.admitted(Lane.WRITE, client, upload.memory):
             await self._receive(stream, upload)
         answer = pb.StoreBlobResponse(stored=upload.stored, slivers=[_refused(entry) for entry in upload.refusals])
         try:
@@ -240,14 +242,16 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
             upload.refusals.append(SliverRefusal(head.axis, head.pair, refusal.reason, refusal.message))
             return False
 
-    async def _store_sliver(self, requests: AsyncIterator[pb.StoreSliverRequest]) -> pb.StoreSliverResponse:
-        stream = _Stream(requests, self._idle_s)
+    async def _store_sliver(
+        self, requests: AsyncIterator[pb.StoreSliverRequest], client: str
+    ) -> pb.StoreSliverResponse:
+        stream = _Stream(requests, self._limits.pace)
         header = (await stream.first("header")).header
         upload = await self._service.open_upload(_blob_id(header.blob_id), Epoch(header.epoch))
         head = _head((await stream.first("sliver")).sliver)
         if not await upload.admit(head):
             return pb.StoreSliverResponse(already_stored=True)
-        async with admitted(self._uploading, head.size, wait_s=self._idle_s):
+        async with self._limits.gate.admitted(Lane.WRITE, client, head.size):
             assembler = SliverAssembler()
             assembler.begin(head, wanted=True)
             complete = None
@@ -264,10 +268,14 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
         return pb.StoreSliverResponse(already_stored=upload.stored == 0)
 
     @contextlib.asynccontextmanager
-    async def _refusing(self, context: _Context) -> AsyncIterator[None]:
-        """Turns refusals into statuses, and what nobody expected into INTERNAL_ERROR with a log line."""
+    async def _refusing(self, context: _Context, *, counted: bool = True) -> AsyncIterator[None]:
+        """Counts the call; turns refusals into statuses, and what nobody expected into INTERNAL_ERROR with a log line."""
         try:
-            yield
+            if not counted:
+                yield
+                return
+            with self._limits.calls.open(client_of(context.peer())):
+                yield
         except RequestRefused as refusal:
             self._count(refusal)
             await grpc_errors.abort(context, refusal)
@@ -282,23 +290,29 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
 
 
 class _Stream:
-    """A request stream with a limit on the time without a message."""
+    """A request stream whose sender must keep a pace while it is listened to."""
 
-    def __init__(self, requests: AsyncIterator[Any], idle_s: float) -> None:
+    def __init__(self, requests: AsyncIterator[Any], pace: Pace) -> None:
         self._requests = aiter(requests)
-        self._idle_s = idle_s
+        self._progress = Progress(pace)
 
     def __aiter__(self) -> _Stream:
         return self
 
     async def __anext__(self) -> Any:
+        pace, now = self._progress.pace, asyncio.get_running_loop().time
+        begun = now()
         try:
-            async with asyncio.timeout(self._idle_s):
-                return await anext(self._requests)
+            async with asyncio.timeout(self._progress.allowance_s):
+                part = await anext(self._requests)
         except TimeoutError:
             raise RequestRefused(
-                Reason.UNAVAILABLE, f"nothing came for {self._idle_s:.0f} s, so the upload was ended; send it again"
+                Reason.UNAVAILABLE,
+                f"the upload was ended: it must bring at least {pace.least_bytes_per_s:.0f} bytes per second, "
+                f"with pauses of at most {pace.patience_s:.0f} s; send it again",
             ) from None
+        self._progress.moved(part.ByteSize(), now() - begun)
+        return part
 
     async def first(self, kind: str) -> Any:
         """The next message, which must be of this kind."""

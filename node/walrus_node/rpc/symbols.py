@@ -17,7 +17,6 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from walrus_client.budget import ByteBudget
 from walrus_client.compute import Compute
 from walrus_client.reasons import Reason, RequestRefused
 from walrus_codec import blob_id as blob_ids
@@ -30,8 +29,9 @@ from walrus_codec.slivers import Sliver
 from walrus_codec.types import Axis, BlobId, PairIndex, SliverIndex
 from walrus_node.chain import ChainView
 from walrus_node.errors import DamagedError
-from walrus_node.rpc.admission import admitted
+from walrus_node.rpc.admission import Gate
 from walrus_node.rpc.model import MissingSource, SignedMessage
+from walrus_node.rpc.rules import Lane
 from walrus_node.store.storage import SliverKey, Storage
 from walrus_sui import messages
 from walrus_sui.keys import BlsKey
@@ -116,7 +116,7 @@ class RecoveryService:
         view: the chain's newest committee.
         compute: work off the event loop.
         key: signs judgements.
-        memory: bytes of expanded slivers that answers may hold together.
+        gate: memory for expanded slivers.
     """
 
     def __init__(
@@ -127,15 +127,15 @@ class RecoveryService:
         view: ChainView,
         compute: Compute,
         key: BlsKey,
-        memory: int,
+        gate: Gate,
     ) -> None:
         self._storage = storage
         self._read_metadata = read_metadata
         self._view = view
         self._compute = compute
         self._key = key
-        self._memory = ByteBudget(memory)
-        self._gate = StrangersLast()
+        self._gate = gate
+        self._askers = StrangersLast()
 
     async def symbols(
         self,
@@ -165,16 +165,17 @@ class RecoveryService:
         _check_pairs(targets, sources, params.n_shards)
         if asker is not None:
             _check_owner(asker, blob_id, targets, params.n_shards)
-        async with self._gate.member() if asker is not None else self._gate.stranger():
+        async with self._askers.member() if asker is not None else self._askers.stranger():
+            client = asker.node_id if asker is not None else "strangers"
             wanted = _Wanted(blob_id, axis, [mapping.sliver_of_pair(pair, axis, params.n_shards) for pair in targets])
             for source in sources:
-                yield await self._from(source, wanted, metadata, params)
+                yield await self._from(source, wanted, metadata, params, client)
 
-    async def judge(self, blob_id: BlobId, axis: Axis, proof: bytes) -> SignedMessage:
-        """Signs that a blob is invalid, when the proof (BCS InconsistencyProof) shows it.
+    async def judge(self, blob_id: BlobId, axis: Axis, proof: bytes, *, client: str) -> SignedMessage:
+        """Signs that a blob is invalid, when the proof (BCS InconsistencyProof) shows it; `client` is who asks.
 
         Raises:
-            RequestRefused: UNAVAILABLE, INVALID_BLOB, METADATA_NOT_FOUND, INVALID_PROOF.
+            RequestRefused: UNAVAILABLE, INVALID_BLOB, METADATA_NOT_FOUND, INVALID_PROOF, CACHE_SATURATED.
         """
         if self._view.staking is None:
             raise RequestRefused(Reason.UNAVAILABLE, "this node has not reached the chain yet; try again later")
@@ -186,7 +187,8 @@ class RecoveryService:
             recovery.verify_inconsistency(InconsistencyProof.from_bcs(axis, proof), metadata, params)
 
         try:
-            await self._compute.run(check)
+            async with self._gate.admitted(Lane.BACKGROUND, client, len(proof)):
+                await self._compute.run(check)
         except MetadataError as error:
             _log.error("stored metadata have changed on the disk", extra={"error": str(error)})
             raise RequestRefused(Reason.METADATA_NOT_FOUND, "this node's metadata of the blob have rotted") from None
@@ -197,14 +199,14 @@ class RecoveryService:
         return SignedMessage(message, await self._compute.run(self._key.sign, message))
 
     async def _from(
-        self, source: PairIndex, wanted: _Wanted, metadata: BlobMetadata, params: CodeParams
+        self, source: PairIndex, wanted: _Wanted, metadata: BlobMetadata, params: CodeParams, client: str
     ) -> list[RecoverySymbol] | MissingSource:
         n, axis = params.n_shards, wanted.axis.orthogonal
         shard = mapping.shard_of_pair(source, wanted.blob_id, n)
         if shard not in self._storage.shards:
             return MissingSource(source, Reason.SHARD_NOT_ASSIGNED)
         size = (n + len(wanted.targets)) * params.symbol_size(metadata.unencoded_length)
-        async with admitted(self._memory, size, wait_s=_WAIT_S):
+        async with self._gate.admitted(Lane.BACKGROUND, client, size):
             try:
                 stored = await self._storage.sliver(SliverKey(shard, axis, wanted.blob_id))
                 if stored is None:

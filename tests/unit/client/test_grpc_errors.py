@@ -36,6 +36,16 @@ async def stub():
     await server.stop(None)
 
 
+def test_the_advice_when_to_ask_again_crosses_too():
+    class Ended:
+        def __init__(self, refusal):
+            self.trailing_metadata = lambda: grpc_errors.to_status(refusal).trailing_metadata
+
+    for advice in (None, 0.0, 1.5):
+        refusal = RequestRefused(Reason.CACHE_SATURATED, "later", retry_after_s=advice)
+        assert grpc_errors.refusal_of(Ended(refusal)).retry_after_s == advice
+
+
 def assert_same(refusal: RequestRefused | None) -> None:
     assert refusal is not None
     assert (refusal.reason, refusal.message, refusal.metadata) == (REFUSAL.reason, REFUSAL.message, REFUSAL.metadata)

@@ -37,8 +37,10 @@ from walrus_node.chain import ChainView
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
 from walrus_node.rpc import certificate
+from walrus_node.rpc.admission import CallCounter, Gate, client_of
 from walrus_node.rpc.envelopes import EnvelopeChecker
 from walrus_node.rpc.info import InfoSource
+from walrus_node.rpc.rules import Lane, Pace
 from walrus_node.rpc.server import GrpcServer
 from walrus_node.rpc.service import NodeService
 from walrus_node.rpc.servicer import StorageNodeServicer, StreamLimits
@@ -95,6 +97,22 @@ def head(pair, sliver, **changes):
     return pb.SliverHead(**(fields | changes))
 
 
+def limits(*, memory=64 << 20, wait_s=20, patience_s=5, calls=1024):
+    gate = Gate(dict.fromkeys(Lane, memory), wait_s=wait_s)
+    return StreamLimits(gate, Pace(patience_s, 1 << 10), CallCounter(calls))
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - nobody tells what the other end of a connection does
+            await asyncio.sleep(0.01)
+
+
+async def fetch_all(call):
+    while await call.read() is not grpc.aio.EOF:
+        pass
+
+
 class World:
     """One node's public face on a port, with a chain twin behind it."""
 
@@ -104,7 +122,7 @@ class World:
         self.chain = ChainTwin(staking(EPOCH, ours=OURS, n_shards=n_shards))
         self.view = ChainView(self.chain)
         self.compute = Compute(workers=1, inline_limit_s=1e9)
-        self.limits = StreamLimits(upload_memory=64 << 20, idle_s=5)
+        self.limits = limits()
 
     async def start(self):
         self.processor = EventProcessor(self.storage, cursor=await self.storage.cursor())
@@ -114,7 +132,7 @@ class World:
             view=self.view,
             compute=self.compute,
             key=KEY,
-            read_memory=64 << 20,
+            gate=self.limits.gate,
             registration_wait_s=0.2,
         )
         self.info = InfoSource(
@@ -132,7 +150,7 @@ class World:
             view=self.view,
             compute=self.compute,
             key=KEY,
-            memory=64 << 20,
+            gate=self.limits.gate,
         )
         self.service.identity = self.info.identity = IDENTITY
         identity = certificate.obtain(
@@ -141,13 +159,18 @@ class World:
         self.now_ms = [1_000_000_000]
         envelopes = EnvelopeChecker(self.view, now_ms=lambda: self.now_ms[0])
         self.servicer = StorageNodeServicer(self.service, self.recovery, envelopes, self.info, self.limits)
-        self.server = GrpcServer(self.servicer, identity)
+        self.server = GrpcServer(self.servicer, identity, self.limits)
         port = await self.server.start("127.0.0.1", 0)
-        self.channel = grpc.aio.secure_channel(
-            f"127.0.0.1:{port}",
-            grpc.ssl_channel_credentials(identity.certificate),
-            options=[("grpc.ssl_target_name_override", "node.test"), ("grpc.max_send_message_length", -1)],
-        )
+
+        def connect(*options):
+            return grpc.aio.secure_channel(
+                f"127.0.0.1:{port}",
+                grpc.ssl_channel_credentials(identity.certificate),
+                options=[("grpc.ssl_target_name_override", "node.test"), *options],
+            )
+
+        self.connect = connect
+        self.channel = connect(("grpc.max_send_message_length", -1))
         self.stub = node_pb2_grpc.StorageNodeStub(self.channel)
         await self.storage.create_shards([ShardIndex(shard) for shard in OURS], ShardStatus.ACTIVE)
         return self
@@ -162,6 +185,11 @@ class World:
         sequence = cursor.sequence + 1 if cursor else 0
         numbered = [(wire.EventId(wire.Digest(f"t{sequence}"), place), event) for place, event in enumerate(events)]
         await self.processor.apply(sequence, 0, numbered)
+
+    @property
+    def cut_off(self):
+        """Readers whose answer was ended."""
+        return self.server.readers.cut
 
     async def register(self, **options):
         await self.events(registered(BLOB, OBJECT, 9, **options))
@@ -489,7 +517,7 @@ class TestRefusedStreams:
 
     async def test_a_sender_that_stalls(self, storage, tmp_path):
         world = World(storage, tmp_path)
-        world.limits = StreamLimits(upload_memory=1 << 20, idle_s=0.1)
+        world.limits = limits(patience_s=0.1)
         await world.start()
         await world.register()
 
@@ -506,7 +534,7 @@ class TestRefusedStreams:
 
     async def test_when_memory_is_taken(self, storage, tmp_path):
         world = World(storage, tmp_path)
-        world.limits = StreamLimits(upload_memory=50_000, idle_s=0.3)
+        world.limits = limits(memory=50_000, wait_s=0.3)
         await world.start()
         await world.register()
 
@@ -522,8 +550,95 @@ class TestRefusedStreams:
         await asyncio.sleep(0.05)
         refusal = await world.refuses(world.store(header(), *parts(both(PAIRS))), metadata=True)
         assert refusal.reason is Reason.CACHE_SATURATED
+        assert 1 <= refusal.retry_after_s <= 2
+        assert refusal.metadata == {"lane": "write"}
         first.cancel()
         await world.stop()
+
+    async def test_a_sender_that_drips(self, storage, tmp_path):
+        """It never pauses for long, but would hold the memory of an upload for days."""
+        world = World(storage, tmp_path)
+        world.limits = limits(patience_s=1)
+        await world.start()
+        await world.register()
+
+        async def dripping():
+            yield header()
+            yield next(parts(both(PAIRS)))
+            while True:
+                yield pb.StoreBlobRequest(data=b"x")
+                await asyncio.sleep(0.1)
+
+        refusal = await world.refuses(world.stub.StoreBlob(dripping(), timeout=20), metadata=True)
+        assert refusal.reason is Reason.UNAVAILABLE
+        assert "bytes per second" in refusal.message
+        assert world.limits.gate.used(Lane.WRITE) == 0
+        await world.stop()
+
+    async def test_a_reader_that_does_not_fetch(self, storage, tmp_path):
+        world = World(storage, tmp_path)
+        world.limits = limits(patience_s=0.3)
+        await world.start()
+        encoded = redstuff.encode(bytes(1_800_000), CodeParams(N, EncodingType.ISAL))
+        ours = [encoded.pairs[mapping.pair_of_shard(ShardIndex(shard), encoded.blob_id, N)] for shard in OURS]
+        await world.events(registered(encoded.blob_id, OBJECT, 9))
+        first = header(blob_id=encoded.blob_id, metadata=encoded.metadata.to_bcs())
+        assert (await world.store(first, *parts(both(ours)))).stored == 2 * len(OURS)
+        request, held = pb.GetSliversRequest(blob_id=encoded.blob_id, axis=pb.AXIS_PRIMARY), world.limits.gate.used
+        narrow = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1 << 16)]
+        async with world.connect(*narrow) as channel:
+            resuming = node_pb2_grpc.StorageNodeStub(channel).GetSlivers(request)
+            assert (await resuming.read()).HasField("sliver")
+            await until(lambda: world.cut_off == 1)
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await fetch_all(resuming)
+            refusal = refusal_of(raised.value)
+            assert refusal.reason is Reason.CACHE_SATURATED
+            assert "bytes per second" in refusal.message
+            assert held(Lane.READ) == 0
+            silent = node_pb2_grpc.StorageNodeStub(channel).GetSlivers(request)
+            assert (await silent.read()).HasField("sliver")
+            await until(lambda: world.cut_off == 2)
+            assert held(Lane.READ) > 0, "what is stuck in the connection is counted"
+        await until(lambda: held(Lane.READ) == 0)
+        assert len([part async for part in world.stub.GetSlivers(request, timeout=20)]) == 2 * len(OURS)
+        await world.stop()
+
+    async def test_more_calls_than_are_served(self, storage, tmp_path):
+        world = World(storage, tmp_path)
+        world.limits = limits(calls=4)
+        await world.start()
+        await world.register()
+        silent = asyncio.Event()
+
+        async def waiting():
+            yield header()
+            await silent.wait()
+
+        calls = [world.stub.StoreBlob(waiting(), timeout=20) for _ in range(3)]
+        await until(lambda: len(world.limits.calls) == 3)
+        refusal = await world.refuses(world.stub.GetBlobStatus(pb.GetBlobStatusRequest(blob_id=BLOB)), metadata=True)
+        assert refusal.reason is Reason.CACHE_SATURATED, "one client gets three quarters"
+        assert refusal.retry_after_s == 1
+        assert (await world.stub.GetInfo(pb.GetInfoRequest())).name == "demo-0", "what operators ask is answered"
+        for call in calls:
+            call.cancel()
+        await until(lambda: len(world.limits.calls) == 0)
+        await world.stub.GetBlobStatus(pb.GetBlobStatusRequest(blob_id=BLOB))
+        await world.stop()
+
+    @pytest.mark.parametrize(
+        ("peer", "client"),
+        [
+            ("ipv4:10.0.0.7:4711", "10.0.0.7"),
+            ("ipv6:%5B2001:db8:1:2:3::7%5D:4711", "2001:db8:1:2::/64"),
+            ("ipv6:[::ffff:10.0.0.7]:4711", "10.0.0.7"),
+            ("ipv6:%5Bfe80::1%25eth0%5D:4711", "fe80::/64"),
+            ("unix:/run/socket", "unix"),
+        ],
+    )
+    def test_whose_turns_a_connection_uses(self, peer, client):
+        assert client_of(peer) == client
 
     async def test_a_sender_that_goes_away_leaves_whole_slivers_only(self, world):
         await world.register()
@@ -850,9 +965,9 @@ class TestTheServer:
         from walrus_node.errors import WalrusNodeError  # noqa: PLC0415
 
         identity = certificate.obtain(tmp_path / "c", CERTIFICATE_KEY, "h", now=dt.datetime.now(dt.UTC))
-        first = GrpcServer(world.servicer, identity)
+        first = GrpcServer(world.servicer, identity, world.limits)
         port = await first.start("127.0.0.1", 0)
-        second = GrpcServer(world.servicer, identity)
+        second = GrpcServer(world.servicer, identity, world.limits)
         with pytest.raises(WalrusNodeError, match=str(port)):
             await second.start("127.0.0.1", port)
         await first.stop(0)
