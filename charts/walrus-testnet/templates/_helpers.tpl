@@ -1,13 +1,14 @@
 {{- define "testnet.labels" -}}
+{{- merge (include "testnet.ownLabels" . | fromYaml) (.Values.labels | default dict) | toYaml -}}
+{{- end }}
+
+{{- define "testnet.ownLabels" -}}
 app.kubernetes.io/name: walrus-testnet
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: walrus
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.labels }}
-{{ toYaml . }}
-{{- end }}
 {{- end }}
 
 {{- define "testnet.testImage" -}}

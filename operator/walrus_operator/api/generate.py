@@ -98,6 +98,7 @@ def testnet_schema() -> str:
         "title": "Values of the walrus-testnet chart",
         "type": "object",
         "additionalProperties": False,
+        "required": ["network", "test"],
         "properties": {
             "global": {"type": "object"},
             "network": network,
