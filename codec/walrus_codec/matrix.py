@@ -11,7 +11,7 @@
 `Encoding` does the work in steps over one flat buffer, so that several processes can share one encoding: each maps the
 same memory, makes its own `Encoding` on it, and takes a range of rows or columns of each step.
 
-    load           the blob goes to the front of the buffer
+    load           the blob goes to the front of the buffer, and zeros behind it (`pad`)
     extend_rows    (1) any ranges of 0..k1        writes what is right of the bar into the secondary slivers
     expand_columns (2) any ranges of 0..n         writes secondary slivers, primary slivers below k1, and the leaf hashes
                        of whole columns with their root
@@ -66,6 +66,10 @@ class Encoding:
     def load(self, data: Buffer) -> None:
         """Copies the blob to its place and pads it with zeros."""
         self._primary[: self._length] = memoryview(data).cast("B")
+        self.pad()
+
+    def pad(self) -> None:
+        """Puts zeros behind a blob that is in its place already."""
         self._rows.reshape(-1)[self._length : self._k1 * self._k2 * self._s] = 0
 
     def extend_rows(self, first: int, last: int) -> None:

@@ -20,11 +20,12 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import itertools
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from walrus_client.budget import ByteBudget
+from walrus_client.compute.keeping import MOST_KEPT, SegmentKeeper
 from walrus_client.compute.pool import Lease, WorkerPool, default_size
 from walrus_client.compute.segments import Segment
 from walrus_client.compute.tasks import pack
@@ -46,7 +47,8 @@ INLINE_LIMIT_S = 0.02
 """Estimated work below this runs in a thread: a worker costs a millisecond and a copy, and must be started first."""
 
 LONG_STEP_S = 0.1
-RANGES_PER_WORKER = 4
+MOST_RANGES = 16
+"""A range of a long step is no shorter than an equal share cut into so many."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,9 @@ class Compute:
         self._pool = WorkerPool(size=size, idle_timeout_s=idle_timeout_s)
         self._threads = concurrent.futures.ThreadPoolExecutor(size, thread_name_prefix="compute")
         self._memory = ByteBudget(memory_limit)
+        self._keeper = SegmentKeeper(most=min(MOST_KEPT, memory_limit // 4))
+        self._idle_timeout_s = idle_timeout_s
+        self._dropping: asyncio.TimerHandle | None = None
         self._inline_limit_s = inline_limit_s
         self._jobs: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -95,6 +100,13 @@ class Compute:
     def idle_pids(self) -> list[int]:
         """Worker processes that wait for work."""
         return self._pool.idle_pids
+
+    async def segment(self, length: int, params: CodeParams) -> Segment:
+        """Memory for a blob of so many bytes that `encode` will get, with room for its encoding; its bytes are anything."""
+        cost = _Cost(3 * params.n_shards**2, params.n_shards**2 * params.symbol_size(length))
+        if self._inline(params, cost):
+            return Segment.create(length, name="walrus-blob")
+        return await self._take(length, room=Encoding.size_of(params, length))
 
     async def encode(self, data: Buffer | Segment, params: CodeParams) -> EncodedBlob:
         """Encodes a blob with all commitments.
@@ -188,8 +200,22 @@ class Compute:
         self._closed = True
         if self._jobs:
             await asyncio.wait(self._jobs)
+        if self._dropping is not None:
+            self._dropping.cancel()
+        self._keeper.drop(for_good=True)
         await self._pool.close()
         self._threads.shutdown(wait=False)
+
+    async def _take(self, size: int, *, room: int = 0) -> Segment:
+        if self._dropping is None and not self._closed:
+            self._dropping = asyncio.get_running_loop().call_later(self._idle_timeout_s, self._drop)
+        return await asyncio.to_thread(self._keeper.take, size, room=room, name="walrus-blob")
+
+    def _drop(self) -> None:
+        """What was kept goes back to the system now and then, so that a quiet process is a small one."""
+        self._keeper.drop()
+        again = not self._keeper.idle
+        self._dropping = asyncio.get_running_loop().call_later(self._idle_timeout_s, self._drop) if again else None
 
     def _inline(self, params: CodeParams, cost: _Cost) -> bool:
         return params.encoding is not EncodingType.ISAL or cost.seconds <= self._inline_limit_s
@@ -216,13 +242,13 @@ class Compute:
         backend = backend_for(params)
         assert isinstance(backend, IsalBackend)  # noqa: S101 - `_inline` sends every other code to threads
         async with self._memory.reserve(size):
-            segment = data if isinstance(data, Segment) else Segment.create(length, name="walrus-blob")
+            segment = data if isinstance(data, Segment) else await self._take(length, room=size)
             with segment:
                 if not isinstance(data, Segment):
                     await self._copy(segment, data)
-                # Fresh pages are zero, so the blob at the front is padded as `Encoding.load` would pad it.
                 segment.resize(size)
                 work = Encoding(backend, length, segment.view)
+                work.pad()
                 leases = await self._pool.acquire_many(self._pool.size)
                 try:
                     await self._encode_on(leases, segment, length, params, cost)
@@ -249,13 +275,12 @@ class Compute:
             await asyncio.gather(*closing, return_exceptions=True)
 
     async def _step_on(self, leases: Sequence[Lease], name: str, count: int, cost: _Cost) -> None:
-        """One step over 0..count; long ones in small ranges, so that a core that is busy otherwise does fewer of them."""
-        parts = len(leases) * (RANGES_PER_WORKER if cost.seconds > LONG_STEP_S else 1)
-        ranges = [entry for entry in reversed(_ranges(count, parts)) if entry[0] < entry[1]]
+        """One step over 0..count, in ranges that get smaller, so that all cores end at about the same time."""
+        smallest = count // (len(leases) * MOST_RANGES) if cost.seconds > LONG_STEP_S else count
+        ranges = _shrinking(count, len(leases), smallest=max(1, smallest))
 
         async def work(lease: Lease) -> None:
-            while ranges:
-                first, last = ranges.pop()
+            for first, last in ranges:
                 step = {"name": name, "first": first, "last": last}
                 await lease.run("encoding.step", step, timeout_s=cost.timeout_s)
 
@@ -266,7 +291,8 @@ class Compute:
     ) -> None:
         size = sum(len(sliver.data) for _pair, sliver in batch)
         async with self._memory.reserve(size):
-            segment, rows = await asyncio.to_thread(pack, batch)
+            segment = await self._take(size)
+            rows = await asyncio.to_thread(pack, batch, segment)
             leases = await self._pool.acquire_many(min(self._pool.size, len(batch)))
             parts = _ranges(len(rows), len(leases))
             try:
@@ -297,7 +323,7 @@ class Compute:
 
     async def _check_shared(self, task: str, data: Buffer, arguments: dict[str, Any], cost: _Cost) -> None:
         async with self._memory.reserve(len(data) + cost.size):
-            segment = Segment.create(len(data), name="walrus-blob")
+            segment = await self._take(len(data))
             lease = await self._pool.acquire()
             try:
                 with segment:
@@ -320,6 +346,19 @@ def _ranges(count: int, parts: int) -> list[tuple[int, int]]:
     """Cuts 0..count into `parts` neighbouring ranges of nearly equal length."""
     ends = [count * part // parts for part in range(parts + 1)]
     return list(itertools.pairwise(ends))
+
+
+def _shrinking(count: int, workers: int, *, smallest: int) -> Iterator[tuple[int, int]]:
+    """Cuts 0..count into neighbouring ranges for workers who take the next when they are done with one.
+
+    Each is half of an equal share of what is left, but no shorter than `smallest`, as far as an equal share goes.
+    """
+    first = 0
+    while first < count:
+        share = -(-(count - first) // workers)
+        last = first + min(share, max(smallest, -(-share // 2)))
+        yield first, last
+        first = last
 
 
 async def _all(calls: Iterable[Coroutine[Any, Any, Any]]) -> None:

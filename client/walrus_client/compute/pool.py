@@ -85,7 +85,7 @@ class _Worker:
                 f"the worker died during {task.name} ({self.last_words()}); try again, with fewer or smaller blobs "
                 "at once if it was killed for want of memory"
             ) from error
-        return outcome, [Segment(fd, size) for fd, size in zip(fds, outcome.sizes, strict=True)]
+        return outcome, [Segment.received(fd, size) for fd, size in zip(fds, outcome.sizes, strict=True)]
 
     @property
     def alive(self) -> bool:

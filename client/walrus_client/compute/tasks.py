@@ -7,10 +7,13 @@ encoding is shared by several workers: "encoding.open" maps its buffer, "encodin
 
 from __future__ import annotations
 
+import mmap
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from walrus_client.compute.keeping import MOST_KEPT
 from walrus_client.compute.segments import Segment
 from walrus_codec import redstuff
 from walrus_codec.backend import backend_for
@@ -39,16 +42,39 @@ class Row:
         return Sliver(self.axis, self.index, self.symbol_size, bodies[self.start : self.start + self.size])
 
 
-def pack(batch: Sequence[tuple[PairIndex, Sliver]]) -> tuple[Segment, list[Row]]:
-    """Copies sliver bodies into a new segment."""
-    segment = Segment.create(sum(len(sliver.data) for _pair, sliver in batch), name="walrus-slivers")
+def pack(batch: Sequence[tuple[PairIndex, Sliver]], segment: Segment) -> list[Row]:
+    """Copies sliver bodies into a segment that has just the room for them."""
     view, start, rows = segment.view, 0, []
     for pair, sliver in batch:
         size = len(sliver.data)
         view[start : start + size] = sliver.data
         rows.append(Row(pair, sliver.axis, sliver.index, sliver.symbol_size, start, size))
         start += size
-    return segment, rows
+    return rows
+
+
+class _Mappings:
+    """The memory that this worker mapped last: mapping it once more would cost a page fault for each of its pages.
+
+    Only what the owner keeps for its next use is remembered, so that large memory goes when its owner lets it go.
+    """
+
+    def __init__(self) -> None:
+        self._known: tuple[int, mmap.mmap] | None = None
+
+    def view(self, segment: Segment) -> memoryview:
+        """The bytes of a segment."""
+        if segment.size == 0:
+            return memoryview(b"")
+        file = os.fstat(segment.fd)  # the number stays taken while the file is mapped here
+        if self._known is None or self._known[0] != file.st_ino or len(self._known[1]) < segment.size:
+            pages = mmap.mmap(segment.fd, file.st_size, flags=mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0))
+            self._known = (file.st_ino, pages) if file.st_size <= MOST_KEPT else None
+            return memoryview(pages)[: segment.size]
+        return memoryview(self._known[1])[: segment.size]
+
+
+_mappings = _Mappings()
 
 
 class _SharedEncoding:
@@ -61,7 +87,7 @@ class _SharedEncoding:
         backend = backend_for(params)
         if not isinstance(backend, IsalBackend):
             raise TypeError("only ISAL encodings are shared between workers")
-        self._work = Encoding(backend, length, inputs[0].view)
+        self._work = Encoding(backend, length, _mappings.view(inputs[0]))
         return None, []
 
     def step(self, _inputs: list[Segment], *, name: str, first: int, last: int) -> tuple[None, list[Segment]]:
@@ -78,7 +104,7 @@ class _SharedEncoding:
 def _verify(
     inputs: list[Segment], *, rows: list[Row], metadata: BlobMetadata, params: CodeParams
 ) -> tuple[None, list[Segment]]:
-    bodies = inputs[0].view
+    bodies = _mappings.view(inputs[0])
     verify_slivers([(row.pair, row.sliver(bodies)) for row in rows], metadata, params)
     return None, []
 
@@ -86,12 +112,12 @@ def _verify(
 def _check_default(
     inputs: list[Segment], *, metadata: BlobMetadata, params: CodeParams, received: frozenset[SliverIndex]
 ) -> tuple[None, list[Segment]]:
-    redstuff.check_default(inputs[0].view, metadata, params, received)
+    redstuff.check_default(_mappings.view(inputs[0]), metadata, params, received)
     return None, []
 
 
 def _check_strict(inputs: list[Segment], *, blob_id: BlobId, params: CodeParams) -> tuple[None, list[Segment]]:
-    redstuff.check_strict(inputs[0].view, blob_id, params)
+    redstuff.check_strict(_mappings.view(inputs[0]), blob_id, params)
     return None, []
 
 

@@ -68,7 +68,7 @@ def serve(channel: socket.socket) -> None:
         except EOFError:
             return
         with contextlib.ExitStack() as stack:
-            inputs = [stack.enter_context(Segment(fd, size)) for fd, size in zip(fds, task.sizes, strict=True)]
+            inputs = [stack.enter_context(Segment.received(fd, size)) for fd, size in zip(fds, task.sizes, strict=True)]
             made: list[Segment] = []
             try:
                 value, made = TASKS[task.name](inputs, **task.arguments)

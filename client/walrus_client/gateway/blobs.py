@@ -66,6 +66,7 @@ class BlobRoutes:
                 params=params,
                 admission=admission,
                 stall_s=self._config.limits.body_stall_s,
+                make=services.compute.segment,
             )
             with segment:
                 result = await services.store.store(segment, options)

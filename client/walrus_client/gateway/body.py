@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
@@ -80,9 +80,23 @@ def check_declared(request: web.BaseRequest, limit: int) -> None:
 
 
 async def receive(
-    request: web.Request, *, limit: int, params: CodeParams, admission: Admission, stall_s: float
+    request: web.Request,
+    *,
+    limit: int,
+    params: CodeParams,
+    admission: Admission,
+    stall_s: float,
+    make: Callable[[int, CodeParams], Awaitable[Segment]],
 ) -> Segment:
     """Reads the whole body; the caller owns the segment, whose size is that of the body.
+
+    Args:
+        request: has the body.
+        limit: bytes that it may have.
+        params: the code in which it will be encoded.
+        admission: memory.
+        stall_s: longest wait for the next part.
+        make: gives the memory for a body of a declared length (`Compute.segment`).
 
     Raises:
         GatewayError: BODY_TOO_LARGE, TOO_MANY_BYTES_IN_FLIGHT, or MALFORMED_REQUEST when the body breaks off.
@@ -91,10 +105,12 @@ async def receive(
     declared = request.content_length
     if not request.can_read_body:
         declared = 0
-    segment = Segment.create(declared or 0, name="walrus-body")
+    if declared is None:
+        segment = Segment.create(0, name="walrus-body")
+    else:
+        await admission.grow(footprint(params, declared))
+        segment = await make(declared, params)
     try:
-        if declared is not None:
-            await admission.grow(footprint(params, declared))
         received = 0
         view = segment.view
         async for chunk in _chunks(request, stall_s):

@@ -68,6 +68,7 @@ class Services:
     peers: PeerPool
     reader: Reader
     store: Store
+    compute: Compute
     checked: bool = True
 
     @classmethod
@@ -103,7 +104,7 @@ class Services:
         peers = PeerPool()
         reader = Reader(committees, peers, compute)
         store = Store(chain, key, committees, peers, compute, default_encoding=network.encoding_type)
-        return cls(network, chain, committees, peers, reader, store)
+        return cls(network, chain, committees, peers, reader, store, compute)
 
     def for_storing(self) -> Self:
         """The same, once the chain was checked.

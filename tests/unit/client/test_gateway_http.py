@@ -53,7 +53,9 @@ class _Connector(Connector):
 
     def connect_to(self, world: World) -> None:
         chain = cast("Any", world.chain)
-        self._services = Services(NETWORK, chain, world.committees, world.peers, world.reader, world.store)
+        self._services = Services(
+            NETWORK, chain, world.committees, world.peers, world.reader, world.store, world.compute
+        )
 
 
 async def serve(world: World, config: GatewayConfig) -> AsyncIterator[Gateway]:
