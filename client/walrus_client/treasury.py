@@ -45,6 +45,15 @@ class TreasuryChain(Protocol):
     async def stake_many(self, key: SuiKey, stakes: Sequence[tuple[NodeId, int]]) -> list[ObjectId]:
         """Delegates."""
 
+    async def release_stakes(
+        self,
+        key: SuiKey,
+        *,
+        ask: Sequence[tuple[ObjectId, int | None]] = (),
+        take: Sequence[tuple[ObjectId, int | None]] = (),
+    ) -> int:
+        """Asks stake back, and takes back what is free."""
+
 
 async def ensure_funds(chain: TreasuryChain, key: SuiKey, *, sui: int, wal: int, faucet_url: str | None) -> None:
     """Brings the key to at least these amounts; does nothing when it has them.
@@ -82,6 +91,31 @@ async def delegate(chain: TreasuryChain, key: SuiKey, node_id: NodeId, amount: i
 async def delegate_all(chain: TreasuryChain, key: SuiKey, stakes: Sequence[tuple[NodeId, int]]) -> list[ObjectId]:
     """Delegates to all nodes in one transaction, so that no committee is chosen from a part of them."""
     return await chain.stake_many(key, stakes)
+
+
+async def withdraw(
+    chain: TreasuryChain,
+    key: SuiKey,
+    *,
+    ask: Sequence[tuple[ObjectId, int | None]] = (),
+    take: Sequence[tuple[ObjectId, int | None]] = (),
+) -> int:
+    """Brings stake back, all in one transaction, so that no committee is chosen from a part of it.
+
+    Args:
+        chain: The chain client.
+        key: Who delegated.
+        ask: StakedWals that count in a committee, and how much of each (None for all): they come back in a later epoch.
+        take: StakedWals that are free, and how much of each: they come back now, with their rewards.
+
+    Returns:
+        FROST that came back.
+
+    Raises:
+        MoveAbort: The committee changed meanwhile, so that the way back is another one: look again.
+        ChainError: As every call.
+    """
+    return await chain.release_stakes(key, ask=ask, take=take)
 
 
 async def _ensure_sui(chain: TreasuryChain, address: SuiAddress, wanted: int, faucet_url: str | None) -> None:

@@ -186,16 +186,3 @@ def test_a_lost_key_secret_is_a_condition_and_never_made_anew(kubectl: Kubectl, 
         kubectl.apply(secret)
     kubectl.wait("wn", name, "Valid", "True", seconds=120)
     kubectl.wait("wn", name, "Ready", "True", seconds=120)
-
-
-def test_adding_a_node_after_the_first_committee_is_refused_by_a_condition(
-    kubectl: Kubectl, reader: BackgroundReader
-) -> None:
-    kubectl.patch("wnet", NETWORK, {"spec": {"nodes": {"count": 11}}})
-    try:
-        condition = kubectl.wait("wnet", NETWORK, "Valid", "False", seconds=120)
-        assert condition["reason"] == "MembershipChangeUnsupported"
-        assert len(kubectl.items("wn")) == 10
-    finally:
-        kubectl.patch("wnet", NETWORK, {"spec": {"nodes": {"count": 10}}})
-    kubectl.wait("wnet", NETWORK, "Valid", "True", seconds=120)

@@ -26,14 +26,6 @@ def _network_rows() -> Iterable[Row]:
         kind,
         t.VALID,
         "False",
-        r.MEMBERSHIP_CHANGE_UNSUPPORTED,
-        "The committee exists, and nodes were added or removed.",
-        "Restore the count (and hand-made nodes); shards cannot migrate yet.",
-    )
-    yield Row(
-        kind,
-        t.VALID,
-        "False",
         r.CHAIN_MISMATCH,
         "The chain was set up with other parameters than the spec says.",
         "Make the spec agree with the chain.",
@@ -161,6 +153,14 @@ def _network_rows() -> Iterable[Row]:
     )
     yield Row(kind, t.PROGRESSING, "True", r.CREATING, "Objects are being created or changed.", wait)
     yield Row(kind, t.PROGRESSING, "True", r.WAITING_FOR_PODS, "All objects are written; pods are starting.", wait)
+    yield Row(
+        kind,
+        t.PROGRESSING,
+        "True",
+        r.MEMBERS_CHANGING,
+        "Nodes join, leave or change their stake; shards move with the next epochs.",
+        wait,
+    )
     yield Row(kind, t.PROGRESSING, "False", r.RECONCILED, "Everything is as the spec asks.")
     yield Row(
         kind,
@@ -247,22 +247,6 @@ def _node_rows() -> Iterable[Row]:
         kind,
         t.VALID,
         "False",
-        r.MEMBERSHIP_CHANGE_UNSUPPORTED,
-        "The node came after the first committee.",
-        "Delete the WalrusNode; shards cannot migrate yet.",
-    )
-    yield Row(
-        kind,
-        t.VALID,
-        "False",
-        r.STAKE_CHANGE_UNSUPPORTED,
-        "The stake was changed after it was delegated, which would move shards.",
-        "Restore the stake; shards cannot migrate yet.",
-    )
-    yield Row(
-        kind,
-        t.VALID,
-        "False",
         r.KEY_SECRET_LOST,
         "The node's key Secret is gone. A running pod goes on; a restarted one could not.",
         "Restore the Secret from a backup; it is never made again.",
@@ -292,6 +276,14 @@ def _node_rows() -> Iterable[Row]:
         r.HIBERNATED,
         "The node is switched off on purpose.",
         "Set desiredState: Active to bring it back with its data.",
+    )
+    yield Row(
+        kind,
+        t.READY,
+        "False",
+        r.LEAVING,
+        "The node was taken away and is remembered until nothing of it is left on chain.",
+        "See condition DeletionBlocked.",
     )
     yield Row(kind, t.READY, "False", r.POD_MISSING, "There is no pod.", "See the events of the StatefulSet.")
     yield Row(
@@ -335,7 +327,23 @@ def _node_rows() -> Iterable[Row]:
         "False",
         r.NOT_MEMBER,
         "The node holds no shards in the current epoch.",
-        "Give it more stake before the first committee; see the message.",
+        "Wait for the epoch that the message names, or give it more stake.",
+    )
+    yield Row(
+        kind,
+        t.IN_COMMITTEE,
+        "False",
+        r.JOINING,
+        "The node's stake is delegated and counts from the epoch that the message names.",
+        "Wait.",
+    )
+    yield Row(
+        kind,
+        t.IN_COMMITTEE,
+        "True",
+        r.LEAVING,
+        "The node holds shards; its stake is withdrawn, and an epoch moves the shards to others.",
+        "Wait.",
     )
     yield Row(kind, t.IN_COMMITTEE, "False", r.NO_COMMITTEE, "There is no committee yet.", "Wait.")
     yield Row(
@@ -352,7 +360,88 @@ def _node_rows() -> Iterable[Row]:
         kind, t.SYNCED, "False", r.CATCHING_UP, "The node has not reached the chain's epoch, or recovers.", "Wait."
     )
     yield Row(kind, t.SYNCED, "False", r.SHARDS_NOT_READY, "Some shards are not ready.", "Wait.")
+    yield Row(
+        kind,
+        t.SYNCED,
+        "False",
+        r.RECOVERING,
+        "The node fetches from the others what it lost with its volume or missed while it was away.",
+        "Wait; the message tells how far it is.",
+    )
     yield Row(kind, t.SYNCED, "Unknown", r.NODE_UNREACHABLE, "The node does not answer.", "See condition Ready.")
+    yield from _deletion_rows()
+
+
+def _deletion_rows() -> Iterable[Row]:
+    """DeletionBlocked: why a node that leaves, or its volume, is still there. Most reasons are names of gates."""
+    kind, blocked, r = Kind.NODE, ConditionType.DELETION_BLOCKED, Reason
+    yield Row(kind, blocked, "False", r.NOT_LEAVING, "Nothing of the node is to be deleted.")
+    yield Row(kind, blocked, "False", r.REMOVABLE, "The node holds nothing that anybody needs.")
+    yield Row(
+        kind,
+        blocked,
+        "True",
+        r.HOLDS_SHARDS,
+        "The node has shards in the current or the next committee.",
+        "Wait for the epoch that the message names. Stake of others keeps a node in the committee.",
+    )
+    yield Row(kind, blocked, "True", r.HOLDS_STAKE, "The treasury's stake is on its way back.", "Wait.")
+    yield Row(
+        kind,
+        blocked,
+        "True",
+        r.LAST_STAKED_NODE,
+        "Without this node nobody would have stake, and the chain would stop at the next epoch.",
+        "Keep it, add another node first, or delete the WalrusNetwork.",
+    )
+    yield Row(
+        kind,
+        blocked,
+        "True",
+        r.FAULT_BUDGET_EXCEEDED,
+        "With the node more than f - reserve shards would be unavailable.",
+        "Wait until the others are Synced, or choose deletionPolicy: Drain.",
+    )
+    yield Row(
+        kind,
+        blocked,
+        "True",
+        r.EPOCH_CHANGE_IN_PROGRESS,
+        "The committee takes over its shards.",
+        "Wait; when it lasts, see which WalrusNodes are not Synced.",
+    )
+    yield Row(
+        kind,
+        blocked,
+        "True",
+        r.SHARD_TRANSFER_SOURCE,
+        "Shards that left the node have not arrived at their new owners.",
+        "Wait; it lasts one epoch at most.",
+    )
+    yield Row(
+        kind,
+        blocked,
+        "True",
+        r.SHARD_TRANSFER_TARGET,
+        "The node takes over shards, and its pod would have to restart.",
+        "Wait until it is Synced.",
+    )
+    yield Row(
+        kind,
+        blocked,
+        "True",
+        r.NODE_RECOVERING,
+        "The node recovers, and its pod would have to restart.",
+        "Wait until it is Synced.",
+    )
+    yield Row(
+        kind,
+        blocked,
+        "True",
+        r.CHAIN_MIRROR_STALE,
+        "The chain does not answer, so nobody knows who holds which shards.",
+        "Check the devnet pod or the RPC URL.",
+    )
 
 
 def _epoch_rows() -> Iterable[Row]:

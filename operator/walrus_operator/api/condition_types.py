@@ -33,6 +33,7 @@ class ConditionType(StrEnum):
     SYNCED = "Synced"
     CURRENT = "Current"
     CHANGE_DONE = "ChangeDone"
+    DELETION_BLOCKED = "DeletionBlocked"
 
 
 class Reason(StrEnum):
@@ -40,8 +41,6 @@ class Reason(StrEnum):
 
     ACCEPTED = "Accepted"
     SPEC_INVALID = "SpecInvalid"
-    MEMBERSHIP_CHANGE_UNSUPPORTED = "MembershipChangeUnsupported"
-    STAKE_CHANGE_UNSUPPORTED = "StakeChangeUnsupported"
     CHAIN_MISMATCH = "ChainMismatch"
     PUBLIC_NETWORK_REFUSED = "PublicNetworkRefused"
     NAME_CONFLICT = "NameConflict"
@@ -76,6 +75,7 @@ class Reason(StrEnum):
     RECONCILED = "Reconciled"
     CREATING = "Creating"
     WAITING_FOR_PODS = "WaitingForPods"
+    MEMBERS_CHANGING = "MembersChanging"
 
     AS_EXPECTED = "AsExpected"
     MEMBERS_DOWN = "MembersDown"
@@ -91,10 +91,24 @@ class Reason(StrEnum):
     NOT_REGISTERED = "NotRegistered"
     MEMBER = "Member"
     NOT_MEMBER = "NotMember"
+    JOINING = "Joining"
+    LEAVING = "Leaving"
     ALL_SHARDS_READY = "AllShardsReady"
     CATCHING_UP = "CatchingUp"
     SHARDS_NOT_READY = "ShardsNotReady"
     NO_SHARDS = "NoShards"
+    RECOVERING = "Recovering"
+
+    NOT_LEAVING = "NotLeaving"
+    REMOVABLE = "Removable"
+    HOLDS_SHARDS = "HoldsShards"
+    HOLDS_STAKE = "HoldsStake"
+    LAST_STAKED_NODE = "LastStakedNode"
+    CHAIN_MIRROR_STALE = "ChainMirrorStale"
+    SHARD_TRANSFER_SOURCE = "ShardTransferSource"
+    SHARD_TRANSFER_TARGET = "ShardTransferTarget"
+    NODE_RECOVERING = "NodeRecovering"
+    FAULT_BUDGET_EXCEEDED = "FaultBudgetExceeded"
 
     CURRENT_EPOCH = "CurrentEpoch"
     PAST_EPOCH = "PastEpoch"

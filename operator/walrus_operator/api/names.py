@@ -39,6 +39,11 @@ def pod(workload: str) -> str:
     return f"{workload}-0"
 
 
+def claim(workload: str) -> str:
+    """Volume claim of the one pod of a StatefulSet."""
+    return f"data-{pod(workload)}"
+
+
 def node_keys(node_name: str) -> str:
     """Secret with the keys of a node."""
     return f"{node_name}-keys"

@@ -94,9 +94,16 @@ class Nodes(SpecModel):
     """The storage nodes that the operator makes, named `<network>-<ordinal>`."""
 
     count: int = 10
-    """How many nodes. After the first committee it cannot change until shards can migrate."""
+    """How many nodes. Those beyond a lowered count leave by their `deletionPolicy`, the highest ordinals first."""
     template: NodeTemplate = NodeTemplate()
     """Shape of each node."""
+
+
+class Rollout(SpecModel):
+    """How much of the fault budget the operator may use for what it does by itself."""
+
+    reserve: Annotated[int, Field(ge=0, le=333)] = 0
+    """Shards of the f that may fail which the operator leaves alone: it never takes more than f - reserve down."""
 
 
 class GatewayService(SpecModel):
@@ -231,8 +238,10 @@ class NetworkSpec(SpecModel):
     """The HTTP gateway."""
     monitoring: Monitoring = Monitoring()
     """How the network's processes are watched."""
+    rollout: Rollout = Rollout()
+    """How careful the operator is."""
     persistent_volume_claim_policy: Literal["Delete", "Retain"] = "Delete"
-    """What happens to volumes and key Secrets when the network is deleted."""
+    """What happens to volumes and key Secrets when the network or a node is deleted."""
 
 
 class NodeCounts(StatusModel):

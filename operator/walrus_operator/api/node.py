@@ -47,6 +47,10 @@ class NodeTemplate(PodSettings):
     """Image of the node; the network's image when absent."""
     resources: Resources | None = Resources(requests={"cpu": "50m", "memory": "192Mi"}, limits={"memory": "1Gi"})
     """CPU and memory of a storage node."""
+    deletion_policy: Literal["Drain", "Delete"] | None = None
+    """How the node leaves when it is deleted or the count is lowered. Drain: its stake is withdrawn, its pod serves until
+    the epoch has moved its shards to others. Delete: stake, pod and volume go at once, and the others recover the shards.
+    Delete on a devnet and Drain elsewhere when absent."""
     topology_spread: Annotated[list[TopologySpread], Field(max_length=8)] | None = None
     """How node pods are spread; over Kubernetes nodes, as far as possible, when absent."""
 
@@ -70,8 +74,9 @@ class NodeSpec(NodeTemplate):
         ),
     ]
     """Network that the node belongs to."""
-    desired_state: Literal["Active", "Hibernated"] = "Active"
-    """Active: the node runs. Hibernated: no pod, data and registration kept."""
+    desired_state: Literal["Active", "Drained", "Hibernated"] = "Active"
+    """Active: the node runs. Drained: it runs without stake, so that its shards move to others at the next epoch.
+    Hibernated: no pod; data, registration and stake kept."""
 
 
 class PublicKeys(StatusModel):
@@ -96,6 +101,8 @@ class NodeStatus(StatusModel):
     """Public halves of the node's keys."""
     weight: int | None = None
     """Shards in the current committee."""
+    stake: int | None = None
+    """WAL that the network's treasury has delegated, without what it has asked back."""
     state: str | None = None
     """Node status as the node reports it (Standby, Active, Recovery...), or why there is none."""
     epoch: int | None = None
@@ -113,4 +120,4 @@ class NodeStatus(StatusModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ]
-    """Valid, Ready, Registered, InCommittee, Synced."""
+    """Valid, Ready, Registered, InCommittee, Synced, DeletionBlocked."""

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, Literal, NewType, TypeVar
 
-from walrus_codec.types import NodeId, ShardIndex, SuiAddress
+from walrus_codec.types import NodeId, ObjectId, ShardIndex, SuiAddress
 from walrus_operator.api.conditions import Condition, Reason
 from walrus_operator.api.network import NetworkSpec, NetworkStatus
 from walrus_operator.api.node import NodeSpec, NodeStatus, PublicKeys
+from walrus_sui.types import StakedWal
 
 T = TypeVar("T")
 
@@ -32,6 +33,8 @@ EPOCH_LABEL = "walrus-operator.dev/epoch"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "walrus-operator"
 FIELD_MANAGER = "walrus-operator"
+DRAIN_FINALIZER = "walrus-operator.dev/drain"
+"""Keeps a deleted WalrusNode until its shards have moved; set with `deletionPolicy: Drain` only."""
 
 FROST_PER_WAL = 1_000_000_000
 MIST_PER_SUI = 1_000_000_000
@@ -117,6 +120,11 @@ class NodeObject:
     """The whole object as stored, for comparison."""
 
     @property
+    def finalizers(self) -> tuple[str, ...]:
+        """What keeps the object after its deletion."""
+        return tuple((self.live.get("metadata") or {}).get("finalizers") or ())
+
+    @property
     def live_status(self) -> Mapping[str, Any]:
         """The status exactly as stored."""
         status = self.live.get("status")
@@ -167,6 +175,16 @@ class PodView:
     terminating: bool = False
 
 
+@dataclass(frozen=True)
+class ClaimView:
+    """A volume claim of a node's pod."""
+
+    name: str
+    uid: str
+    terminating: bool = False
+    """Somebody deleted it; it goes when its pod has gone."""
+
+
 class EpochPhase(StrEnum):
     """State of the current epoch on chain, in the words of the status."""
 
@@ -206,7 +224,8 @@ class ChainView:
     max_epochs_ahead: int
     committee: tuple[Seat, ...]
     previous_committee: tuple[Seat, ...]
-    next_committee_chosen: bool
+    next_committee: tuple[Seat, ...]
+    """Chosen in the middle of an epoch for the next one; nobody before."""
     storage_price: int
     write_price: int
     total_capacity: int
@@ -214,15 +233,24 @@ class ChainView:
     staking_object: str
     registered: Mapping[SuiAddress, NodeId] = field(default_factory=dict)
     """Pool of each node key that was looked up and is registered."""
-    stakes: Mapping[NodeId, int] = field(default_factory=dict)
-    """FROST that the treasury has delegated to each pool (principal, without rewards)."""
+    delegations: tuple[StakedWal, ...] = ()
+    """What the treasury has delegated, piece by piece, with those that are being withdrawn."""
     balances: Mapping[SuiAddress, tuple[int, int]] = field(default_factory=dict)
     """MIST and FROST of the treasury and gateway addresses."""
 
     @property
+    def stakes(self) -> Mapping[NodeId, int]:
+        """FROST delegated to each pool by the treasury: principal, without rewards and without what was asked back."""
+        found: dict[NodeId, int] = {}
+        for piece in self.delegations:
+            if piece.withdraw_epoch is None:
+                found[piece.node_id] = found.get(piece.node_id, 0) + piece.principal
+        return found
+
+    @property
     def membership_frozen(self) -> bool:
-        """Whether the first committee is chosen, so that any change would move shards."""
-        return self.epoch > 0 or self.next_committee_chosen
+        """Whether the first committee is chosen, so that any change moves shards."""
+        return self.epoch > 0 or bool(self.next_committee)
 
 
 @dataclass(frozen=True)
@@ -236,6 +264,10 @@ class NodeInfo:
     """Status of each of its shards: None, Active, ActiveSync, ActiveRecover, LockedToMove."""
     version: str = ""
     slivers_stored: int = 0
+    blobs_pending: int = 0
+    """Blobs that may lack something here, which is fetched from the other nodes."""
+    recovered: float = 1.0
+    """Share of the blobs that it looks through which is whole again."""
 
 
 @dataclass(frozen=True)
@@ -250,6 +282,7 @@ class Snapshot:
     """Children of the network as stored: StatefulSets, Services, ConfigMaps, budgets, policies."""
     pods: Mapping[str, PodView]
     secrets: Mapping[str, SecretView]
+    claims: Mapping[str, ClaimView] = field(default_factory=dict)
     chain: Observed[ChainView] = field(default_factory=Observed)
     infos: Mapping[str, Observed[NodeInfo]] = field(default_factory=dict)
     last_error: str | None = None
@@ -303,6 +336,37 @@ class Delegate:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A StakedWal, or some FROST of it."""
+
+    stake: ObjectId
+    frost: int | None = None
+    """None for all of it."""
+
+
+@dataclass(frozen=True)
+class WithdrawStake:
+    """Take stake back, all in one transaction."""
+
+    ask: tuple[Part, ...]
+    """Counts in the committee: it is asked for now, and comes back in a later epoch."""
+    take: tuple[Part, ...]
+    """Comes back now: its epoch has come, or it counts in no committee."""
+
+
+@dataclass(frozen=True)
+class SetFinalizer:
+    """Put our finalizer on a WalrusNode, or take it off."""
+
+    node: str
+    uid: str
+    finalizers: tuple[str, ...]
+    """All that the object should have afterwards."""
+    version: str
+    """resourceVersion of the object that was seen."""
+
+
+@dataclass(frozen=True)
 class FundAddress:
     """Send SUI and WAL from the treasury."""
 
@@ -319,7 +383,7 @@ class DeleteObject:
     uid: str
 
 
-Action = CreateKeys | FundTreasury | Delegate | FundAddress | DeleteObject
+Action = CreateKeys | FundTreasury | Delegate | WithdrawStake | FundAddress | SetFinalizer | DeleteObject
 
 
 @dataclass(frozen=True)
@@ -329,8 +393,6 @@ class NodeWorkload:
     name: str
     spec: NodeSpec
     replicas: int
-    keep_template: bool = False
-    """Scale only: the node is not in a state in which its template may change (its keys are lost)."""
 
 
 @dataclass(frozen=True)
@@ -392,6 +454,7 @@ class Plan:
 __all__ = [
     "Action",
     "ChainView",
+    "ClaimView",
     "CreateKeys",
     "Delegate",
     "DeleteObject",
@@ -409,14 +472,17 @@ __all__ = [
     "NodeWorkload",
     "ObjectKey",
     "Observed",
+    "Part",
     "Plan",
     "PodView",
     "PublicKeys",
     "Seat",
     "SecretView",
+    "SetFinalizer",
     "Settings",
     "Snapshot",
     "StatusUpdate",
     "UnixSeconds",
+    "WithdrawStake",
     "Workload",
 ]

@@ -19,15 +19,13 @@ from walrus_operator.api.conditions import Reason
 from walrus_operator.api.world import (
     NETWORK_LABEL,
     CreateKeys,
-    Delegate,
     DeleteObject,
     EventNote,
-    FundAddress,
-    FundTreasury,
     Manifest,
     NetworkObject,
     ObjectKey,
     Plan,
+    SetFinalizer,
     Settings,
     Snapshot,
     StatusUpdate,
@@ -95,6 +93,10 @@ class Applier:
         outcome.refusals.sort()
         await self._money(outcome, snapshot, plan, guard)
         for action in plan.actions:
+            if isinstance(action, SetFinalizer):
+                await guard()
+                await self._finalizer(outcome, network.namespace, action)
+        for action in plan.actions:
             if isinstance(action, DeleteObject):
                 await guard()
                 key = action.key
@@ -130,6 +132,27 @@ class Applier:
         outcome = Outcome()
         await _together(self._status(outcome, namespace, update) for update in updates)
 
+    async def release(self, namespace: str, changes: Iterable[SetFinalizer], *, guard: Guard) -> None:
+        """Takes finalizers off WalrusNodes without a network.
+
+        Raises:
+            KubeError: refused or not reached.
+        """
+        outcome = Outcome()
+        for change in changes:
+            await guard()
+            await self._finalizer(outcome, namespace, change)
+
+    async def _finalizer(self, outcome: Outcome, namespace: str, change: SetFinalizer) -> None:
+        """Writes the finalizers of a WalrusNode as seen; when it has changed since, the next pass looks again."""
+        meta = {"finalizers": list(change.finalizers), "uid": change.uid, "resourceVersion": change.version}
+        try:
+            await self._kube.merge("WalrusNode", namespace, change.node, {"metadata": meta})
+        except KubeError as error:
+            if not (error.not_found or error.conflict):
+                raise
+        outcome.acted = True
+
     async def _status(self, outcome: Outcome, namespace: str, update: StatusUpdate) -> None:
         manifest = {
             "apiVersion": API_VERSION,
@@ -146,7 +169,7 @@ class Applier:
             outcome.acted = True
 
     async def _money(self, outcome: Outcome, snapshot: Snapshot, plan: Plan, guard: Guard) -> None:
-        actions = [action for action in plan.actions if isinstance(action, FundTreasury | Delegate | FundAddress)]
+        actions = [action for action in plan.actions if isinstance(action, money.MoneyAction)]
         if not actions:
             return
         network = snapshot.network

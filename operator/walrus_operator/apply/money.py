@@ -7,18 +7,25 @@ reached the chain.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 from walrus_client import treasury
 from walrus_operator.api import names
-from walrus_operator.api.world import Delegate, FundAddress, FundTreasury, NetworkObject
+from walrus_operator.api.world import Delegate, FundAddress, FundTreasury, NetworkObject, WithdrawStake
 from walrus_operator.observe.kube import KubeClient, KubeError
 from walrus_operator.observe.reading import secret_text
 from walrus_sui.client import ChainClient
-from walrus_sui.errors import KeyFileError
+from walrus_sui.errors import KeyFileError, MoveAbort
 from walrus_sui.keys import SuiKey
 
-MoneyAction = FundTreasury | Delegate | FundAddress
+log = logging.getLogger(__name__)
+
+MoneyAction = FundTreasury | Delegate | WithdrawStake | FundAddress
+
+_OVERTAKEN = {("staking_pool", 10), ("staking_pool", 11), ("staking_pool", 13)}
+"""Aborts that say that the committee was chosen, or the epoch changed, since the plan was made: the way back of a stake is
+another one now, and the next pass takes it."""
 
 
 async def treasury_key(kube: KubeClient, network: NetworkObject) -> SuiKey:
@@ -58,6 +65,23 @@ async def carry_out(
         elif isinstance(action, Delegate):
             await treasury.delegate_all(chain, key, action.frost)
             done.append(f"stake delegated to {len(action.frost)} nodes")
+        elif isinstance(action, WithdrawStake):
+            try:
+                await treasury.withdraw(
+                    chain,
+                    key,
+                    ask=[(part.stake, part.frost) for part in action.ask],
+                    take=[(part.stake, part.frost) for part in action.take],
+                )
+            except MoveAbort as abort:
+                if (abort.module, abort.code) not in _OVERTAKEN:
+                    raise
+                log.info("the epoch overtook a withdrawal: %s", abort)
+                continue
+            if action.ask:
+                done.append(f"{len(action.ask)} stakes asked back")
+            if action.take:
+                done.append(f"{len(action.take)} stakes taken back")
         else:
             await treasury.fund(chain, key, action.address, sui=action.mist, wal=action.frost)
             done.append(f"{action.address} funded")

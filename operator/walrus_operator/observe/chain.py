@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -25,7 +25,7 @@ from walrus_sui.client import ChainClient
 from walrus_sui.errors import WalrusSuiError
 from walrus_sui.network_config import NetworkConfig
 from walrus_sui.telemetry import meter, names
-from walrus_sui.types import Committee
+from walrus_sui.types import Committee, StakedWal
 from walrus_sui.types import EpochPhase as ChainPhase
 
 LOOK_TIMEOUT = 12.0
@@ -59,7 +59,7 @@ class _Memory:
     config: NetworkConfig | None = None
     chain_id: str = ""
     registered: dict[SuiAddress, NodeId] = field(default_factory=dict)
-    stakes: Mapping[NodeId, int] = field(default_factory=dict)
+    delegations: tuple[StakedWal, ...] = ()
     balances: dict[SuiAddress, tuple[int, int]] = field(default_factory=dict)
     money_at: float = 0.0
     last: Observed[ChainView] = field(default_factory=Observed)
@@ -150,14 +150,14 @@ class ChainObserver:
             max_epochs_ahead=system.max_epochs_ahead,
             committee=_seats(staking.committee),
             previous_committee=_seats(staking.previous_committee),
-            next_committee_chosen=staking.next_committee is not None and bool(staking.next_committee.members),
+            next_committee=_seats(staking.next_committee) if staking.next_committee is not None else (),
             storage_price=system.storage_price,
             write_price=system.write_price,
             total_capacity=system.total_capacity,
             system_object=config.system_object,
             staking_object=config.staking_object,
             registered=dict(memory.registered),
-            stakes=dict(memory.stakes),
+            delegations=memory.delegations,
             balances=dict(memory.balances),
         )
 
@@ -166,7 +166,8 @@ class ChainObserver:
             await _drop(memory)
         if memory.client is None:
             config = await network_config.load(url, timeout=CALL_TIMEOUT)
-            client = ChainClient(config, timeout=CALL_TIMEOUT)
+            # What a pass has paid must be seen by the next one.
+            client = ChainClient(config, timeout=CALL_TIMEOUT, until_checkpoint=True)
             try:
                 chain_id = await client.chain_id()
             except BaseException:
@@ -174,7 +175,7 @@ class ChainObserver:
                 raise
             if chain_id != memory.chain_id:
                 # Another chain (or the first look): nothing that was learnt of the old one holds.
-                memory.registered, memory.balances, memory.stakes, memory.money_at = {}, {}, {}, 0.0
+                memory.registered, memory.balances, memory.delegations, memory.money_at = {}, {}, (), 0.0
             memory.client, memory.config, memory.chain_id, memory.url = client, config, chain_id, url
         return memory.client
 
@@ -195,13 +196,10 @@ async def _money(memory: _Memory, client: ChainClient, questions: ChainQuestions
     addresses = [*([questions.treasury] if questions.treasury else []), *questions.gateways]
     known = all(address in memory.balances for address in addresses)
     age = time.monotonic() - memory.money_at
-    if memory.money_at and age < MONEY_MAX_AGE and known and (frozen or memory.stakes):
+    if memory.money_at and age < MONEY_MAX_AGE and known and (frozen or memory.delegations):
         return
     if questions.treasury is not None:
-        stakes: dict[NodeId, int] = {}
-        for stake in await client.stakes(questions.treasury):
-            stakes[stake.node_id] = stakes.get(stake.node_id, 0) + stake.principal
-        memory.stakes = stakes
+        memory.delegations = tuple(await client.stakes(questions.treasury))
     answers = await asyncio.gather(
         *(client.balance(address, token) for address in addresses for token in ("SUI", "WAL"))
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from walrus_operator.api import names
 from walrus_operator.api.world import (
     NETWORK_LABEL,
+    ClaimView,
     EpochObject,
     Manifest,
     NetworkObject,
@@ -37,6 +38,7 @@ class ClusterView:
     live: Mapping[ObjectKey, Manifest]
     pods: Mapping[str, PodView]
     secrets: Mapping[str, SecretView]
+    claims: Mapping[str, ClaimView]
 
 
 class ClusterObserver:
@@ -61,7 +63,7 @@ class ClusterObserver:
         async with asyncio.TaskGroup() as group:
             lists = {
                 kind: group.create_task(self._kube.list(kind, namespace, selector=selector))
-                for kind in (*CHILD_KINDS, "Pod", "Secret", "StorageEpoch")
+                for kind in (*CHILD_KINDS, "Pod", "PersistentVolumeClaim", "Secret", "StorageEpoch")
             }
             # A hand-made WalrusNode refers to its network by spec, not by label.
             all_nodes = group.create_task(self._kube.list("WalrusNode", namespace))
@@ -77,19 +79,17 @@ class ClusterObserver:
             live=children,
             pods={item["metadata"]["name"]: reading.pod(item) for item in lists["Pod"].result()},
             secrets=secrets,
+            claims={item["metadata"]["name"]: reading.claim(item) for item in lists["PersistentVolumeClaim"].result()},
         )
 
     async def strays(self, namespace: str, name: str) -> tuple[NodeObject, ...]:
-        """Hand-made WalrusNodes that refer to a network that does not exist.
-
-        Those that the operator made are about to be collected with their network and are left out.
+        """WalrusNodes that refer to a network that does not exist.
 
         Raises:
             KubeError: refused or not reached.
         """
         found = await self._kube.list("WalrusNode", namespace)
-        nodes = (reading.node(item) for item in found if reading.network_of_node(item) == name)
-        return tuple(node for node in nodes if not node.deleting and not node.live["metadata"].get("ownerReferences"))
+        return tuple(reading.node(item) for item in found if reading.network_of_node(item) == name)
 
     async def _key_secrets(
         self, network: NetworkObject, nodes: Iterable[NodeObject], labelled: Iterable[Manifest]

@@ -66,6 +66,7 @@ RESOURCES: Mapping[str, Resource] = {
         Resource("ConfigMap", "configmaps", "v1"),
         Resource("Secret", "secrets", "v1"),
         Resource("Pod", "pods", "v1"),
+        Resource("PersistentVolumeClaim", "persistentvolumeclaims", "v1"),
         Resource("Event", "events", "v1"),
         Resource("NetworkPolicy", "networkpolicies", "networking.k8s.io/v1"),
         Resource("PodDisruptionBudget", "poddisruptionbudgets", "policy/v1"),

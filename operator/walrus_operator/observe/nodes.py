@@ -79,6 +79,7 @@ def parse(answer: Any) -> NodeInfo:
         node_id = _text(answer.get("node_id"))
         entries = answer.get("shards") or []
         shards = {_count(entry["shard"], below=_MAX_SHARD): _text(entry["status"]) for entry in entries}
+        recovery = answer.get("recovery") or {}
         return NodeInfo(
             node_id=node_id or None,
             epoch=_count(answer.get("epoch")),
@@ -86,6 +87,8 @@ def parse(answer: Any) -> NodeInfo:
             shards=shards,
             version=_text(answer.get("version")),
             slivers_stored=_count(answer.get("slivers_stored")),
+            blobs_pending=_count(recovery.get("blobs_pending")),
+            recovered=_share(recovery.get("fraction", 1.0)),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not an answer of a storage node: {error!r}") from error
@@ -103,6 +106,14 @@ def _count(value: Any, *, below: int = _MAX_COUNT) -> int:
     number = int(value or 0)
     if not 0 <= number < below:
         raise ValueError("not an answer of a storage node: a number out of bounds")
+    return number
+
+
+def _share(value: Any) -> float:
+    """A number from 0 to 1."""
+    number = float(value)
+    if not 0.0 <= number <= 1.0:
+        raise ValueError("not an answer of a storage node: a share out of bounds")
     return number
 
 

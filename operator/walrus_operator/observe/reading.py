@@ -17,6 +17,7 @@ from walrus_operator.api.network import NetworkSpec, NetworkStatus
 from walrus_operator.api.node import NodeSpec, NodeStatus
 from walrus_operator.api.world import (
     NODE_LABEL,
+    ClaimView,
     EpochObject,
     KeyKind,
     Manifest,
@@ -109,6 +110,12 @@ def pod(live: Manifest) -> PodView:
         waiting=_waiting(status),
         terminating="deletionTimestamp" in meta,
     )
+
+
+def claim(live: Manifest) -> ClaimView:
+    """A volume claim."""
+    meta = live["metadata"]
+    return ClaimView(name=meta["name"], uid=meta["uid"], terminating="deletionTimestamp" in meta)
 
 
 def _waiting(status: Mapping[str, Any]) -> str | None:

@@ -51,6 +51,7 @@ class Observer:
             live=view.live,
             pods=view.pods,
             secrets=view.secrets,
+            claims=view.claims,
             chain=chain.result(),
             infos=infos.result(),
             last_error=last_error,
@@ -60,7 +61,7 @@ class Observer:
         )
 
     async def strays(self, namespace: str, name: str) -> tuple[NodeObject, ...]:
-        """Hand-made WalrusNodes that refer to a network that does not exist."""
+        """WalrusNodes that refer to a network that does not exist."""
         return await self._cluster.strays(namespace, name)
 
     async def close(self) -> None:
@@ -88,6 +89,9 @@ def questions(view: ClusterView, settings: Settings) -> ChainQuestions:
             address = node.status.public_keys.sui_address
         if address is not None:
             addresses.append(SuiAddress(address))
+    # A node whose WalrusNode is gone is known by its keys until nothing is left of it on chain.
+    keys = (secret.public.get(names.SUI_KEY) for secret in view.secrets.values() if secret.node)
+    addresses += [SuiAddress(address) for address in keys if address and address not in addresses]
     treasury = view.secrets.get(treasury_secret)
     treasury_address = treasury.public.get(names.SUI_KEY) if treasury else None
     gateway = view.secrets.get(names.gateway_keys(network.name))

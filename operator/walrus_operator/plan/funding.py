@@ -1,13 +1,15 @@
 """Which money must move: treasury, stake, gateway purses.
 
-Stake is delegated once, to all members in one transaction, when every node that should run is registered: a committee
-that was chosen between two of several transactions would be a part of the network, and shards cannot migrate yet. Money
-moves only by a chain that answers now and is the one that was known before.
+The first stake is delegated to all members in one transaction, when every node that should run is registered: a committee
+that was chosen between two of several transactions would be a part of the network. From then on each node's stake follows
+its spec: what it lacks is delegated (to a node that joins only once it serves, because shards come with the stake), what
+it has too much is taken back, and so is all of a node that leaves. What is on its way back counts no more, so that a
+second pass asks for nothing twice. Money moves only by a chain that answers now and is the one that was known before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from walrus_codec.types import NodeId, SuiAddress
@@ -21,6 +23,7 @@ from walrus_operator.api.world import (
     FundTreasury,
     NodeWorkload,
 )
+from walrus_operator.plan import stakes as pieces
 
 GATEWAY_FLOOR_MIST = 1 * MIST_PER_SUI
 GATEWAY_FLOOR_FROST = 10 * FROST_PER_WAL
@@ -39,6 +42,8 @@ class Funding:
     """Members whose pool is not on chain."""
     unstaked: tuple[str, ...]
     """Members without stake, while the first committee is not chosen."""
+    changing: tuple[str, ...] = ()
+    """Nodes whose stake is not what it should be, later."""
 
 
 def decide(
@@ -46,6 +51,8 @@ def decide(
     *,
     members: Iterable[NodeWorkload],
     node_ids: Mapping[str, NodeId],
+    serving: Collection[str],
+    unstaked: Collection[str],
     treasury: SuiAddress | None,
     gateways: Iterable[SuiAddress],
     faucet: bool,
@@ -55,7 +62,9 @@ def decide(
     Args:
         chain: A view that was read in this pass.
         members: The network's nodes; hibernated ones that never registered are left out.
-        node_ids: Pools of the registered nodes.
+        node_ids: Pools of the registered nodes, those that leave included.
+        serving: Nodes that are ready.
+        unstaked: Nodes that should have no stake.
         treasury: Who pays; None when money comes from outside.
         gateways: Addresses to keep in funds.
         faucet: Whether the treasury may help itself from faucet and exchange (a devnet).
@@ -63,15 +72,22 @@ def decide(
     members = tuple(members)
     unregistered = tuple(member.name for member in members if member.name not in node_ids and member.replicas)
     wanted = {member.name: member.spec.stake * FROST_PER_WAL for member in members if member.name in node_ids}
-    unstaked = tuple(name for name in wanted if not chain.stakes.get(node_ids[name]))
-    if chain.membership_frozen:
-        unstaked = ()
+    wanted |= {name: 0 for name in unstaked if name in node_ids}
+    held = {name: chain.stakes.get(node_ids[name], 0) for name in wanted}
+    first = not chain.membership_frozen
+    waiting = tuple(name for name in wanted if wanted[name] and not held[name]) if first else ()
+    changing = () if first else tuple(name for name in wanted if abs(wanted[name] - held[name]) >= FROST_PER_WAL)
     if treasury is None:
-        return Funding((), unregistered, unstaked)
+        return Funding((), unregistered, waiting, changing)
 
     stakes: tuple[tuple[NodeId, int], ...] = ()
-    if unstaked and not unregistered:
-        stakes = tuple((node_ids[name], wanted[name]) for name in unstaked)
+    if first and not unregistered:
+        stakes = tuple((node_ids[name], wanted[name]) for name in waiting)
+    elif not first:
+        lacking = (name for name in changing if wanted[name] > held[name] and (held[name] or name in serving))
+        stakes = tuple((node_ids[name], wanted[name] - held[name]) for name in lacking)
+    surplus = [(node_ids[name], held[name] - wanted[name]) for name in changing if held[name] > wanted[name]]
+    withdrawal = pieces.withdrawal(chain, surplus)
     purses = []
     for address in gateways:
         mist, frost = chain.balances.get(address, (0, 0))
@@ -86,5 +102,7 @@ def decide(
         actions.append(FundTreasury(need_mist, need_frost))
     if stakes:
         actions.append(Delegate(stakes))
+    if withdrawal is not None:
+        actions.append(withdrawal)
     actions += purses
-    return Funding(tuple(actions), unregistered, unstaked)
+    return Funding(tuple(actions), unregistered, waiting, changing)

@@ -1,14 +1,16 @@
-"""Who is a member: which WalrusNodes run, which are refused, which are gone although they hold shards.
+"""Who is a member: which WalrusNodes run, which leave, and how.
 
-Before the first committee the spec decides alone. From the moment that stake is delegated, every added or removed node
-would move shards, which nodes cannot do yet; from then on the members are the nodes that have keys, and any difference
-between them and the spec is reported and not carried out. A node that vanished from the spec keeps its pod and its data.
-When the chain cannot be read and was known before, nothing may change either.
+Before the first committee the spec decides alone and nodes come and go freely. From the moment that stake is delegated, a
+node that comes gets keys, a pod, a registration and stake, and holds shards from the next epoch on; a node that is no
+longer asked for leaves by its `deletionPolicy` (`departures`). A node whose WalrusNode is gone although the template asks
+for it was deleted by mistake and comes back as the same node, because its keys are still there; one that nobody asks for
+is known by its key Secret until nothing is left of it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from walrus_codec.types import NodeId
 from walrus_operator.api import names
@@ -16,29 +18,38 @@ from walrus_operator.api.node import NodeSpec
 from walrus_operator.api.world import NodeObject, NodeWorkload, Snapshot
 
 
+class Leave(Enum):
+    """How a node leaves."""
+
+    DRAIN = auto()
+    """Stake first; the pod stays until its shards have moved."""
+    DELETE = auto()
+    """Stake, pod and volume at once."""
+
+
 @dataclass(frozen=True)
 class Membership:
     """The outcome; names are those of WalrusNodes."""
 
     frozen: bool
-    """Whether nodes can neither come nor go."""
+    """Whether there is a committee or stake, so that nodes leave step by step."""
     members: tuple[NodeWorkload, ...]
-    """Nodes that should exist in Kubernetes, with their specs."""
+    """Nodes that are asked for, with their specs."""
     templated: tuple[str, ...]
     """Members that are made from the template."""
-    refused: frozenset[str]
-    """WalrusNodes, or names that the count asks for, that came too late."""
-    orphaned: frozenset[str]
-    """Members that the spec no longer asks for; their pods stay."""
+    drained: frozenset[str]
+    """Members that should run without stake."""
+    leaving: dict[str, Leave]
+    """Nodes that are no longer asked for, the ones to go first in front."""
     removed: frozenset[str]
     """Names whose objects can go, because nothing was staked yet."""
 
 
 def is_frozen(snapshot: Snapshot) -> bool:
-    """Whether the set of nodes may no longer change."""
-    chain = snapshot.chain.value
-    if chain is None:
-        return snapshot.network.status.chain_id is not None
+    """Whether nodes hold stake or shards, as far as is known."""
+    chain, known = snapshot.chain.value, snapshot.network.status.chain_id
+    if chain is None or (known is not None and chain.chain_id != known):
+        return known is not None
     ours = {NodeId(node.status.node_id) for node in snapshot.nodes if node.status.node_id}
     return chain.membership_frozen or any(chain.stakes.get(node_id, 0) for node_id in ours)
 
@@ -50,6 +61,17 @@ def known_names(snapshot: Snapshot) -> frozenset[str]:
     return frozenset(with_keys | remembered)
 
 
+def policy(snapshot: Snapshot, node: NodeObject | None) -> Leave:
+    """How a node leaves; one without a WalrusNode was let go of by somebody who may do that."""
+    if node is None:
+        return Leave.DELETE
+    chosen = node.spec.deletion_policy if node.spec is not None else "Drain"
+    if chosen is None:
+        network = snapshot.network.spec
+        chosen = "Delete" if network is not None and network.chain.devnet is not None else "Drain"
+    return Leave.DRAIN if chosen == "Drain" else Leave.DELETE
+
+
 def decide(snapshot: Snapshot) -> Membership:
     """Compares the spec with what is there. The network's spec must be readable."""
     network = snapshot.network
@@ -57,28 +79,29 @@ def decide(snapshot: Snapshot) -> Membership:
         raise ValueError("membership needs a readable spec")
     frozen = is_frozen(snapshot)
     known = known_names(snapshot)
-    present = {node.name: node for node in snapshot.nodes if not node.deleting}
+    everyone = {node.name: node for node in snapshot.nodes}
+    present = {name: node for name, node in everyone.items() if not node.deleting}
     by_count = [names.node(network.name, ordinal) for ordinal in range(network.spec.nodes.count)]
     # A node with an ordinal that was made from the template and is beyond the count is no longer asked for;
     # with any other name it was made by hand and asks for itself.
     hand_made = [name for name in present if names.ordinal(network.name, name) is None]
-    wanted = [*by_count, *hand_made]
+    # One that is being deleted and still there waits for us: it leaves, whatever the count says.
+    going = set(everyone) - set(present)
+    wanted = [name for name in (*by_count, *hand_made) if name not in going]
+    leaving: dict[str, Leave] = {}
+    removed: frozenset[str] = frozenset()
     if frozen:
-        members = [name for name in wanted if name in known]
-        orphaned = known - set(wanted)
-        members += sorted(name for name in orphaned if name in present)
-        refused = frozenset(set(wanted) - known) | frozenset(set(present) - known)
-        removed: frozenset[str] = frozenset()
+        unasked = sorted((known | set(everyone)) - set(wanted), key=lambda name: (len(name), name), reverse=True)
+        leaving = {name: policy(snapshot, everyone.get(name)) for name in unasked}
     else:
-        members, orphaned, refused = wanted, frozenset(), frozenset()
-        removed = (known | frozenset(present)) - frozenset(wanted)
-    workloads = tuple(_workload(name, present.get(name), snapshot) for name in members if _readable(present.get(name)))
+        removed = (known | frozenset(everyone)) - frozenset(wanted)
+    workloads = tuple(workload(name, present.get(name), snapshot) for name in wanted if _readable(present.get(name)))
     return Membership(
         frozen=frozen,
         members=workloads,
-        templated=tuple(name for name in by_count if name in set(members)),
-        refused=refused,
-        orphaned=frozenset(orphaned),
+        templated=tuple(name for name in by_count if name in set(wanted)),
+        drained=frozenset(member.name for member in workloads if member.spec.desired_state == "Drained"),
+        leaving=leaving,
         removed=removed,
     )
 
@@ -87,7 +110,8 @@ def _readable(node: NodeObject | None) -> bool:
     return node is None or node.spec is not None
 
 
-def _workload(name: str, node: NodeObject | None, snapshot: Snapshot) -> NodeWorkload:
+def workload(name: str, node: NodeObject | None, snapshot: Snapshot) -> NodeWorkload:
+    """What should run of a node."""
     # A WalrusNode that does not exist yet is written in this pass; its spec is the template's.
     spec = node.spec if node is not None and node.spec is not None else template_spec(snapshot)
     return NodeWorkload(name=name, spec=spec, replicas=0 if spec.desired_state == "Hibernated" else 1)

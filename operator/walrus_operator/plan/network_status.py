@@ -17,6 +17,7 @@ from walrus_operator.api.network import GatewayStatus, NetworkStatus, NodeCounts
 from walrus_operator.api.world import EpochPhase, ObjectKey, Snapshot, StatusUpdate
 from walrus_operator.plan.budget import Shards
 from walrus_operator.plan.chain_state import ChainState, ChainVerdict
+from walrus_operator.plan.departures import Departures
 from walrus_operator.plan.funding import Funding
 from walrus_operator.plan.keys import Keys
 from walrus_operator.plan.membership import Membership
@@ -39,6 +40,7 @@ class Facts:
     """None when money was not looked at, because the chain does not answer."""
     outdated: tuple[str, ...]
     """Pods that run an older template."""
+    departures: Departures
 
 
 def listed(items: Iterable[str]) -> str:
@@ -52,7 +54,10 @@ def report(snapshot: Snapshot, facts: Facts) -> tuple[tuple[Condition, ...], Sta
     """The network's conditions and status."""
     network = snapshot.network
     chain = snapshot.chain.value if facts.verdict.state is not ChainState.EXCHANGED else None
-    should_run = [view for view in facts.nodes if view.member is not None and view.member.replicas]
+    asked_for = {member.name for member in facts.membership.members}
+    should_run = [
+        view for view in facts.nodes if view.node.name in asked_for and view.member is not None and view.member.replicas
+    ]
     not_created = [
         member.name
         for member in facts.membership.members
@@ -134,28 +139,11 @@ def _say(type_: ConditionType, status: Truth, reason: Reason, message: str) -> C
 
 def _valid(snapshot: Snapshot, facts: Facts) -> Condition:
     valid = ConditionType.VALID
-    network, membership = snapshot.network, facts.membership
+    network = snapshot.network
     if network.spec is None:
         return _say(valid, "False", Reason.SPEC_INVALID, network.spec_error or "the spec cannot be read")
     if facts.verdict.mismatch is not None:
         return _say(valid, "False", *facts.verdict.mismatch)
-    count = network.spec.nodes.count
-    if membership.refused or membership.orphaned:
-        parts = []
-        if membership.refused:
-            parts.append(f"{listed(membership.refused)} came after the first committee")
-        if membership.orphaned:
-            parts.append(f"{listed(membership.orphaned)} cannot leave it")
-        templated = sum(
-            1 for name in (*membership.templated, *membership.orphaned) if names.ordinal(network.name, name) is not None
-        )
-        advice = f"set nodes.count back to {templated}" if count != templated else "restore or delete those WalrusNodes"
-        return _say(
-            valid,
-            "False",
-            Reason.MEMBERSHIP_CHANGE_UNSUPPORTED,
-            f"{' and '.join(parts)}, because shards cannot migrate yet: {advice}",
-        )
     if facts.keys.network_problem is not None:
         return _say(valid, "False", facts.keys.network_problem.reason, facts.keys.network_problem.message)
     if snapshot.refusals:
@@ -238,7 +226,23 @@ def _progressing(snapshot: Snapshot, facts: Facts, not_ready: Sequence[str], *, 
         return _say(progressing, "True", Reason.CREATING, f"being created: {listed(missing) or 'keys'}")
     if not_ready or not all_gateways:
         return _say(progressing, "True", Reason.WAITING_FOR_PODS, f"not ready: {listed(not_ready) or 'gateway'}")
+    changing = _changing(facts)
+    if changing:
+        return _say(progressing, "True", Reason.MEMBERS_CHANGING, changing)
     return _say(progressing, "False", Reason.RECONCILED, "everything is as the spec asks")
+
+
+def _changing(facts: Facts) -> str:
+    """Which nodes are on their way into the committee or out of it; empty when none is."""
+    leaving = set(facts.membership.leaving) - (facts.departures.ended - set(facts.departures.holds))
+    stakes = set(facts.funding.changing if facts.funding is not None else ()) - leaving
+    parts = []
+    if leaving:
+        parts.append(f"leaving: {listed(leaving)}")
+    if stakes:
+        parts.append(f"stake changes: {listed(stakes)}")
+    why = [f"{name}: {facts.departures.holds[name].message}" for name in leaving if name in facts.departures.holds]
+    return "; ".join([*parts, *sorted(why)[:1]])
 
 
 def _degraded(snapshot: Snapshot, facts: Facts, not_ready: Sequence[str]) -> Condition:

@@ -22,6 +22,9 @@ from walrus_operator.api.world import (
     Snapshot,
     StatusUpdate,
 )
+from walrus_operator.plan import stakes as pieces
+from walrus_operator.plan.departures import Departures
+from walrus_operator.plan.gates import RECOVERING, Hold
 from walrus_operator.plan.keys import Keys
 from walrus_operator.plan.membership import Membership
 from walrus_operator.plan.times import iso
@@ -30,6 +33,8 @@ INFO_MAX_AGE = 20.0
 """Seconds for which an answer of a node stands in for one that did not come."""
 
 _ACTIVE = "Active"
+_LOST = "ActiveRecover"
+_CATCHING_UP = "RecoveryCatchUp"
 _NOT_SERVING = frozenset({"Standby", "RecoverMetadata"})
 """Statuses in which a member has not taken over its shards; a recovering node serves what it has."""
 
@@ -52,9 +57,14 @@ class _Context:
     keys: Keys
     node: NodeObject
     member: NodeWorkload | None
+    """None when nothing of the node should run."""
     node_id: NodeId | None
     chain: ChainView | None
     info: NodeInfo | None
+    leaving: bool
+    """Whether it should hold no shards: it is no longer asked for, or drained."""
+    hold: Hold | None
+    """Why what should go is still there."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,7 @@ class NodeView:
     member: NodeWorkload | None
     conditions: tuple[Condition, ...]
     status: StatusUpdate
+    leaving: bool = False
 
     @property
     def ready(self) -> bool:
@@ -72,18 +83,18 @@ class NodeView:
         return any(entry.type == ConditionType.READY and entry.status == "True" for entry in self.conditions)
 
 
-def registered_ids(snapshot: Snapshot, keys: Keys) -> Mapping[str, NodeId]:
-    """Pool of each node, from the chain by the node's address, or as remembered."""
-    chain = snapshot.chain.value
+def registered_ids(snapshot: Snapshot, chain: ChainView | None) -> Mapping[str, NodeId]:
+    """Pool of each node, from the chain by the node's address, or as remembered; also of nodes without a WalrusNode."""
     found: dict[str, NodeId] = {}
     for node in snapshot.nodes:
         if node.status.node_id:
             found[node.name] = NodeId(node.status.node_id)
     if chain is not None:
-        for name, public in keys.nodes.items():
-            node_id = chain.registered.get(SuiAddress(public.sui_address))
-            if node_id:
-                found[name] = node_id
+        for secret in snapshot.secrets.values():
+            address = secret.public.get(names.SUI_KEY)
+            node_id = chain.registered.get(SuiAddress(address)) if address else None
+            if secret.node and node_id:
+                found.setdefault(secret.node, node_id)
     return found
 
 
@@ -91,12 +102,13 @@ def views(
     snapshot: Snapshot,
     membership: Membership,
     keys: Keys,
+    departures: Departures,
     *,
     chain: ChainView | None,
     node_ids: Mapping[str, NodeId],
 ) -> list[NodeView]:
     """A view of each WalrusNode that exists."""
-    members = {member.name: member for member in membership.members}
+    members = {member.name: member for member in (*membership.members, *departures.staying)}
     return [
         _view(
             _Context(
@@ -108,6 +120,8 @@ def views(
                 node_id=node_ids.get(node.name),
                 chain=chain,
                 info=usable(snapshot.infos.get(node.name), now=snapshot.now),
+                leaving=node.name in membership.leaving or node.name in membership.drained,
+                hold=departures.holds.get(node.name),
             )
         )
         for node in snapshot.nodes
@@ -132,6 +146,7 @@ def _view(context: _Context) -> NodeView:
         _registered(context.node_id, chain),
         _in_committee(context),
         _synced(context),
+        _deletion_blocked(context),
     )
     before = node.status
     weight = before.weight
@@ -144,7 +159,8 @@ def _view(context: _Context) -> NodeView:
         node_id=context.node_id,
         public_keys=before.public_keys or context.keys.nodes.get(node.name),
         weight=weight,
-        state=_state(member, info),
+        stake=_stake(context) // FROST_PER_WAL if chain is not None else before.stake,
+        state=_state(context),
         epoch=info.epoch if info else before.epoch,
         slivers_stored=info.slivers_stored if info else before.slivers_stored,
         version=info.version if info and info.version else before.version,
@@ -156,45 +172,26 @@ def _view(context: _Context) -> NodeView:
             generation=node.generation,
         ),
     )
-    return NodeView(node, member, conditions, StatusUpdate(ObjectKey("WalrusNode", node.name), status.to_live()))
+    update = StatusUpdate(ObjectKey("WalrusNode", node.name), status.to_live())
+    return NodeView(node, member, conditions, update, context.leaving)
 
 
 def _valid(context: _Context) -> Condition:
-    node, chain = context.node, context.chain
+    node = context.node
     if node.spec is None:
         return _say(ConditionType.VALID, "False", Reason.SPEC_INVALID, node.spec_error or "the spec cannot be read")
-    if node.name in context.membership.refused:
-        return _say(
-            ConditionType.VALID,
-            "False",
-            Reason.MEMBERSHIP_CHANGE_UNSUPPORTED,
-            "the first committee is chosen, and shards cannot migrate yet: delete this WalrusNode",
-        )
-    if node.name in context.membership.orphaned:
-        return _say(
-            ConditionType.VALID,
-            "False",
-            Reason.MEMBERSHIP_CHANGE_UNSUPPORTED,
-            "nodes.count no longer includes this node, but it holds shards that cannot migrate yet: restore the count",
-        )
     problem = context.keys.node_problems.get(node.name)
     if problem is not None:
         return _say(ConditionType.VALID, "False", problem.reason, problem.message)
-    staked = chain.stakes.get(context.node_id, 0) if chain and context.node_id else 0
-    asked = node.spec.stake * FROST_PER_WAL
-    if chain is not None and chain.membership_frozen and staked and staked != asked and context.member:
-        return _say(
-            ConditionType.VALID,
-            "False",
-            Reason.STAKE_CHANGE_UNSUPPORTED,
-            f"{staked // FROST_PER_WAL} WAL are delegated; another stake would move shards, which cannot migrate yet: "
-            f"set stake back to {staked // FROST_PER_WAL}",
-        )
     return _say(ConditionType.VALID, "True", Reason.ACCEPTED, "the spec can be carried out")
 
 
 def _ready(context: _Context) -> Condition:
     snapshot, node, member, info = context.snapshot, context.node, context.member, context.info
+    if member is None and context.leaving:
+        return _say(
+            ConditionType.READY, "False", Reason.LEAVING, "the node is taken away; see condition DeletionBlocked"
+        )
     if member is None:
         return _say(ConditionType.READY, "False", Reason.NOT_VALID, "the node does not run; see condition Valid")
     if member.replicas == 0:
@@ -248,12 +245,35 @@ def _in_committee(context: _Context) -> Condition:
         return _say(ConditionType.IN_COMMITTEE, "Unknown", Reason.CHAIN_UNREACHABLE, "the chain has not answered yet")
     if chain.phase is EpochPhase.WAITING:
         return _say(ConditionType.IN_COMMITTEE, "False", Reason.NO_COMMITTEE, "the first committee is not chosen yet")
-    seat = _seat(context)
+    seat, in_committee = _seat(context), ConditionType.IN_COMMITTEE
     if seat is None:
-        return _say(
-            ConditionType.IN_COMMITTEE, "False", Reason.NOT_MEMBER, "the node's stake earned it no shard in this epoch"
-        )
-    return _say(ConditionType.IN_COMMITTEE, "True", Reason.MEMBER, f"{seat.weight} of {chain.n_shards} shards")
+        return _say(in_committee, "False", *_outside(context, chain))
+    held = f"{seat.weight} of {chain.n_shards} shards"
+    if context.leaving and not _stake(context):
+        until = pieces.leaves_with(chain, seat.node_id) or chain.epoch
+        when = f"leaves with epoch {until}" if until > chain.epoch else "the stake of others keeps it in the committee"
+        return _say(in_committee, "True", Reason.LEAVING, f"{held}; {when}")
+    return _say(in_committee, "True", Reason.MEMBER, held)
+
+
+def _outside(context: _Context, chain: ChainView) -> tuple[Reason, str]:
+    """Why a node has no seat, and whether it will."""
+    if context.leaving:
+        return Reason.NOT_MEMBER, "the node holds no shards any more"
+    if context.node_id is None or not _stake(context):
+        return Reason.NOT_MEMBER, "the treasury has delegated no stake to it; it does so once the node serves"
+    own = pieces.pieces(chain, context.node_id)
+    counts_from = min(piece.activation_epoch for piece in own)
+    if counts_from > chain.epoch:
+        return Reason.JOINING, f"{_stake(context) // FROST_PER_WAL} WAL count from epoch {counts_from}"
+    return Reason.NOT_MEMBER, "the node's stake earned it no shard in this epoch"
+
+
+def _stake(context: _Context) -> int:
+    """FROST that the treasury has delegated and not asked back."""
+    if context.chain is None or context.node_id is None:
+        return 0
+    return context.chain.stakes.get(context.node_id, 0)
 
 
 def _synced(context: _Context) -> Condition:
@@ -265,6 +285,13 @@ def _synced(context: _Context) -> Condition:
         return _say(ConditionType.SYNCED, "False", Reason.CATCHING_UP, behind)
     if seat is None:
         return _say(ConditionType.SYNCED, "True", Reason.NO_SHARDS, "the node holds no shards")
+    lost = [shard for shard in seat.shards if info.shards.get(shard) == _LOST]
+    if lost or info.status in RECOVERING - {_CATCHING_UP}:
+        what = f"{len(lost)} of {seat.weight} shards are recovered" if lost else f"the node reports {info.status}"
+        progress = (
+            f"{round(100 * info.recovered)} % of the blobs looked through, {info.blobs_pending} may lack something"
+        )
+        return _say(ConditionType.SYNCED, "False", Reason.RECOVERING, f"{what}: {progress}")
     if info.status != _ACTIVE:
         return _say(ConditionType.SYNCED, "False", Reason.CATCHING_UP, f"the node reports {info.status}")
     waiting = [shard for shard in seat.shards if info.shards.get(shard) != _ACTIVE]
@@ -278,9 +305,18 @@ def _synced(context: _Context) -> Condition:
     return _say(ConditionType.SYNCED, "True", Reason.ALL_SHARDS_READY, f"all {seat.weight} shards are ready")
 
 
-def _state(member: NodeWorkload | None, info: NodeInfo | None) -> str:
-    if member is None:
-        return "Refused"
-    if not member.replicas:
+def _deletion_blocked(context: _Context) -> Condition:
+    blocked = ConditionType.DELETION_BLOCKED
+    if context.hold is not None:
+        return _say(blocked, "True", context.hold.reason, context.hold.message)
+    if context.leaving:
+        return _say(blocked, "False", Reason.REMOVABLE, "nothing that anybody needs is left on the node")
+    return _say(blocked, "False", Reason.NOT_LEAVING, "the node is to stay")
+
+
+def _state(context: _Context) -> str:
+    if context.member is None:
+        return "Removed" if context.leaving else "Refused"
+    if not context.member.replicas:
         return "Hibernated"
-    return info.status if info else "Starting"
+    return context.info.status if context.info else "Starting"

@@ -2,8 +2,8 @@
 
 The plan always reports. It acts only on a network that is neither paused nor being deleted and whose spec can be read, and
 on somebody else's chain only when that chain has been seen and is what the spec means;
-money moves only by a chain that answers now and is the known one; nothing that holds data is ever deleted after stake was
-delegated.
+money moves only by a chain that answers now and is the known one; after stake was delegated, what holds data is deleted
+only through the gates.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from walrus_codec.types import SuiAddress
+from walrus_codec.types import NodeId, SuiAddress
 from walrus_operator.api import names
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, condition, merge
 from walrus_operator.api.network import NetworkStatus
@@ -28,7 +28,18 @@ from walrus_operator.api.world import (
     StatusUpdate,
     Workload,
 )
-from walrus_operator.plan import budget, chain_state, epochs, funding, keys, membership, network_status, node_status
+from walrus_operator.plan import (
+    budget,
+    chain_state,
+    departures,
+    epochs,
+    funding,
+    gates,
+    keys,
+    membership,
+    network_status,
+    node_status,
+)
 from walrus_operator.plan.chain_state import ChainState, ChainVerdict
 from walrus_operator.plan.membership import Membership
 from walrus_operator.plan.times import iso
@@ -43,7 +54,9 @@ def plan(snapshot: Snapshot) -> Plan:
     """Decides what to do about the snapshot."""
     network = snapshot.network
     if network.deleting:
-        return Plan(None, (), (), (), (), IDLE)
+        # Whatever was to be drained goes with the network.
+        released = (departures.finalizer(node, wanted=False) for node in snapshot.nodes)
+        return Plan(None, tuple(action for action in released if action is not None), (), (), (), IDLE)
     if network.spec is None:
         return _unreadable(snapshot)
 
@@ -51,23 +64,27 @@ def plan(snapshot: Snapshot) -> Plan:
     chain = snapshot.chain.value if verdict.state is not ChainState.EXCHANGED else None
     members = membership.decide(snapshot)
     key_state = keys.decide(snapshot, members.members)
-    node_ids = node_status.registered_ids(snapshot, key_state)
-    views = node_status.views(snapshot, members, key_state, chain=chain, node_ids=node_ids)
+    node_ids = node_status.registered_ids(snapshot, chain)
+    facts = _gate_facts(snapshot, chain, verdict, node_ids=node_ids)
+    leaving = departures.decide(snapshot, members, facts, node_ids=node_ids)
+    views = node_status.views(snapshot, members, key_state, leaving, chain=chain, node_ids=node_ids)
     ready = [view.node.name for view in views if view.ready]
-    shards = budget.shards(snapshot, ready=ready, n_shards=network.spec.shards)
+    shards = budget.shards(snapshot, node_ids=node_ids, ready=ready, n_shards=network.spec.shards)
     money = None
     if chain is not None and verdict.state is ChainState.ANSWERING:
         money = funding.decide(
             chain,
             members=members.members,
-            node_ids={member.name: node_ids[member.name] for member in members.members if member.name in node_ids},
+            node_ids=node_ids,
+            serving=ready,
+            unstaked=leaving.unstaked,
             treasury=SuiAddress(key_state.treasury) if key_state.treasury else None,
             gateways=[SuiAddress(address) for address in key_state.gateways.values()],
             faucet=network.spec.chain.devnet is not None,
         )
     name_of = {str(node_id): name for name, node_id in node_ids.items()}
     mirror = epochs.decide(snapshot, node_names=name_of) if chain is not None else epochs.Epochs((), (), ())
-    facts = network_status.Facts(
+    report = network_status.Facts(
         verdict=verdict,
         membership=members,
         keys=key_state,
@@ -75,29 +92,33 @@ def plan(snapshot: Snapshot) -> Plan:
         shards=shards,
         funding=money,
         outdated=outdated(snapshot),
+        departures=leaving,
     )
-    conditions, status = network_status.report(snapshot, facts)
+    conditions, status = network_status.report(snapshot, report)
     existing_epochs = {epoch.name for epoch in snapshot.epochs}
     epoch_statuses = [update for update in mirror.statuses if not network.paused or update.key.name in existing_epochs]
     statuses = _changed(snapshot, [status, *(view.status for view in views), *epoch_statuses])
     events = _events(snapshot, conditions)
-    pause = _requeue(snapshot, conditions, verdict)
+    pause = _requeue(snapshot, conditions, verdict, waiting=bool(leaving.holds))
     if network.paused or not _may_deploy(network, verdict):
         return Plan(None, (), conditions, statuses, events, pause)
     actions: list[Action] = [*key_state.create]
     if money is not None and verdict.may_act and snapshot.chain.fresh is not None:
         actions += money.actions
     actions += _removals(snapshot, members)
+    actions += leaving.actions
     actions += mirror.deletions
     return Plan(
         workload=Workload(
             network=network,
             devnet=network.spec.chain.devnet is not None,
-            nodes=members.members,
+            nodes=(*members.members, *leaving.staying),
             templated=members.templated,
             gateway=network.spec.gateway.replicas > 0,
             gateway_replicas=network.spec.gateway.replicas,
-            max_unavailable=budget.disruption_budget(members.members, shards.weights, n_shards=network.spec.shards),
+            max_unavailable=budget.disruption_budget(
+                (*members.members, *leaving.staying), shards.weights, n_shards=network.spec.shards
+            ),
             epochs=mirror.records,
         ),
         actions=tuple(actions),
@@ -105,6 +126,26 @@ def plan(snapshot: Snapshot) -> Plan:
         statuses=statuses,
         events=events,
         requeue_after=pause,
+    )
+
+
+def _gate_facts(
+    snapshot: Snapshot, chain: ChainView | None, verdict: ChainVerdict, *, node_ids: Mapping[str, NodeId]
+) -> gates.Facts:
+    """What the gates look at; the chain's view counts as fresh only when money may move by it too."""
+    spec, name_of = snapshot.network.spec, {node_id: name for name, node_id in node_ids.items()}
+    infos = {name: node_status.usable(info, now=snapshot.now) for name, info in snapshot.infos.items()}
+    pods = {name: snapshot.pods.get(names.pod(name)) for name in node_ids}
+    return gates.Facts(
+        chain=chain,
+        fresh=verdict.may_act and snapshot.chain.fresh is not None,
+        seats=gates.ours(chain.committee, name_of) if chain else {},
+        previous=gates.ours(chain.previous_committee, name_of) if chain else {},
+        following=gates.ours(chain.next_committee, name_of) if chain else {},
+        infos={name: info for name, info in infos.items() if info is not None},
+        serving=frozenset(name for name, pod in pods.items() if pod and pod.ready and not pod.terminating),
+        reserve=spec.rollout.reserve if spec else 0,
+        off=gates.switched_off(snapshot.network.annotations),
     )
 
 
@@ -198,11 +239,17 @@ def _events(snapshot: Snapshot, conditions: Sequence[Condition]) -> tuple[EventN
     return tuple(notes)
 
 
-def _requeue(snapshot: Snapshot, conditions: Sequence[Condition], verdict: ChainVerdict) -> float:
-    """When to look again: soon while something is missing, at the next expected turn of the epoch otherwise."""
+def _requeue(snapshot: Snapshot, conditions: Sequence[Condition], verdict: ChainVerdict, *, waiting: bool) -> float:
+    """When to look again: soon while something is missing or held up, at the next turn of the epoch otherwise."""
     chain: ChainView | None = snapshot.chain.value
     ready = any(entry.type is ConditionType.READY and entry.status == "True" for entry in conditions)
-    if not ready or verdict.state is not ChainState.ANSWERING or chain is None or chain.phase is EpochPhase.SYNC:
+    if (
+        waiting
+        or not ready
+        or verdict.state is not ChainState.ANSWERING
+        or chain is None
+        or chain.phase is EpochPhase.SYNC
+    ):
         return SOON
     if chain.change_done_at_ms is None:
         return IDLE

@@ -1,11 +1,12 @@
-"""WalrusNodes whose network does not exist: nothing can be done for them but to say so."""
+"""WalrusNodes whose network does not exist: they are told so, and let go when they are being deleted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from walrus_operator.api.conditions import ConditionType, Kind, Reason, condition, merge
-from walrus_operator.api.world import NodeObject, ObjectKey, StatusUpdate
+from walrus_operator.api.world import NodeObject, ObjectKey, SetFinalizer, StatusUpdate
+from walrus_operator.plan import departures
 from walrus_operator.plan.times import iso
 
 
@@ -13,12 +14,15 @@ def report(nodes: Iterable[NodeObject], *, network: str, now: float) -> tuple[St
     """Statuses that differ from what is stored.
 
     Args:
-        nodes: Nodes that refer to the network and are not being deleted.
+        nodes: Nodes that refer to the network.
         network: Its name.
         now: Unix seconds.
     """
     updates = []
     for node in nodes:
+        # Those that the operator made are about to be collected with their network.
+        if node.deleting or node.live["metadata"].get("ownerReferences"):
+            continue
         conditions = (
             condition(
                 Kind.NODE,
@@ -37,3 +41,9 @@ def report(nodes: Iterable[NodeObject], *, network: str, now: float) -> tuple[St
         if status.to_live() != node.live_status:
             updates.append(StatusUpdate(ObjectKey("WalrusNode", node.name), status.to_live()))
     return tuple(updates)
+
+
+def released(nodes: Iterable[NodeObject]) -> tuple[SetFinalizer, ...]:
+    """Finalizers to take off: there is no network any more that a node could be drained from."""
+    changes = (departures.finalizer(node, wanted=False) for node in nodes if node.deleting)
+    return tuple(change for change in changes if change is not None)

@@ -80,6 +80,7 @@ class Reconciler:
             self._carried.pop(key, None)
             nodes = await self._observer.strays(namespace, name)
             await self._applier.report(namespace, strays.report(nodes, network=name, now=time.time()))
+            await self._applier.release(namespace, strays.released(nodes), guard=self._guard)
             return None
         plan = passes.plan(snapshot)
         outcome = await self._applier.carry_out(snapshot, plan, guard=self._guard)

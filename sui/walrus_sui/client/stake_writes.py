@@ -6,7 +6,7 @@ from walrus_codec import bcs
 from walrus_codec.types import Epoch, NodeId, ObjectId
 from walrus_sui.abi import staked_wal, staking
 from walrus_sui.abi.contract import Contract
-from walrus_sui.abi.ptb import MergeCoins, Owned, Program
+from walrus_sui.abi.ptb import Argument, MergeCoins, Owned, Program
 from walrus_sui.client.writer import Writer, created
 from walrus_sui.keys import SuiKey
 from walrus_sui.types import StakedWal
@@ -74,6 +74,41 @@ class StakeWrites(Writer):
             program.transfer([coins[0]], key.address)
 
         return await self._received_wal(await self._run(key, build))
+
+    async def release_stakes(
+        self,
+        key: SuiKey,
+        *,
+        ask: Sequence[tuple[ObjectId, int | None]] = (),
+        take: Sequence[tuple[ObjectId, int | None]] = (),
+    ) -> int:
+        """Ask some stakes back and take others back, in one transaction; returns the FROST that came.
+
+        Args:
+            key: who delegated.
+            ask: stakes for `request_withdraw_stake`, and how much of each is split off for it; None for the whole.
+            take: stakes for `withdraw_stake`, likewise.
+
+        Raises:
+            MoveAbort: staking_pool 10, 11 (cannot be taken yet), 13 (must be taken, not asked for).
+        """
+
+        def build(program: Program, contract: Contract, _wal: Sequence[ObjectId]) -> None:
+            def part(stake: ObjectId, amount: int | None) -> Argument:
+                return Owned(stake) if amount is None else staked_wal.split(program, contract, Owned(stake), amount)
+
+            asked = [(part(stake, amount), amount) for stake, amount in ask]
+            for stake, _amount in asked:
+                staking.request_withdraw_stake(program, contract, stake)
+            split_off = [stake for stake, amount in asked if amount is not None]
+            coins = [staking.withdraw_stake(program, contract, part(stake, amount)) for stake, amount in take]
+            if len(coins) > 1:
+                program.add(MergeCoins(coins[0], tuple(coins[1:])))
+            if split_off or coins:
+                program.transfer([*split_off, *coins[:1]], key.address)
+
+        executed = await self._run(key, build)
+        return await self._received_wal(executed) if take else 0
 
     async def join_stakes(self, key: SuiKey, stakes: Sequence[ObjectId]) -> StakedWal:
         """Put stakes together into the first of them, and return it.

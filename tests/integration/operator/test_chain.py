@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from walrus_client.errors import TreasuryError
 from walrus_operator.api.world import (
     FROST_PER_WAL,
     MIST_PER_SUI,
+    ChainView,
     Delegate,
     EpochPhase,
     FundAddress,
@@ -21,6 +23,7 @@ from walrus_operator.api.world import (
 )
 from walrus_operator.apply import money
 from walrus_operator.observe.chain import ChainObserver, ChainQuestions
+from walrus_operator.plan import stakes
 from walrus_sui.keys import SuiKey
 
 KEY = "ns/net"
@@ -30,7 +33,8 @@ KEY = "ns/net"
 def devnet(tmp_path: Path) -> Any:
     folder = tmp_path / "devnet"
     folder.mkdir()
-    made = Devnet(folder, epoch_zero_duration="1s", epoch_duration="60s").start()  # type: ignore[no-untyped-call]
+    # Nothing but these tests moves the epoch on, so that a short one gives no less time.
+    made = Devnet(folder, epoch_zero_duration="1s", epoch_duration="2s").start()  # type: ignore[no-untyped-call]
     yield made
     if made.process.poll() is None:
         made.kill()
@@ -63,13 +67,13 @@ async def test_from_registration_to_the_first_committee_and_through_a_restart(de
         assert view is not None
         assert view.registered == {node.sui.address: node.node_id for node in nodes}
 
-        stakes = tuple((node.node_id, amount * FROST_PER_WAL) for node, amount in zip(nodes, (30, 70), strict=True))
+        delegated = tuple((node.node_id, amount * FROST_PER_WAL) for node, amount in zip(nodes, (30, 70), strict=True))
         done = await money.carry_out(
             chain,
             treasury,
             [
                 FundTreasury(5 * MIST_PER_SUI, 110 * FROST_PER_WAL),
-                Delegate(stakes),
+                Delegate(delegated),
                 FundAddress(gateway.address, MIST_PER_SUI, 10 * FROST_PER_WAL),
             ],
             faucet_url=observer.faucet_url(KEY),
@@ -78,7 +82,7 @@ async def test_from_registration_to_the_first_committee_and_through_a_restart(de
         observer.money_moved(KEY)
         view = (await observer.look(KEY, questions)).value
         assert view is not None
-        assert view.stakes == dict(stakes)
+        assert view.stakes == dict(delegated)
         assert view.balances[gateway.address] == (MIST_PER_SUI, 10 * FROST_PER_WAL)
 
         await World(chain, nodes, treasury).next_epoch()
@@ -148,3 +152,64 @@ async def test_nobody_there_is_an_error_and_no_exception(unused_tcp_port: int) -
     assert seen.error is not None
     assert "cannot fetch the network configuration" in seen.error
     await observer.close()
+
+
+async def test_stake_follows_the_plan_and_no_pass_asks_for_it_twice(devnet: Any) -> None:
+    observer, treasury = ChainObserver(), SuiKey.generate()
+    nodes = [Node("a"), Node("b")]
+    first, second = nodes
+    questions = ChainQuestions(config_url=devnet.network_config, treasury=treasury.address)
+
+    async def look() -> ChainView:
+        observer.money_moved(KEY)
+        view = (await observer.look(KEY, questions)).value
+        assert view is not None
+        return view
+
+    async def carry_out(*actions: money.MoneyAction) -> None:
+        await money.carry_out(chain, treasury, actions, faucet_url=observer.faucet_url(KEY))
+
+    try:
+        await look()
+        chain = observer.client(KEY)
+        assert chain is not None
+        for node in nodes:
+            await node.register(chain)
+        await carry_out(
+            FundTreasury(5 * MIST_PER_SUI, 130 * FROST_PER_WAL),
+            Delegate(tuple((node.node_id, 50 * FROST_PER_WAL) for node in nodes)),
+        )
+        world = World(chain, nodes, treasury)
+        await world.next_epoch()
+
+        # 20 of the 50 WAL that count, and all of what was delegated a moment ago and does not count yet.
+        await carry_out(Delegate(((first.node_id, 7 * FROST_PER_WAL),)))
+        view = await look()
+        planned = stakes.withdrawal(view, [(first.node_id, 7 * FROST_PER_WAL), (second.node_id, 20 * FROST_PER_WAL)])
+        assert planned is not None
+        assert [part.frost for part in planned.take] == [None]
+        assert [part.frost for part in planned.ask] == [20 * FROST_PER_WAL]
+        before = await chain.balance(treasury.address, "WAL")
+        await carry_out(planned)
+        assert await chain.balance(treasury.address, "WAL") == before + 7 * FROST_PER_WAL
+
+        view = await look()
+        assert view.stakes == {first.node_id: 50 * FROST_PER_WAL, second.node_id: 30 * FROST_PER_WAL}
+        assert stakes.withdrawal(view, []) is None
+        assert stakes.leaves_with(view, second.node_id) == 2
+
+        # A plan that an epoch change has overtaken does nothing, and the next look finds the other way.
+        overtaken = stakes.withdrawal(replace(view, epoch=2), [])
+        assert overtaken is not None
+        await carry_out(overtaken)
+        await world.next_epoch()
+        view = await look()
+        due = stakes.withdrawal(view, [])
+        assert due is not None
+        assert (len(due.ask), len(due.take)) == (0, 1)
+        before = await chain.balance(treasury.address, "WAL")
+        await carry_out(due)
+        assert await chain.balance(treasury.address, "WAL") >= before + 20 * FROST_PER_WAL
+        assert len((await look()).delegations) == 2
+    finally:
+        await observer.close()

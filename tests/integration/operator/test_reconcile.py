@@ -53,7 +53,7 @@ class PlayedChain:
             max_epochs_ahead=53,
             committee=tuple(Seat(pool, "", tuple(held)) for pool, held in sorted(share.items())),
             previous_committee=(),
-            next_committee_chosen=False,
+            next_committee=(),
             storage_price=1,
             write_price=2,
             total_capacity=3,

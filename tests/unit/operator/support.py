@@ -10,14 +10,15 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from walrus_codec.types import NodeId, ShardIndex, SuiAddress
+from walrus_codec.types import Epoch, NodeId, ObjectId, ShardIndex, SuiAddress
 from walrus_operator.api import names
 from walrus_operator.api.base import API_VERSION
 from walrus_operator.api.world import (
     ChainView,
+    ClaimView,
     CreateKeys,
     Delegate,
     DeleteObject,
@@ -32,14 +33,17 @@ from walrus_operator.api.world import (
     PodView,
     Seat,
     SecretView,
+    SetFinalizer,
     Settings,
     Snapshot,
     UnixSeconds,
+    WithdrawStake,
 )
 from walrus_operator.apply import drift
 from walrus_operator.build import objects
 from walrus_operator.observe import reading
 from walrus_operator.plan.passes import plan
+from walrus_sui.types import StakedWal
 
 NETWORK = "demo"
 NAMESPACE = "walrus"
@@ -77,14 +81,24 @@ class World:
     secrets: dict[str, SecretView] = field(default_factory=dict)
     pods: dict[str, PodView] = field(default_factory=dict)
     registered: dict[SuiAddress, NodeId] = field(default_factory=dict)
-    stakes: dict[NodeId, int] = field(default_factory=dict)
+    claims: dict[str, ClaimView] = field(default_factory=dict)
+    delegations: list[StakedWal] = field(default_factory=list)
+    ever: dict[str, SecretView] = field(default_factory=dict)
+    """All key Secrets that were made, by their first public key."""
+    dismissed: set[str] = field(default_factory=set)
+    """Public halves of those that the operator deleted."""
+    returned: int = 0
+    """FROST that came back."""
     balances: dict[SuiAddress, tuple[int, int]] = field(default_factory=dict)
     silent_nodes: set[str] = field(default_factory=set)
     statuses: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    """Status of the shards that a node does not have yet, by node."""
     epoch: int = 0
     phase: EpochPhase = EpochPhase.WAITING
     committee: tuple[Seat, ...] = ()
     previous: tuple[Seat, ...] = ()
+    following: tuple[Seat, ...] = ()
     chain_id: str = "chain-one"
     system_object: str = "0x5"
     chain_answers: bool = True
@@ -111,6 +125,8 @@ class World:
                     name=name, uid=f"uid-{name}", ready=True, phase="Running", revision="r1", ip="10.0.0.1"
                 )
         self.pods = wanted
+        claims = {f"data-{pod}": ClaimView(f"data-{pod}", f"uid-data-{pod}") for pod in wanted}
+        self.claims = {name: self.claims.get(name, claim) for name, claim in claims.items()}
 
     def nodes_register(self) -> None:
         """Running nodes register with their own key."""
@@ -120,18 +136,86 @@ class World:
                 sui = SuiAddress(str(secret.public[names.SUI_KEY]))
                 self.registered.setdefault(sui, NodeId(address(f"pool of {node}")))
 
+    def end_voting(self) -> None:
+        """Chooses the next committee: shares by stake, and no shard moves that need not."""
+        stakes: dict[NodeId, int] = {}
+        for piece in self.delegations:
+            left = piece.withdraw_epoch is not None and piece.withdraw_epoch <= self.epoch + 1
+            if piece.activation_epoch <= self.epoch + 1 and not left:
+                stakes[piece.node_id] = stakes.get(piece.node_id, 0) + piece.principal
+        self.following = self._share(stakes)
+        self.phase = EpochPhase.PARAMS_SELECTED if self.epoch else EpochPhase.WAITING
+
+    def _share(self, stakes: Mapping[NodeId, int]) -> tuple[Seat, ...]:
+        n = self.network["spec"].get("shards", 100)
+        share = dict.fromkeys(sorted(stakes), 0)
+        for _ in range(n):
+            share[max(share, key=lambda node_id: (stakes[node_id] / (share[node_id] + 1), node_id))] += 1
+        kept = {seat.node_id: list(seat.shards)[: share.get(seat.node_id, 0)] for seat in self.committee}
+        free = sorted(set(range(n)) - {shard for shards in kept.values() for shard in shards})
+        seats = []
+        for node_id, count in share.items():
+            held = kept.get(node_id, [])
+            while len(held) < count:
+                held.append(ShardIndex(free.pop()))
+            seats.append(Seat(node_id, "", tuple(held)))
+        return tuple(seat for seat in seats if seat.shards)
+
     def choose_committee(self) -> None:
-        """The next epoch, with shards shared out evenly over all stakes."""
-        shards = self.network["spec"].get("shards", 100)
-        staked = [node_id for node_id, stake in self.stakes.items() if stake]
-        self.previous = self.committee
-        if not self.committee:
-            share: dict[NodeId, list[ShardIndex]] = {node_id: [] for node_id in staked}
-            for shard in range(shards):
-                share[staked[shard % len(staked)]].append(ShardIndex(shard))
-            self.committee = tuple(Seat(node_id, "", tuple(held)) for node_id, held in sorted(share.items()))
+        """The next epoch, with its shards taken over."""
+        if not self.following:
+            self.end_voting()
+        self.previous, self.committee, self.following = self.committee, self.following, ()
         self.epoch += 1
         self.phase = EpochPhase.DONE
+
+    @property
+    def stakes(self) -> dict[NodeId, int]:
+        """FROST delegated and not asked back."""
+        found: dict[NodeId, int] = {}
+        for piece in self.delegations:
+            if piece.withdraw_epoch is None:
+                found[piece.node_id] = found.get(piece.node_id, 0) + piece.principal
+        return found
+
+    def stake(self, node_id: NodeId, frost: int) -> None:
+        assert frost >= 10**9, "the contract takes no less than 1 WAL"
+        ahead = 2 if self.following else 1
+        self.delegations.append(
+            StakedWal(ObjectId(self._uid()), node_id, frost, Epoch(self.epoch + ahead), None, SuiAddress("0x1"))
+        )
+
+    def withdraw(self, action: WithdrawStake) -> None:
+        """What the contract does, with its refusals."""
+        for part in action.ask:
+            piece = self._part(part.stake, part.frost)
+            assert piece.withdraw_epoch is None, "asked for twice"
+            in_next = any(seat.node_id == piece.node_id for seat in self.following)
+            in_current = any(seat.node_id == piece.node_id for seat in self.committee)
+            early = piece.activation_epoch > self.epoch and not in_next
+            assert (early, in_next or in_current) == (False, True), "EWithdrawDirectly"
+            self.delegations.append(replace(piece, withdraw_epoch=Epoch(self.epoch + (2 if in_next else 1))))
+        for part in action.take:
+            piece = self._part(part.stake, part.frost)
+            in_next = any(seat.node_id == piece.node_id for seat in self.following)
+            in_current = any(seat.node_id == piece.node_id for seat in self.committee)
+            if piece.withdraw_epoch is not None:
+                assert piece.withdraw_epoch <= self.epoch, "EWithdrawEpochNotReached"
+            elif piece.activation_epoch > self.epoch:
+                assert not in_next or piece.activation_epoch == self.epoch + 2, "ENotWithdrawing"
+            else:
+                assert (in_next, in_current) == (False, False), "ENotWithdrawing"
+            self.returned += piece.principal
+
+    def _part(self, stake: ObjectId, frost: int | None) -> StakedWal:
+        """Takes a piece, or splits a part off it."""
+        piece = next(piece for piece in self.delegations if piece.object_id == stake)
+        self.delegations.remove(piece)
+        if frost is None:
+            return piece
+        assert min(frost, piece.principal - frost) >= 10**9, "EInvalidAmount"
+        self.delegations.append(replace(piece, principal=piece.principal - frost))
+        return replace(piece, object_id=ObjectId(self._uid()), principal=frost)
 
     def nodes(self) -> list[str]:
         return sorted(
@@ -158,14 +242,14 @@ class World:
             max_epochs_ahead=53,
             committee=self.committee,
             previous_committee=self.previous,
-            next_committee_chosen=False,
+            next_committee=self.following,
             storage_price=100_000,
             write_price=20_000,
             total_capacity=10**12,
             system_object=self.system_object,
             staking_object="0x6",
             registered=dict(self.registered),
-            stakes=dict(self.stakes),
+            delegations=tuple(self.delegations),
             balances=dict(self.balances),
         )
         if self.chain_answers:
@@ -181,7 +265,7 @@ class World:
             pod = self.pods.get(names.pod(node))
             if pod is None or node in self.silent_nodes:
                 continue
-            shards = dict.fromkeys((int(shard) for shard in held.get(node, ())), "Active")
+            shards = dict.fromkeys((int(shard) for shard in held.get(node, ())), self.missing.get(node, "Active"))
             found[node] = Observed(
                 NodeInfo(
                     node_id=None,
@@ -212,6 +296,7 @@ class World:
             },
             pods=dict(self.pods),
             secrets=dict(self.secrets),
+            claims=dict(self.claims),
             chain=self.chain(),
             infos=self.infos(),
             operator_version="0.1.0",
@@ -233,7 +318,11 @@ class World:
                 self.balances[treasury] = (action.mist * 2, action.frost * 2)
             elif isinstance(action, Delegate):
                 for node_id, amount in action.frost:
-                    self.stakes[node_id] = self.stakes.get(node_id, 0) + amount
+                    self.stake(node_id, amount)
+            elif isinstance(action, WithdrawStake):
+                self.withdraw(action)
+            elif isinstance(action, SetFinalizer):
+                self._finalizers(action)
             elif isinstance(action, FundAddress):
                 mist, frost = self.balances.get(action.address, (0, 0))
                 self.balances[action.address] = (mist + action.mist, frost + action.frost)
@@ -242,7 +331,7 @@ class World:
                 self._apply(manifest)
         for update in decided.statuses:
             self.writes += 1
-            target = self.network if update.key.kind == "WalrusNetwork" else self.objects[update.key]
+            target = self.network if update.key.kind == "WalrusNetwork" else self.objects.get(update.key, {})
             target["status"] = copy.deepcopy(dict(update.status))
         for action in decided.actions:
             if isinstance(action, DeleteObject):
@@ -285,6 +374,7 @@ class World:
             uid=self._uid(),
             node=None if action.secret in network_keys else node,
         )
+        self.ever[str(known)] = self.secrets[action.secret]
 
     def _apply(self, manifest: Manifest) -> None:
         self.writes += 1
@@ -298,10 +388,31 @@ class World:
 
     def _delete(self, action: DeleteObject) -> None:
         if action.key.kind == "Secret":
-            del self.secrets[action.key.name]
-        else:
+            self.dismissed.add(str(self.secrets.pop(action.key.name).public))
+        elif action.key.kind == "Pod":
+            assert self.pods[action.key.name].uid == action.uid
+            del self.pods[action.key.name]
+            claim = f"data-{action.key.name}"
+            if self.claims[claim].terminating:
+                del self.claims[claim]
+        elif action.key in self.objects:  # it may have lost its last finalizer a moment ago
             assert self.objects[action.key]["metadata"]["uid"] == action.uid
-            del self.objects[action.key]
+            self.delete(action.key)
+
+    def delete(self, key: ObjectKey) -> None:
+        """`kubectl delete`."""
+        if self.objects[key]["metadata"].get("finalizers"):
+            self.objects[key]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        else:
+            del self.objects[key]
+
+    def _finalizers(self, change: SetFinalizer) -> None:
+        meta = self.objects[ObjectKey("WalrusNode", change.node)]["metadata"]
+        assert meta["uid"] == change.uid
+        assert not ("deletionTimestamp" in meta and set(change.finalizers) - set(meta.get("finalizers", ())))
+        meta["finalizers"] = list(change.finalizers)
+        if "deletionTimestamp" in meta and not change.finalizers:
+            del self.objects[ObjectKey("WalrusNode", change.node)]
 
     def _uid(self) -> str:
         self._uids += 1
