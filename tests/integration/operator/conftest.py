@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -62,6 +63,11 @@ def cluster() -> Iterator[None]:
     if not were_there:
         run_kubectl("label", "crd", *crds, TRACE, "--overwrite")
     run_kubectl("wait", "--for=condition=Established", "crd", *crds, "--timeout=60s")
+    deadline = time.monotonic() + 60
+    # Established comes a moment before the storage: lists are refused in between.
+    while run_kubectl("get", ",".join(crds), "-A", check=False).returncode:
+        assert time.monotonic() < deadline, "the custom resources cannot be listed"
+        time.sleep(0.2)
     yield
     if not were_there:
         run_kubectl("delete", "crd", *crds, "--timeout=100s")

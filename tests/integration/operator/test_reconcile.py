@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.unit.operator.support import address
 
-from walrus_codec.types import NodeId, ShardIndex, SuiAddress
+from walrus_codec.types import Epoch, NodeId, ObjectId, ShardIndex, SuiAddress
 from walrus_operator.api.world import ChainView, EpochPhase, NodeInfo, Observed, PodView, Seat, Settings, UnixSeconds
 from walrus_operator.apply.carry_out import Applier
 from walrus_operator.observe.chain import ChainQuestions
@@ -22,6 +22,7 @@ from walrus_operator.observe.cluster import ClusterObserver
 from walrus_operator.observe.kube import KubeClient, KubeError
 from walrus_operator.observe.world import Observer
 from walrus_operator.runtime.reconciler import Reconciler
+from walrus_sui.types import StakedWal
 
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 SETTINGS = Settings(image="walrus-on-kubernetes:none", operator_namespace="walrus-system", version="0.1.0")
@@ -35,10 +36,12 @@ class PlayedChain:
     def __init__(self) -> None:
         self.epoch = 1
         self.phase = EpochPhase.DONE
+        self.left: set[NodeId] = set()
+        """Pools that have neither stake nor seat any more."""
 
     async def look(self, network: str, questions: ChainQuestions) -> Observed[ChainView]:
         pools = {sui: NodeId(address(f"pool of {sui}")) for sui in questions.node_addresses}
-        share: dict[NodeId, list[ShardIndex]] = {pool: [] for pool in pools.values()}
+        share: dict[NodeId, list[ShardIndex]] = {pool: [] for pool in pools.values() if pool not in self.left}
         for shard in range(10 if pools else 0):
             share[sorted(share)[shard % len(share)]].append(ShardIndex(shard))
         everybody = [*([questions.treasury] if questions.treasury else []), *questions.gateways]
@@ -60,7 +63,11 @@ class PlayedChain:
             system_object="0x5",
             staking_object="0x6",
             registered=pools,
-            stakes=dict.fromkeys(pools.values(), 1000 * 10**9),
+            delegations=tuple(
+                StakedWal(ObjectId(address(f"stake in {pool}")), pool, 1000 * 10**9, Epoch(1), None)
+                for pool in pools.values()
+                if pool not in self.left
+            ),
             balances={SuiAddress(entry): (10**12, 10**12) for entry in everybody},
         )
         return Observed(view, UnixSeconds(1_700_000_001.0))
@@ -287,6 +294,42 @@ async def test_a_hibernated_node_keeps_everything_but_its_pod(kubectl: Kubectl, 
     kubectl("patch", "wn", "net-2", "--type=merge", "-p", '{"spec":{"desiredState":"Active"}}')
     await operator.settle()
     assert get(kubectl, "statefulset", "net-2")["spec"]["replicas"] == 1
+
+
+async def test_a_node_that_leaves_keeps_its_pod_until_its_shards_are_gone(kubectl: Kubectl, operator: Operator) -> None:
+    spec = network()
+    spec["spec"]["nodes"]["template"]["deletionPolicy"] = "Drain"
+    apply(kubectl, spec)
+    await operator.settle()
+    assert get(kubectl, "wn", "net-2")["metadata"]["finalizers"] == ["walrus-operator.dev/drain"]
+    spec["spec"]["nodes"]["count"] = 2
+    apply(kubectl, spec)
+    kubectl("delete", "wn", "net-2", "--wait=false")
+    await operator.settle()
+    assert says(kubectl, "wn", "net-2", "DeletionBlocked") == ("True", "HoldsShards")
+    assert get(kubectl, "statefulset", "net-2")["spec"]["replicas"] == 1
+    assert await operator.one() == 0
+    operator.chain.left.add(NodeId(get(kubectl, "wn", "net-2")["status"]["nodeId"]))
+    await operator.settle()
+    for kind, name in (("wn", "net-2"), ("statefulset", "net-2"), ("service", "net-2"), ("secret", "net-2-keys")):
+        assert get(kubectl, kind, name) == {}
+    assert get(kubectl, "wn", "net-1")["metadata"]["finalizers"]
+    # The network takes the finalizers of its nodes along.
+    kubectl("delete", "wnet", "net", "--timeout=60s")
+    async with asyncio.timeout(60):
+        while kubectl("get", "wn", "-o", "name").stdout:
+            await operator.reconciler.reconcile(operator.key)
+            await asyncio.sleep(0.5)
+
+
+async def test_what_the_fault_budget_does_not_bear_is_not_deleted(kubectl: Kubectl, operator: Operator) -> None:
+    apply(kubectl, network())
+    await operator.settle()
+    kubectl("patch", "wnet", "net", "--type=merge", "-p", '{"spec":{"nodes":{"count":2}}}')
+    await operator.settle()
+    assert says(kubectl, "wn", "net-2", "DeletionBlocked") == ("True", "FaultBudgetExceeded")
+    assert get(kubectl, "statefulset", "net-2")["spec"]["replicas"] == 1
+    assert await operator.one() == 0
 
 
 async def test_paused_writes_status_only(kubectl: Kubectl, operator: Operator) -> None:
