@@ -92,8 +92,10 @@ def test_what_a_node_says() -> None:
             "shards": [{"shard": 7, "status": "Active"}],
             "version": "0.1.0",
             "slivers_stored": "12",
+            "recovery": {"blobs_pending": "3", "fraction": 0.25},
         }
     )
+    assert (info.blobs_pending, info.recovered) == (3, 0.25)
     assert (info.epoch, info.status, dict(info.shards), info.slivers_stored) == (3, "Active", {7: "Active"}, 12)
 
 
@@ -109,6 +111,7 @@ def test_what_a_node_says() -> None:
         {"status": "Active", "slivers_stored": float("inf")},
         {"status": "Active", "shards": [{"shard": 1 << 16, "status": "Active"}]},
         {"status": "Active", "version": ["x"] * 100},
+        {"status": "Active", "recovery": {"fraction": 1.1}},
     ],
 )
 def test_what_a_node_cannot_be_is_no_answer(lie: Any) -> None:
