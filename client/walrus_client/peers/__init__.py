@@ -2,6 +2,7 @@
 
 from walrus_client.peers.node_client import ExpectedSlivers, NodeClient
 from walrus_client.peers.pool import PeerPool
+from walrus_client.peers.rules import Fault
 from walrus_client.peers.signing import RequestSigner
 from walrus_client.peers.symbols import ExpectedSymbols
 from walrus_client.peers.wire import MissingSliver, MissingSource, SignedMessage, StoredBlob
@@ -9,6 +10,7 @@ from walrus_client.peers.wire import MissingSliver, MissingSource, SignedMessage
 __all__ = [
     "ExpectedSlivers",
     "ExpectedSymbols",
+    "Fault",
     "MissingSliver",
     "MissingSource",
     "NodeClient",

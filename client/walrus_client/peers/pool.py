@@ -1,4 +1,7 @@
-"""All nodes that this process talks to: one client each, kept while the node's address and key stay the same."""
+"""All nodes that this process talks to: one client each, kept while the node's address and key stay the same.
+
+The pool also remembers, for all who share it, how long nodes take and which of them are in doubt (`rules`).
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,22 @@ import asyncio
 from typing import Self
 
 from walrus_client.peers.node_client import NodeClient
+from walrus_client.peers.rules import Pace, Standing
 from walrus_codec.types import NodeId
 from walrus_sui.types import Committee, CommitteeMember
 
 
 class PeerPool:
-    """Clients by node id; single event loop."""
+    """Clients by node id; single event loop.
+
+    Attributes:
+        pace: How long nodes take for a sliver.
+        standing: Which nodes are in doubt.
+    """
 
     def __init__(self) -> None:
+        self.pace = Pace()
+        self.standing = Standing()
         self._clients: dict[NodeId, NodeClient] = {}
         self._closing: set[asyncio.Task[None]] = set()
 

@@ -2,8 +2,10 @@
 
 Life of a pair: a candidate until it is asked for; then owed by its owner; then arrived (to be verified), verified, or
 lost. `Collection` keeps the sum "verified + arrived + owed by nodes that are not slow" at the number of slivers needed:
-whenever a node fails, lies or stalls, the next candidates take the place of what it owed. A stalled node still may
-deliver; whatever comes first counts.
+whenever a node fails or lies, the next candidates take the place of what it owed at once. What a node owes that only
+stalls is asked from others as well, in waves: each wave may ask for half as many slivers as the read needs, and the next
+one follows only when patience has run out again. So a network that is slow as a whole is not asked for everything twice.
+A stalled node still may deliver; whatever comes first counts.
 
 Candidates stand in the order of preference: systematic primary slivers first, because the blob is put together from
 them without decoding; which shards hold them changes with every blob id, so the load spreads by itself.
@@ -11,6 +13,7 @@ them without decoding; which shards hold them changes with every blob id, so the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -43,6 +46,8 @@ class Collection:
         self._nodes: dict[NodeId, _Node] = {}
         self._arrived: dict[PairIndex, NodeId] = {}
         self._verified: set[PairIndex] = set()
+        self._may_exceed_by = 0
+        self._next_wave_at = float("-inf")
 
     @property
     def complete(self) -> bool:
@@ -62,10 +67,8 @@ class Collection:
 
     def next_requests(self, now: float) -> dict[NodeId, list[PairIndex]]:
         """Takes as many candidates as are missing and says whom to ask for them."""
-        under_way = sum(len(node.owed) for node in self._nodes.values() if not node.slow)
-        missing = self.needed - len(self._verified) - len(self._arrived) - under_way
         requests: dict[NodeId, list[PairIndex]] = {}
-        for pair in self._askable()[: max(missing, 0)]:
+        for pair in self._askable()[: self._wanted()]:
             self._candidates.remove(pair)
             owner = self._owner_of(pair)
             requests.setdefault(owner, []).append(pair)
@@ -75,12 +78,14 @@ class Collection:
             node.owed.add(pair)
         return requests
 
-    def arrived(self, node_id: NodeId, pair: PairIndex, now: float) -> None:
-        """The node delivered the pair's sliver, which is not verified yet."""
+    def arrived(self, node_id: NodeId, pair: PairIndex, now: float) -> float:
+        """The node delivered the pair's sliver, which is not verified yet. Returns how long it had been silent."""
         node = self._nodes[node_id]
         node.owed.discard(pair)
+        silent_s = now - node.progress_at
         node.progress_at, node.slow = now, False
         self._arrived[pair] = node_id
+        return silent_s
 
     def verify_succeeded(self, pairs: Iterable[PairIndex]) -> None:
         """These slivers are what the metadata commits to."""
@@ -108,18 +113,43 @@ class Collection:
         """What the node still owes."""
         return frozenset(self._nodes[node_id].owed)
 
-    def mark_slow(self, now: float, patience_s: float) -> bool:
-        """Marks nodes that owe something and delivered nothing for `patience_s`; True when there is a new one."""
-        found = False
+    @property
+    def slow_nodes(self) -> frozenset[NodeId]:
+        """Nodes that owe something and are silent for longer than patience lasts."""
+        return frozenset(node_id for node_id, node in self._nodes.items() if node.owed and node.slow)
+
+    def hedge(self, now: float, patience_s: float) -> bool:
+        """Marks nodes that owe something and delivered nothing for `patience_s`; True when others may be asked instead."""
         for node in self._nodes.values():
             if node.owed and not node.slow and now - node.progress_at >= patience_s:
-                node.slow = found = True
-        return found
+                node.slow = True
+        if now < self._next_wave_at or not self._is_wave_wanted():
+            return False
+        self._may_exceed_by += math.ceil(self.needed / 2)
+        self._next_wave_at = now + patience_s
+        return True
 
     def next_check_in(self, now: float, patience_s: float) -> float | None:
-        """Seconds until the next node counts as slow; None when no node may become so."""
+        """Seconds until `hedge` may have an effect; None when it cannot have one."""
         due = [node.progress_at + patience_s for node in self._nodes.values() if node.owed and not node.slow]
+        if self._is_wave_wanted():
+            due.append(self._next_wave_at)
         return max(0.0, min(due) - now) if due else None
+
+    def _missing(self) -> int:
+        """Slivers that neither are here nor are expected soon."""
+        soon = sum(len(node.owed) for node in self._nodes.values() if not node.slow)
+        return max(0, self.needed - len(self._verified) - len(self._arrived) - soon)
+
+    def _wanted(self) -> int:
+        """How many more slivers to ask for now."""
+        owed_slowly = sum(len(node.owed) for node in self._nodes.values() if node.slow)
+        missing = self._missing()
+        # What slow nodes owe may still come: asking for it elsewhere makes the read exceed what it needs.
+        return max(0, min(missing, missing + self._may_exceed_by - owed_slowly))
+
+    def _is_wave_wanted(self) -> bool:
+        return self._missing() > 0 and not self._wanted() and bool(self._askable())
 
     def _askable(self) -> list[PairIndex]:
         def may_ask(pair: PairIndex) -> bool:

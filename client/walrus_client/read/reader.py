@@ -217,7 +217,8 @@ class Reader:
         params = context.params
         rest = [PairIndex(pair) for pair in range(params.k1, params.n_shards)]
         self._rng.shuffle(rest)
-        slivers = await collect_primary(context, candidates_of(params, rest), needed=params.k1)
+        candidates = candidates_of(context, rest, asyncio.get_running_loop().time())
+        slivers = await collect_primary(context, candidates, needed=params.k1)
         data = await self._compute.decode(list(slivers.values()), metadata.unencoded_length, params)
         try:
             if check is ConsistencyCheck.STRICT:

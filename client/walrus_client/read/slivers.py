@@ -1,7 +1,8 @@
 """Gets enough verified primary slivers of a blob from the nodes, whoever of them is slow, gone or lying.
 
 One stream per request to a node; slivers are verified in batches while others still arrive. All decisions are made by
-`Collection`; this module only moves bytes and time.
+`Collection`, with the patience that the pool's `pace` gives; this module only moves bytes and time, and tells the pool
+which nodes lied, failed or stalled, so that the next reads ask them last.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from walrus_client.compute import Compute
-from walrus_client.errors import BlobUnavailableError, PeerError, PeerUnreachableError
-from walrus_client.peers import ExpectedSlivers, MissingSliver, PeerPool
+from walrus_client.errors import BlobUnavailableError, PeerError, PeerMisbehavedError, PeerUnreachableError
+from walrus_client.peers import ExpectedSlivers, Fault, MissingSliver, PeerPool
 from walrus_client.read.collecting import Collection
 from walrus_codec import blob_id as blob_ids
 from walrus_codec import mapping
@@ -26,9 +27,6 @@ from walrus_codec.types import Axis, BlobId, NodeId, PairIndex, SliverIndex
 from walrus_sui.types import Committee
 
 _log = logging.getLogger(__name__)
-
-PATIENCE_S = 0.4
-"""A node that delivers nothing for this long is hedged by others."""
 
 SLOWEST_BYTES_PER_S = 256 << 10
 """A stream may take as long as this rate needs, and `STREAM_TIMEOUT_S` on top."""
@@ -46,6 +44,11 @@ class ReadContext:
     committee: Committee
     peers: PeerPool
     compute: Compute
+
+    def owner_of(self, pair: PairIndex) -> NodeId:
+        """The node that stores this pair."""
+        shard = mapping.shard_of_pair(pair, self.blob_id, self.params.n_shards)
+        return self.committee.member_of_shard(shard).node_id
 
 
 async def collect_primary(
@@ -77,7 +80,7 @@ class _Collector:
         length = context.metadata.unencoded_length
         self._symbol_size = context.params.symbol_size(length)
         self._sliver_size = context.params.sliver_size(Axis.PRIMARY, length)
-        self._collection = Collection(candidates, self._owner_of, needed=needed)
+        self._collection = Collection(candidates, context.owner_of, needed=needed)
         self._received: dict[PairIndex, Sliver] = {}
         self._unverified: list[PairIndex] = []
         self._streams: dict[asyncio.Task[None], NodeId] = {}
@@ -87,7 +90,7 @@ class _Collector:
 
     async def run(self) -> dict[SliverIndex, Sliver]:
         collection = self._collection
-        loop = asyncio.get_running_loop()
+        loop, pace = asyncio.get_running_loop(), self._context.peers.pace
         while not collection.complete:
             for node_id, pairs in collection.next_requests(loop.time()).items():
                 self._start_stream(node_id, pairs)
@@ -95,16 +98,21 @@ class _Collector:
             if collection.hopeless:
                 raise self._unavailable()
             self._news.clear()
+            patience_s = pace.patience_s(self._sliver_size)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(collection.next_check_in(loop.time(), PATIENCE_S)):
+                async with asyncio.timeout(collection.next_check_in(loop.time(), patience_s)):
                     await self._news.wait()
-            if collection.mark_slow(loop.time(), PATIENCE_S) and not self._patient:
+            collection.hedge(loop.time(), patience_s)
+            if collection.slow_nodes and not self._patient:
                 raise self._unavailable()
             if self._verifying is not None and self._verifying.done():
                 self._verifying.result()
         return {SliverIndex(pair): self._received[pair] for pair in sorted(collection.verified)}
 
     async def close(self) -> None:
+        # Whoever still owes something is left behind by others.
+        for node_id in self._collection.slow_nodes:
+            self._blame(node_id, Fault.STALLED)
         running = [*self._streams, *([self._verifying] if self._verifying else [])]
         for task in running:
             task.cancel()
@@ -115,10 +123,6 @@ class _Collector:
             f"{len(self._collection.verified)} of the {self._collection.needed} slivers needed for "
             f"{blob_ids.to_text(self._context.blob_id)} could be fetched; try again later. {'; '.join(self._problems)}"
         )
-
-    def _owner_of(self, pair: PairIndex) -> NodeId:
-        shard = mapping.shard_of_pair(pair, self._context.blob_id, self._context.params.n_shards)
-        return self._context.committee.member_of_shard(shard).node_id
 
     def _start_stream(self, node_id: NodeId, pairs: list[PairIndex]) -> None:
         task = asyncio.ensure_future(self._stream(node_id, pairs))
@@ -149,13 +153,18 @@ class _Collector:
                         pair, sliver = part
                         self._received[pair] = sliver
                         self._unverified.append(pair)
-                        collection.arrived(node_id, pair, now())
+                        context.peers.pace.took(self._sliver_size, collection.arrived(node_id, pair, now()))
                     self._news.set()
+            context.peers.standing.served(node_id, now())
         except (PeerError, TimeoutError) as error:
             problem = error if isinstance(error, PeerError) else PeerUnreachableError(client.name, "it is too slow")
             _log.debug("a storage node failed a read", extra={"node": client.name, "cause": str(problem)})
             self._problems.append(str(problem))
+            self._blame(node_id, Fault.LIED if isinstance(problem, PeerMisbehavedError) else Fault.FAILED)
             collection.exclude(node_id)
+
+    def _blame(self, node_id: NodeId, fault: Fault) -> None:
+        self._context.peers.standing.blame(node_id, fault, asyncio.get_running_loop().time())
 
     def _start_verifying(self) -> None:
         if self._unverified and (self._verifying is None or self._verifying.done()):
@@ -174,6 +183,7 @@ class _Collector:
         collection.verify_succeeded(pair for pair in pairs if pair not in bad)
         for pair, fault in bad.items():
             node_id = collection.verify_failed(pair)
+            self._blame(node_id, Fault.LIED)
             name = self._members[node_id].name
             _log.warning("a storage node sent a wrong sliver", extra={"node": name, "pair": pair, "cause": str(fault)})
             self._problems.append(f"storage node {name}: {fault}")
@@ -181,6 +191,8 @@ class _Collector:
                 stream.cancel()
 
 
-def candidates_of(params: CodeParams, rest: Sequence[PairIndex]) -> list[PairIndex]:
-    """Systematic pairs first, then `rest` (the others, in any order)."""
-    return [*map(PairIndex, range(params.k1)), *rest]
+def candidates_of(context: ReadContext, rest: Sequence[PairIndex], now: float) -> list[PairIndex]:
+    """Systematic pairs first, then `rest` (the others, in any order); pairs of doubtful nodes after all of them."""
+    pairs = [*map(PairIndex, range(context.params.k1)), *rest]
+    standing = context.peers.standing
+    return sorted(pairs, key=lambda pair: standing.is_doubtful(context.owner_of(pair), now))

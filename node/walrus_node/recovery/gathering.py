@@ -195,7 +195,7 @@ class _Search:
                     async with asyncio.timeout(collection.next_check_in(loop.time(), PATIENCE_S)):
                         await self._changed.wait()
                 self._changed.clear()
-                collection.mark_slow(loop.time(), PATIENCE_S)
+                collection.hedge(loop.time(), PATIENCE_S)
                 for task in [task for task in tasks if task.done()]:
                     tasks.remove(task)
                     task.result()

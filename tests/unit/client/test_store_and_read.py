@@ -342,3 +342,24 @@ async def test_status_needs_an_honest_majority_of_claims(world: World) -> None:
         await node.stop()
     assert await world.reader.status(BlobId(bytes(32))) == certain
     assert node_id(1) == world.nodes[0].member.node_id
+
+
+@pytest.mark.parametrize("fault", ["corrupt_slivers", "truncate_streams", "wrong_metadata", "stall"])
+async def test_who_lied_or_stalled_is_asked_last_by_the_next_read(world: World, fault: str) -> None:
+    result = await stored(world)
+    blob_id, culprit = result.blob.blob_id, world.nodes[1]
+    setattr(culprit.behaviour, fault, asyncio.Event() if fault == "stall" else True)
+    now = asyncio.get_running_loop().time()
+    while not world.peers.standing.is_doubtful(culprit.member.node_id, now):
+        assert (await world.reader.read(blob_id)).data == BLOB
+    if fault == "stall":
+        culprit.behaviour.stall.set()  # type: ignore[union-attr]
+    culprit.calls.clear()
+    metadata = await world.reader.metadata(blob_id)
+    assert (await world.reader.read(blob_id, metadata=metadata)).data == BLOB
+    assert "GetSlivers" not in culprit.calls, "the others suffice"
+    for node in world.nodes[2:]:
+        await node.stop()
+    if fault == "stall":
+        setattr(culprit.behaviour, fault, None)
+        assert (await world.reader.read(blob_id, metadata=metadata)).data == BLOB, "but it is asked when they do not"
