@@ -62,3 +62,5 @@ def _operation(operation: store.ResourceOperation) -> dict[str, Any]:
             return {"registerFromScratch": {"encodedLength": encoded_length, "epochsAhead": epochs_ahead}}
         case store.ReuseRegistration(encoded_length):
             return {"reuseRegistration": {"encodedLength": encoded_length}}
+        case store.ReuseStorage(encoded_length):
+            return {"reuseStorage": {"encodedLength": encoded_length}}

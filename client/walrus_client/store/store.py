@@ -3,11 +3,14 @@
                      ┌ certified long enough: done
     encode ─ status ─┤
                      └ register ─ upload to all nodes ─ quorum of confirmations ─ certify (and hand on)
-                          │                  ▲        epoch changed        │              │
-                          │                  └──────── new committee ◄─────┴──────────────┘
+                          │ ▲                ▲        epoch changed        │          │    ║ stragglers go on
+                          │ │                └──────── new committee ◄─────┴──────────┤
+                          │ └───────────── what was registered has ended meanwhile ◄──┘
                           └ kept for the next attempt when anything after it fails
 
-Many stores at once share transactions (`batching`), the budget of bytes in flight and the peers' channels.
+Before it registers, a store looks for a registration of the same blob that an earlier one left behind, in this process or
+in one that was killed (`registrations`), and with `reuse_resources` for storage in the wallet. Many stores at once share
+transactions (`batching`), the budget of bytes in flight and the peers' channels.
 """
 
 from __future__ import annotations
@@ -16,9 +19,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random, SystemRandom
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from walrus_client import rules, statuses
 from walrus_client.budget import ByteBudget
@@ -26,12 +29,9 @@ from walrus_client.committee import CommitteeTracker
 from walrus_client.compute import Compute, Segment
 from walrus_client.errors import (
     BlobInvalidError,
-    EncodingUnsupportedError,
     InsufficientConfirmationsError,
-    LifetimeTooLongError,
     NodeOutcome,
     StatusUnknownError,
-    StorageFullError,
 )
 from walrus_client.peers import PeerPool
 from walrus_client.read import with_members
@@ -40,31 +40,30 @@ from walrus_client.store import registrations
 from walrus_client.store.batching import Batcher
 from walrus_client.store.confirmations import certificate
 from walrus_client.store.registrations import Registrations
+from walrus_client.store.resources import ResourceChain, Resources
 from walrus_client.store.types import (
     AfterStore,
     AlreadyCertified,
     NewlyCreated,
-    RegisterFromScratch,
-    ResourceOperation,
-    ReuseRegistration,
     SendObject,
     ShareObject,
     StoreOptions,
     StoreResult,
 )
-from walrus_client.store.uploading import Confirmed, EpochChangedError, Network, Upload, collect
+from walrus_client.store.uploading import Confirmed, EpochChangedError, Network, Round, Upload
 from walrus_codec import blob_id as blob_ids
 from walrus_codec import quorum
 from walrus_codec.params import CodeParams
 from walrus_codec.redstuff import EncodedBlob
 from walrus_codec.types import Buffer, EncodingType, Epoch, SuiAddress
-from walrus_sui.errors import MoveAbort
+from walrus_sui.errors import MoveAbort, ObjectNotFound
 from walrus_sui.keys import SuiKey
 from walrus_sui.messages import Deletable, Permanent
 from walrus_sui.telemetry import meter, names, tracer
-from walrus_sui.types import BlobObject, Certificate, CertifiedBlob, NewBlob, StakingView, SystemView
+from walrus_sui.types import BlobObject, Certificate, CertifiedBlob, StakingView
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 ROUNDS = 3
 """Collecting confirmations may be overtaken by an epoch change this many times, less one."""
@@ -72,19 +71,8 @@ ROUNDS = 3
 UPLOAD_BYTES_IN_FLIGHT = 64 << 20
 
 
-class StoreChain(Protocol):
+class StoreChain(ResourceChain, Protocol):
     """The part of the chain client that storing needs."""
-
-    async def system(self) -> SystemView:
-        """Prices and capacity."""
-
-    async def blobs(self, address: str) -> list[BlobObject]:
-        """Blob objects of an address."""
-
-    async def reserve_and_register(
-        self, key: SuiKey, blobs: Sequence[NewBlob], *, epochs_ahead: int
-    ) -> list[BlobObject]:
-        """One transaction."""
 
     async def certify(
         self,
@@ -97,11 +85,8 @@ class StoreChain(Protocol):
         """One transaction."""
 
 
-@dataclass(frozen=True)
-class _Registration:
-    blob: BlobObject
-    operation: ResourceOperation
-    cost: int
+class _RegistrationOverError(Exception):
+    """The storage of the registration ended before the blob could be certified."""
 
 
 class Store:
@@ -135,10 +120,7 @@ class Store:
         self._default_encoding = default_encoding
         in_flight = ByteBudget(UPLOAD_BYTES_IN_FLIGHT)
         self._network = Network(peers, committees, compute, in_flight, rng or SystemRandom())
-        self.registrations = Registrations()
-        self._registering: Batcher[int, NewBlob, BlobObject] = Batcher(
-            self._register_batch, orphaned=self.registrations.keep
-        )
+        self._resources = Resources(chain, key)
         self._certifying: Batcher[AfterStore, Certificate, CertifiedBlob] = Batcher(self._certify_batch)
         self._duration = meter().create_histogram(
             names.CLIENT_STORE_DURATION, unit="s", description="Duration of blob stores."
@@ -173,34 +155,52 @@ class Store:
             finally:
                 self._duration.record(time.perf_counter() - started, {names.ATTR_OUTCOME: outcome})
 
+    @property
+    def registrations(self) -> Registrations:
+        """What was paid for and is not in use."""
+        return self._resources.registrations
+
     async def close(self) -> None:
         """Waits for transactions under way."""
-        await asyncio.gather(self._registering.close(), self._certifying.close())
+        await asyncio.gather(self._resources.close(), self._certifying.close())
 
     async def _store(self, data: Buffer | Segment, options: StoreOptions) -> StoreResult:
         view = await self._committees.view()
         n_shards = with_members(rules.write_committee(view)).n_shards
         params = CodeParams(n_shards, options.encoding or self._default_encoding)
         encoded = await self._encode(data, params)
-        owned = await self._chain.blobs(self._key.address) if options.reuse_resources else []
+        owned = await self._resources.look_into_wallet(view.epoch, needed=options.reuse_resources)
         if not options.force:
-            known = await self._already_certified(encoded, view, options, owned)
+            known = await self._already_certified(encoded, view, options, owned if options.reuse_resources else [])
             if known is not None:
                 return known
-        registration = await self._registration(encoded, params, view, options, owned)
-        try:
-            certified = await self._certified(encoded, params, registration.blob, options)
-        except BaseException:
-            # Also when the asker went away: what was paid for serves the next attempt.
-            self.registrations.keep(registration.blob)
-            raise
+        paid = 0
+        while True:
+            registration = await self._resources.obtain(encoded, params, view.epoch, options)
+            paid += registration.cost
+            try:
+                certified = await self._certified(encoded, params, registration.blob, options)
+                break
+            except _RegistrationOverError:
+                view = await self._committees.refresh()
+                _log.info("a registration ended before its blob was certified; registering again")
+            except MoveAbort as error:
+                if error.module != "blob":  # otherwise the object is not what it was: nobody can use it any more
+                    self._resources.registrations.keep(registration.blob)
+                raise
+            except ObjectNotFound:
+                raise
+            except BaseException:
+                # Also when the asker went away: what was paid for serves the next attempt.
+                self._resources.registrations.keep(registration.blob)
+                raise
         owner = options.after.address if isinstance(options.after, SendObject) else self._key.address
         blob = replace(
             registration.blob,
             certified_epoch=certified.epoch,
             owner=None if isinstance(options.after, ShareObject) else owner,
         )
-        return NewlyCreated(blob, registration.operation, registration.cost, certified.shared_object_id)
+        return NewlyCreated(blob, registration.operation, paid, certified.shared_object_id)
 
     async def _encode(self, data: Buffer | Segment, params: CodeParams) -> EncodedBlob:
         started = time.perf_counter()
@@ -237,41 +237,6 @@ class Store:
                 return AlreadyCertified(encoded.blob_id, status.event, status.end_epoch)
         return None
 
-    async def _registration(
-        self,
-        encoded: EncodedBlob,
-        params: CodeParams,
-        view: StakingView,
-        options: StoreOptions,
-        owned: Sequence[BlobObject],
-    ) -> _Registration:
-        length = encoded.metadata.unencoded_length
-        encoded_length = params.encoded_length(length)
-        wanted = {"deletable": options.deletable, "now": view.epoch, "until": Epoch(view.epoch + options.epochs)}
-        left = self.registrations.take(encoded.blob_id, **wanted)  # type: ignore[arg-type]
-        if left is None:
-            left = registrations.choose(owned, encoded.blob_id, **wanted)  # type: ignore[arg-type]
-        if left is not None:
-            return _Registration(left, ReuseRegistration(encoded_length), 0)
-        system = await self._chain.system()
-        if options.epochs > system.max_epochs_ahead:
-            raise LifetimeTooLongError(options.epochs, system.max_epochs_ahead)
-        new = NewBlob(
-            blob_id=encoded.blob_id,
-            root_hash=encoded.metadata.root(),
-            size=length,
-            encoded_size=encoded_length,
-            encoding_type=params.encoding,
-            deletable=options.deletable,
-        )
-        with tracer().start_as_current_span("register blob"):
-            try:
-                blob = await self._registering.submit(options.epochs, new)
-            except MoveAbort as error:
-                raise _register_error(error, params) from error
-        cost = system.storage_cost(encoded_length, options.epochs) + system.write_cost(encoded_length)
-        return _Registration(blob, RegisterFromScratch(encoded_length, options.epochs), cost)
-
     async def _certified(
         self, encoded: EncodedBlob, params: CodeParams, blob: BlobObject, options: StoreOptions
     ) -> CertifiedBlob:
@@ -282,10 +247,15 @@ class Store:
             view = await self._committees.refresh()
         for left in reversed(range(ROUNDS)):
             committee = with_members(rules.write_committee(view))
+            if blob.storage.end_epoch <= view.epoch:
+                raise _RegistrationOverError
             try:
-                with tracer().start_as_current_span("upload blob"):
-                    confirmed = await collect(upload, committee, self._network, ask_first=left < ROUNDS - 1)
-                return await self._certify(blob, confirmed, options.after)
+                async with Round(upload, committee, self._network, ask_first=left < ROUNDS - 1) as round_:
+                    with tracer().start_as_current_span("upload blob"):
+                        confirmed = await round_.quorum()
+                    certified = await self._certify(blob, confirmed, options.after)
+                    await round_.stragglers()
+                    return certified
             except EpochChangedError:
                 pass
             except MoveAbort as error:
@@ -308,19 +278,7 @@ class Store:
         with tracer().start_as_current_span("certify blob"):
             return await self._certifying.submit(after, built)
 
-    async def _register_batch(self, epochs: int, blobs: Sequence[NewBlob]) -> Sequence[BlobObject]:
-        return await self._chain.reserve_and_register(self._key, blobs, epochs_ahead=epochs)
-
     async def _certify_batch(self, after: AfterStore, certificates: Sequence[Certificate]) -> Sequence[CertifiedBlob]:
         send_to = after.address if isinstance(after, SendObject) else None
         share = isinstance(after, ShareObject)
         return await self._chain.certify(self._key, certificates, send_to=send_to, share=share)
-
-
-def _register_error(error: MoveAbort, params: CodeParams) -> Exception:
-    match (error.module, error.code):
-        case ("encoding", _):
-            return EncodingUnsupportedError(f"this network does not store blobs of encoding {params.encoding.label}")
-        case ("system_state_inner", 1):
-            return StorageFullError("the network has not enough free storage for this blob; try fewer epochs, or later")
-    return error

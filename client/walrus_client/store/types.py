@@ -37,7 +37,8 @@ class StoreOptions:
         epochs: for how many epochs, the current one included.
         deletable: whether its owner may delete it before.
         force: store it again even when it is certified for long enough.
-        reuse_resources: look for a matching Blob object in the wallet; a certified one answers the store at once.
+        reuse_resources: look into the wallet for a matching Blob object, and for storage; a certified object answers the
+            store at once.
         encoding: the code; None means the network's default.
         after: what happens to the Blob object.
     """
@@ -65,7 +66,14 @@ class ReuseRegistration:
     encoded_length: int
 
 
-ResourceOperation = RegisterFromScratch | ReuseRegistration
+@dataclass(frozen=True)
+class ReuseStorage:
+    """Storage of the wallet was used."""
+
+    encoded_length: int
+
+
+ResourceOperation = RegisterFromScratch | ReuseRegistration | ReuseStorage
 
 
 @dataclass(frozen=True)

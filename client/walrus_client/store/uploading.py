@@ -1,9 +1,9 @@
 """Brings a blob's slivers to the nodes of one committee and comes back with a quorum of confirmations.
 
 All members are written to at once, one stream each; chunks in flight are bounded over all of them. A node that fails in
-a way that may pass is asked again with back-off. When the confirmed weight is a quorum, the nodes that are still at work
-get some extra time, because every sliver that is stored now needs no recovery later; nodes that have only failed so far
-are not waited for.
+a way that may pass is asked again with back-off. When the confirmed weight is a quorum the blob can be certified; while
+that happens, the nodes that are still at work go on, and they get some extra time, because every sliver that is stored
+now needs no recovery later. Nodes that have only failed so far, or are in doubt from earlier, are not waited for.
 
 The round ends early when a quorum can no longer be reached, or when the chain has moved to another epoch: confirmations
 are bound to the epoch that they were signed in.
@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
+from typing import Self
 
 from walrus_client import rules
 from walrus_client.budget import ByteBudget
@@ -30,7 +31,7 @@ from walrus_client.errors import (
     PeerRefusedError,
     PeerUnreachableError,
 )
-from walrus_client.peers import PeerPool, SignedMessage, wire
+from walrus_client.peers import Fault, PeerPool, SignedMessage, wire
 from walrus_client.peers.retrying import Backoff, worth_retrying
 from walrus_client.reasons import Reason
 from walrus_client.store.confirmations import Confirmation, verified
@@ -87,28 +88,17 @@ class Confirmed:
     signatures: dict[NodeId, bytes]
 
 
-async def collect(upload: Upload, committee: Committee, network: Network, *, ask_first: bool) -> Confirmed:
-    """One round with one committee.
+class Round:
+    """One round with one committee; the uploads run inside of the `async with` block, and end with it.
 
     Args:
         upload: The blob.
         committee: The write committee.
         network: Whom to talk to.
         ask_first: Ask for the confirmation before sending anything (a later round: most nodes have it all).
-
-    Raises:
-        InsufficientConfirmationsError: No quorum in time.
-        EpochChangedError: The chain has moved on.
     """
-    round_ = _Round(upload, committee, network, ask_first)
-    try:
-        return await round_.run()
-    finally:
-        await round_.close()
 
-
-class _Round:
-    def __init__(self, upload: Upload, committee: Committee, network: Network, ask_first: bool) -> None:  # noqa: FBT001
+    def __init__(self, upload: Upload, committee: Committee, network: Network, *, ask_first: bool) -> None:
         self._upload = upload
         self._committee = committee
         self._network = network
@@ -120,12 +110,30 @@ class _Round:
         self._failed: set[NodeId] = set()
         self._news = asyncio.Event()
         self._epoch_changed = False
-        self._tasks = [asyncio.ensure_future(self._serve(member)) for member in committee.members if member.weight]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._started = self._patience = 0.0
 
-    async def run(self) -> Confirmed:
-        started = time.monotonic()
+    async def __aenter__(self) -> Self:
+        self._started = time.monotonic()
+        self._tasks = [
+            asyncio.ensure_future(self._serve(member)) for member in self._committee.members if member.weight
+        ]
+        return self
+
+    async def __aexit__(self, *_failure: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def quorum(self) -> Confirmed:
+        """Waits for a quorum of verified confirmations.
+
+        Raises:
+            InsufficientConfirmationsError: No quorum in time.
+            EpochChangedError: The chain has moved on.
+        """
         total = self._upload.params.encoded_length(self._upload.encoded.metadata.unencoded_length)
-        deadline = started + ROUND_TIMEOUT_S + total / SLOWEST_ROUND_BYTES_PER_S
+        deadline = self._started + ROUND_TIMEOUT_S + total / SLOWEST_ROUND_BYTES_PER_S
         while not rules.has_quorum(self._committee, self._signatures.keys()):
             await self._wait_for_news(deadline)
             claimed = {entry.member.node_id for entry in self._unverified} | self._signatures.keys()
@@ -136,16 +144,16 @@ class _Round:
             over = time.monotonic() >= deadline or not self._working()
             if not rules.has_quorum(self._committee, self._signatures.keys()) and (over or self._hopeless()):
                 raise self._insufficient()
-        patience = time.monotonic() + rules.straggler_time_s(time.monotonic() - started)
-        while self._healthy_stragglers() and time.monotonic() < patience:
-            await self._wait_for_news(patience)
-        await self._verify()
-        return Confirmed(self._committee, self._message, self._signatures)
+        now = time.monotonic()
+        self._patience = now + rules.straggler_time_s(now - self._started)
+        return Confirmed(self._committee, self._message, dict(self._signatures))
 
-    async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    async def stragglers(self) -> None:
+        """After the quorum: leaves the nodes that are still at work the rest of their extra time."""
+        while self._healthy_stragglers() and time.monotonic() < self._patience:
+            await self._wait_for_news(self._patience)
+        for member in self._healthy_stragglers():
+            self._network.peers.standing.blame(member.node_id, Fault.STALLED, asyncio.get_running_loop().time())
 
     async def _wait_for_news(self, deadline: float) -> None:
         try:
@@ -161,7 +169,7 @@ class _Round:
         self._signatures.update({entry.member.node_id: entry.signature for entry in good})
         for entry in batch:
             if entry.member.node_id not in self._signatures:
-                self._fail(entry.member, "its signature does not verify under its registered key")
+                self._fail(entry.member, "its signature does not verify under its registered key", Fault.LIED)
 
     async def _serve(self, member: CommitteeMember) -> None:
         """Writes to one node until it confirms, fails for good, or the attempts are used up."""
@@ -175,12 +183,12 @@ class _Round:
                 except PeerError as error:
                     self._problems[member.node_id] = str(error)
                     if not await self._may_retry(error):
-                        return self._fail(member, str(error))
+                        return self._fail(member, str(error), _fault_of(error))
                     self._news.set()
                 try:
                     await asyncio.sleep(next(delays))
                 except StopIteration:
-                    return self._fail(member, self._problems[member.node_id])
+                    return self._fail(member, self._problems[member.node_id], Fault.FAILED)
         finally:
             self._news.set()
 
@@ -233,7 +241,9 @@ class _Round:
             return not self._epoch_changed
         return worth_retrying(error)
 
-    def _fail(self, member: CommitteeMember, problem: str) -> None:
+    def _fail(self, member: CommitteeMember, problem: str, fault: Fault | None) -> None:
+        if fault is not None:
+            self._network.peers.standing.blame(member.node_id, fault, asyncio.get_running_loop().time())
         self._problems[member.node_id] = problem
         self._failed.add(member.node_id)
         _log.info("a storage node did not confirm a blob", extra={"node": member.name, "cause": problem})
@@ -244,12 +254,14 @@ class _Round:
     def _hopeless(self) -> bool:
         return not rules.can_reach_quorum(self._committee, confirmed=self._signatures.keys(), failed=self._failed)
 
-    def _healthy_stragglers(self) -> bool:
-        confirmed = self._signatures.keys() | {entry.member.node_id for entry in self._unverified}
-        return any(
-            member.weight and member.node_id not in confirmed and member.node_id not in self._problems
+    def _healthy_stragglers(self) -> list[CommitteeMember]:
+        now, standing = asyncio.get_running_loop().time(), self._network.peers.standing
+        settled = self._signatures.keys() | {entry.member.node_id for entry in self._unverified} | self._problems.keys()
+        return [
+            member
             for member in self._committee.members
-        )
+            if member.weight and member.node_id not in settled and not standing.is_doubtful(member.node_id, now)
+        ]
 
     def _insufficient(self) -> InsufficientConfirmationsError:
         outcomes = [
@@ -263,6 +275,16 @@ class _Round:
             n_shards=self._committee.n_shards,
             outcomes=outcomes,
         )
+
+
+def _fault_of(error: PeerError) -> Fault | None:
+    """A refusal for a documented reason speaks of the request or the moment, not against the node."""
+    match error:
+        case PeerRefusedError():
+            return None
+        case PeerMisbehavedError():
+            return Fault.LIED
+    return Fault.FAILED
 
 
 def _refusal(member: CommitteeMember, answer: wire.StoredBlob) -> PeerRefusedError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from walrus_codec.types import ObjectId
+from walrus_codec.types import Epoch, ObjectId
 from walrus_sui.abi import blob, metadata, shared_blob, storage_resource, system
 from walrus_sui.abi.contract import Contract
 from walrus_sui.abi.ptb import Owned, Program
@@ -15,18 +15,32 @@ from walrus_sui.types import BlobObject, NewBlob, StorageObject
 class BlobChanges(Writer):
     """What the owner of Blob objects does after registering; and what anyone does with a shared one."""
 
-    async def register_on_storage(self, key: SuiKey, storage: ObjectId, new: NewBlob) -> BlobObject:
+    async def register_on_storage(
+        self, key: SuiKey, storage: StorageObject, new: NewBlob, *, until: Epoch | None = None
+    ) -> BlobObject:
         """Register a blob on storage that `key` owns; the storage becomes part of the Blob.
+
+        Args:
+            key: owner of the storage, pays for the write.
+            storage: what the blob is to take.
+            new: the blob.
+            until: take of the storage only what the blob needs up to this epoch (exclusive), and leave the rest in the
+                wallet as storage of its own; None takes all of it.
 
         Raises:
             MoveAbort: blob 2 (storage not of this epoch), 3 (too small), 6 (blob id).
         """
 
         def build(program: Program, contract: Contract, wal: Sequence[ObjectId]) -> None:
+            held, rests = Owned(storage.object_id), []
+            if until is not None and storage.end_epoch > until:
+                rests.append(storage_resource.split_by_epoch(program, contract, held, until))
+            if until is not None and storage.size > new.encoded_size:
+                rests.append(storage_resource.split_by_size(program, contract, held, new.encoded_size))
             made = system.register_blob(
                 program,
                 contract,
-                storage=Owned(storage),
+                storage=held,
                 blob_id=new.blob_id,
                 root_hash=new.root_hash,
                 size=new.size,
@@ -34,7 +48,7 @@ class BlobChanges(Writer):
                 deletable=new.deletable,
                 payment=program.merged(wal),
             )
-            program.transfer([made], key.address)
+            program.transfer([made, *rests], key.address)
 
         executed = await self._run(key, build, wal=0)
         made = created(executed, (await self.contract()).type_name(blob.MODULE, blob.BLOB))[0]

@@ -256,9 +256,15 @@ async def test_storage_is_cut_and_put_together(chain: ChainClient, world: World)
 async def test_a_blob_lives_is_described_and_dies(chain: ChainClient, world: World) -> None:
     owner = world.treasury
     new = new_blob(b"deletable", deletable=True)
-    storage = await chain.reserve_storage(owner, new.encoded_size, epochs_ahead=2)
-    blob = await chain.register_on_storage(owner, storage.object_id, new)
+    storage = await chain.reserve_storage(owner, new.encoded_size + 7, epochs_ahead=5)
+    blob = await chain.register_on_storage(owner, storage, new, until=Epoch(3))
     assert (blob.blob_id, blob.storage.object_id) == (new.blob_id, storage.object_id)
+    assert (blob.storage.size, blob.storage.end_epoch) == (new.encoded_size, 3)
+    rests = await chain.storage(owner.address)
+    assert sorted((rest.size, rest.start_epoch, rest.end_epoch) for rest in rests) == [
+        (7, 1, 3),
+        (new.encoded_size + 7, 3, 6),
+    ]
     await refused(chain.extend_blobs(owner, [blob.object_id], 1), "ENotCertified")
     await chain.certify(owner, [await world.certificate(blob)])
     await chain.extend_blobs(owner, [blob.object_id], 3)

@@ -20,6 +20,7 @@ class World:
     """A network of fakes with the real client on it."""
 
     chain: FakeChain
+    key: SuiKey
     nodes: list[FakeNode]
     committees: CommitteeTracker
     peers: PeerPool
@@ -39,10 +40,9 @@ async def world() -> AsyncIterator[World]:
     peers = PeerPool()
     compute = Compute(workers=1, inline_limit_s=1e9)
     reader = Reader(committees, peers, compute, rng=Random(1))
-    store = Store(
-        chain, SuiKey.generate(), committees, peers, compute, default_encoding=EncodingType.ISAL, rng=Random(2)
-    )
-    yield World(chain, nodes, committees, peers, compute, reader, store)
+    key = SuiKey.generate()
+    store = Store(chain, key, committees, peers, compute, default_encoding=EncodingType.ISAL, rng=Random(2))
+    yield World(chain, key, nodes, committees, peers, compute, reader, store)
     await store.close()
     await peers.close()
     await compute.close()

@@ -205,6 +205,8 @@ class FakeChain:
         self.transactions: list[str] = []
         self.objects: dict[ObjectId, BlobObject] = {}
         self.register_delay: asyncio.Event | None = None
+        self.lose_answers = 0
+        self.free_storage: list[StorageObject] = []
 
     @property
     def committee(self) -> Committee:
@@ -266,7 +268,45 @@ class FakeChain:
                 )
             )
             self.objects[made[-1].object_id] = made[-1]
+        self._lose_answer()
         return made
+
+    async def storage(self, address: str) -> list[StorageObject]:
+        self._check()
+        return list(self.free_storage)
+
+    async def register_on_storage(
+        self, key: SuiKey, storage: StorageObject, new: NewBlob, *, until: Epoch | None = None
+    ) -> BlobObject:
+        self._check()
+        self.transactions.append("register on storage")
+        if self.register_delay is not None:
+            await self.register_delay.wait()
+        self.free_storage.remove(storage)  # nothing is used twice
+        assert storage.size >= new.encoded_size
+        assert until is not None
+        assert storage.start_epoch <= self.epoch < until <= storage.end_epoch
+        number = len(self.objects) + 1
+        used = replace(storage, size=new.encoded_size, end_epoch=until)
+        made = BlobObject(
+            ObjectId(f"0x{number:064x}"),
+            Epoch(self.epoch),
+            new.blob_id,
+            new.size,
+            new.encoding_type,
+            None,
+            used,
+            new.deletable,
+            key.address,
+        )
+        self.objects[made.object_id] = made
+        self._lose_answer()
+        return made
+
+    def _lose_answer(self) -> None:
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise ChainUnreachable("the transaction was sent, its end is not known")
 
     async def certify(
         self,
@@ -283,7 +323,11 @@ class FakeChain:
         done = []
         for position, item in enumerate(certificates):
             blob = self.objects[item.object_id]
+            if blob.certified_epoch is not None:
+                raise MoveAbort("blob", 5)
             self._check_certificate(blob, item)
+            if blob.storage.end_epoch <= self.epoch:
+                raise MoveAbort("blob", 2)
             self.objects[item.object_id] = replace(
                 blob, certified_epoch=Epoch(self.epoch), owner=send_to or key.address
             )

@@ -2,11 +2,13 @@
 
 import asyncio
 from dataclasses import replace
+from random import Random
 
 import pytest
 from tests.unit.client.conftest import World
 from tests.unit.client.worlds import node_id, until
 
+from walrus_client import rules
 from walrus_client.committee import CommitteeTracker
 from walrus_client.errors import (
     BlobInvalidError,
@@ -24,16 +26,18 @@ from walrus_client.store import (
     NewlyCreated,
     RegisterFromScratch,
     ReuseRegistration,
+    ReuseStorage,
     SendObject,
     ShareObject,
+    Store,
     StoreOptions,
 )
 from walrus_codec import redstuff
 from walrus_codec.params import CodeParams
-from walrus_codec.types import Axis, BlobId, Digest, EncodingType, Epoch, PairIndex, SuiAddress
-from walrus_sui.errors import ChainUnreachable
+from walrus_codec.types import Axis, BlobId, Digest, EncodingType, Epoch, ObjectId, PairIndex, SuiAddress
+from walrus_sui.errors import ChainUnreachable, MoveAbort
 from walrus_sui.events import EventId
-from walrus_sui.types import StakingView
+from walrus_sui.types import StakingView, StorageObject
 
 BLOB = bytes(i % 253 for i in range(30_000))
 EVENT = EventId(Digest("1" * 32), 0)
@@ -129,14 +133,125 @@ async def test_an_asker_who_goes_away_leaves_a_registration_for_the_next(world: 
     assert result.blob.certified_epoch == 5
 
 
-async def test_registrations_in_the_wallet_are_found_when_asked(world: World) -> None:
+def restarted(world: World) -> World:
+    """The same network, and a client that remembers nothing."""
+    store = Store(
+        world.chain,
+        world.key,
+        world.committees,
+        world.peers,
+        world.compute,
+        default_encoding=EncodingType.ISAL,
+        rng=Random(3),
+    )
+    return replace(world, store=store)
+
+
+async def test_a_store_that_was_killed_after_paying_is_taken_up_by_the_next_process(world: World) -> None:
     for node in world.nodes[:2]:
         node.behaviour.refusals = [RequestRefused(Reason.INVALID_SLIVER, "no")]
     with pytest.raises(InsufficientConfirmationsError):
         await stored(world)
-    encoded = redstuff.encode(BLOB, CodeParams(10, EncodingType.ISAL))
-    world.store.registrations.take(encoded.blob_id, deletable=True, now=Epoch(5), until=Epoch(6))  # as after a restart
-    assert isinstance((await stored(world, reuse_resources=True)).operation, ReuseRegistration)
+    (paid,) = world.chain.objects
+    again = restarted(world)
+    other, result = await asyncio.gather(stored(again, BLOB[:99]), stored(again))
+    assert isinstance(other.operation, RegisterFromScratch), "another blob is another registration"
+    assert isinstance(result.operation, ReuseRegistration)
+    assert (result.blob.object_id, result.cost) == (paid, 0)
+    assert len(world.chain.objects) == 2
+    assert isinstance((await stored(again, force=True)).operation, RegisterFromScratch), "it serves once"
+
+
+async def test_one_registration_serves_one_of_two_stores(world: World) -> None:
+    for node in world.nodes[:2]:
+        node.behaviour.refusals = [RequestRefused(Reason.INVALID_SLIVER, "no")]
+    with pytest.raises(InsufficientConfirmationsError):
+        await stored(world)
+    again = restarted(world)
+    results = await asyncio.gather(*(stored(again, reuse_resources=True) for _ in range(2)))
+    assert len({result.blob.object_id for result in results}) == 2
+    assert [isinstance(result.operation, ReuseRegistration) for result in results].count(True) == 1
+
+
+async def test_a_registration_of_unknown_end_is_looked_for_before_another_is_bought(world: World) -> None:
+    world.chain.lose_answers = 1
+    with pytest.raises(ChainUnreachable):
+        await stored(world)
+    assert isinstance((await stored(world)).operation, ReuseRegistration)
+    assert len(world.chain.objects) == 1
+
+
+async def test_a_registration_that_is_gone_is_not_tried_again(world: World) -> None:
+    for node in world.nodes[:2]:
+        node.behaviour.refusals = [RequestRefused(Reason.INVALID_SLIVER, "no")]
+    with pytest.raises(InsufficientConfirmationsError):
+        await stored(world)
+    (paid,) = world.chain.objects.values()
+    # Somebody else with the same key was faster.
+    world.chain.objects[paid.object_id] = replace(paid, certified_epoch=Epoch(5))
+    with pytest.raises(MoveAbort):
+        await stored(world)
+    assert isinstance((await stored(world)).operation, RegisterFromScratch)
+
+
+async def test_storage_of_the_wallet_is_used_when_asked_for_and_only_by_one(world: World) -> None:
+    size = CodeParams(10, EncodingType.ISAL).encoded_length(len(BLOB))
+    world.chain.free_storage = [StorageObject(ObjectId("0x" + "5" * 64), Epoch(4), Epoch(9), size + 1)]
+    assert isinstance((await stored(world, epochs=2)).operation, RegisterFromScratch), "not asked for"
+    results = await asyncio.gather(*(stored(world, epochs=2, reuse_resources=True, force=True) for _ in range(2)))
+    reused = [result for result in results if result.operation == ReuseStorage(size)]
+    assert [result.cost for result in reused] == [200], "only the write is paid for"
+    assert reused[0].blob.storage.end_epoch == 7
+    assert world.chain.transactions.count("register on storage") == 1
+
+
+async def test_an_asker_who_goes_away_while_storage_is_used_leaves_a_registration(world: World) -> None:
+    size = CodeParams(10, EncodingType.ISAL).encoded_length(len(BLOB))
+    world.chain.free_storage = [StorageObject(ObjectId("0x" + "5" * 64), Epoch(4), Epoch(9), size)]
+    world.chain.register_delay = asyncio.Event()
+    task = asyncio.create_task(stored(world, reuse_resources=True))
+    await until(lambda: world.chain.transactions)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    world.chain.register_delay.set()
+    await until(lambda: len(world.store.registrations))
+    assert isinstance((await stored(world)).operation, ReuseRegistration)
+
+
+async def test_a_lifetime_that_ends_during_the_store_is_bought_anew(world: World) -> None:
+    def change_epoch() -> None:
+        world.chain.epoch = 6
+        for node in world.nodes:
+            node.epoch = 6
+
+    world.chain.before_certify = [change_epoch]
+    result = await stored(world, epochs=1)
+    assert (result.blob.certified_epoch, result.blob.storage.end_epoch) == (6, 7)
+    assert result.cost == 2 * (1000 + 200)
+    assert world.chain.transactions == ["register 1", "certify 1"] * 2
+    assert len(world.store.registrations) == 0
+
+
+async def test_uploads_go_on_while_the_blob_is_certified(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "straggler_time_s", lambda _elapsed: 1e9)
+    slow = world.nodes[1]
+    slow.behaviour.stall = asyncio.Event()
+    world.chain.before_certify = [slow.behaviour.stall.set]  # it moves only once the others' quorum is being certified
+    async with asyncio.timeout(60):
+        result = await stored(world)
+    assert len(slow.slivers[result.blob.blob_id]) == 2 * len(slow.shards)
+
+
+async def test_a_stalled_node_delays_only_the_first_store(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = world.nodes[1]
+    slow.behaviour.stall = asyncio.Event()
+    await stored(world)
+    assert world.peers.standing.is_doubtful(slow.member.node_id, asyncio.get_running_loop().time())
+    monkeypatch.setattr(rules, "straggler_time_s", lambda _elapsed: 1e9)
+    async with asyncio.timeout(60):
+        await stored(world, BLOB[:50])
+    slow.behaviour.stall.set()
 
 
 async def test_an_epoch_change_during_the_store_only_costs_new_signatures(world: World) -> None:
