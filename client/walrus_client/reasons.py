@@ -67,6 +67,7 @@ class Reason(StrEnum):
     INVALID_PROOF = "INVALID_PROOF"
     MALFORMED_REQUEST = "MALFORMED_REQUEST"
     REQUEST_UNAUTHORIZED = "REQUEST_UNAUTHORIZED"
+    SLIVER_COUNT_EXCEEDS_LIMIT = "SLIVER_COUNT_EXCEEDS_LIMIT"
     MESSAGE_VERIFICATION_FAILED = "MESSAGE_VERIFICATION_FAILED"
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
@@ -108,6 +109,7 @@ _STATUS: dict[Reason, Status] = {
     Reason.INVALID_PROOF: Status.INVALID_ARGUMENT,
     Reason.MALFORMED_REQUEST: Status.INVALID_ARGUMENT,
     Reason.REQUEST_UNAUTHORIZED: Status.PERMISSION_DENIED,
+    Reason.SLIVER_COUNT_EXCEEDS_LIMIT: Status.INVALID_ARGUMENT,
     Reason.MESSAGE_VERIFICATION_FAILED: Status.INVALID_ARGUMENT,
     Reason.INTERNAL_ERROR: Status.INTERNAL,
 }
@@ -134,6 +136,7 @@ _MEANING: dict[Reason, str] = {
     Reason.INVALID_PROOF: "The symbols prove no wrong encoding: one of them, or the number of them, is not as it must be.",
     Reason.MALFORMED_REQUEST: "The message lacks a part, has it in the wrong order, or breaks off.",
     Reason.REQUEST_UNAUTHORIZED: "The asker may not ask for this.",
+    Reason.SLIVER_COUNT_EXCEEDS_LIMIT: "More slivers of a shard were asked for at once than a node sends.",
     Reason.MESSAGE_VERIFICATION_FAILED: "A signed message cannot be verified.",
     Reason.INTERNAL_ERROR: "A fault of the node. Its log says more.",
 }

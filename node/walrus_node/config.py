@@ -14,6 +14,7 @@ name. Unknown keys are errors, so that a typing mistake cannot silently become a
     telemetry: {log_format: json, log_level: info, otlp_endpoint: null}
     epoch_driver: {enabled: true}
     recovery: {concurrent_blobs: 8, memory: 67108864, grace_s: 15}
+    sync: {concurrent_shards: 4, stall_s: null}
     scrub: {enabled: true, bytes_per_s: 16777216, pause_s: 86400}
     limits: {upload_memory: 67108864, read_memory: 67108864, background_memory: 33554432, grace_period_s: 20}
 """
@@ -169,6 +170,15 @@ class RecoveryConfig(_Section):
     """How long a blob's writer may still be uploading after its certification."""
 
 
+class SyncConfig(_Section):
+    """Getting gained shards from their previous owners."""
+
+    concurrent_shards: Annotated[int, Field(ge=1, le=64)] = 4
+    """Shards that are transferred at a time; each holds some 4 MiB."""
+    stall_s: Annotated[float, Field(gt=0)] | None = None
+    """Seconds without progress after which a shard is recovered instead; absent: a tenth of the epoch, at most 12 h."""
+
+
 class ScrubConfig(_Section):
     """Verifying in the background that what is stored has not rotted."""
 
@@ -203,6 +213,8 @@ class NodeConfig(_Section):
     """Whether this node moves the epochs on."""
     recovery: RecoveryConfig = RecoveryConfig()
     """Getting slivers back from other nodes."""
+    sync: SyncConfig = SyncConfig()
+    """Getting gained shards from their previous owners."""
     scrub: ScrubConfig = ScrubConfig()
     """Verifying in the background that what is stored has not rotted."""
     limits: LimitsConfig = LimitsConfig()

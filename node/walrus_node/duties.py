@@ -35,6 +35,9 @@ from walrus_node.scrub.scrubber import IDLE_S as SCRUB_IDLE_S
 from walrus_node.scrub.scrubber import Scrubber, ScrubProgress
 from walrus_node.store.records import Identity
 from walrus_node.store.storage import Storage
+from walrus_node.sync.task import IDLE_S as SYNC_IDLE_S
+from walrus_node.sync.task import SyncProgress, SyncTask
+from walrus_node.sync.transfer import Counters, MetadataFetcher, ShardMover
 from walrus_sui import faucet, network_config
 from walrus_sui.client import ChainClient
 from walrus_sui.errors import NetworkConfigError, PublicNetworkRefused
@@ -87,8 +90,9 @@ class Duties:
         self._caught_up = False
         self._view_wake, self._keeper_wake, self._driver_wake = Wake(), Wake(), Wake()
         self._registrar_wake, self._collector_wake, self._invalid_wake = Wake(), Wake(), Wake()
-        self._recovery_wake = Wake()
+        self._recovery_wake, self._sync_wake = Wake(), Wake()
         self._recovery: RecoveryTask | None = None
+        self._sync: SyncTask | None = None
         self._scrubber: Scrubber | None = None
         processor.listen(self._heard)
 
@@ -106,6 +110,10 @@ class Duties:
     def recovery_progress(self) -> Progress:
         """What was recovered from other nodes."""
         return self._recovery.progress if self._recovery is not None else Progress()
+
+    def sync_progress(self) -> SyncProgress:
+        """How far shards have come from their previous owners."""
+        return self._sync.progress if self._sync is not None else SyncProgress()
 
     def scrub_progress(self) -> ScrubProgress:
         """How far the verification of what is stored is."""
@@ -148,11 +156,22 @@ class Duties:
             register = functools.partial(self._register, registrar)
             identity = await until_done("registration", register, backoff=self._backoff())
             peers = await stack.enter_async_context(PeerPool())
-            recovery = self._recovery = self._make_recovery(client, identity, peers)
+            signer = RequestSigner(identity.node_id, self._keys.protocol)
+            gatherer = Gatherer(
+                storage=self._storage,
+                peers=peers,
+                compute=self._compute,
+                signer=signer,
+                us=identity.node_id,
+                rng=self._rng,
+            )
+            recovery = self._recovery = self._make_recovery(client, identity, peers, gatherer)
+            sync = self._sync = self._make_sync(identity, peers, gatherer, signer)
             await together(
                 self._follow(client),
                 *self._epoch_loops(client, identity, recovery),
                 self._repeat("recovery", recovery.run_once, IDLE_S, self._recovery_wake),
+                self._repeat("shard sync", sync.run_once, SYNC_IDLE_S, self._sync_wake),
                 self._repeat("registration", register, _REGISTRAR_INTERVAL_S, self._registrar_wake),
                 *self._collector_loops(network),
                 *self._scrub_loops(recovery),
@@ -193,16 +212,34 @@ class Duties:
             raise EventConflictError(str(error)) from error
         raise AssertionError("a follower does not end")
 
-    def _make_recovery(self, client: ChainClient, identity: Identity, peers: PeerPool) -> RecoveryTask:
-        us, config = identity.node_id, self._config.recovery
-        gatherer = Gatherer(
+    def _make_sync(self, identity: Identity, peers: PeerPool, gatherer: Gatherer, signer: RequestSigner) -> SyncTask:
+        counters = Counters()
+        metadata = MetadataFetcher(storage=self._storage, gatherer=gatherer, counters=counters)
+        mover = ShardMover(
             storage=self._storage,
             peers=peers,
             compute=self._compute,
-            signer=RequestSigner(us, self._keys.protocol),
-            us=us,
-            rng=self._rng,
+            signer=signer,
+            metadata=metadata,
+            counters=counters,
         )
+        return SyncTask(
+            storage=self._storage,
+            view=self._view,
+            mover=mover,
+            metadata=metadata,
+            us=identity.node_id,
+            rng=self._rng,
+            concurrent_shards=self._config.sync.concurrent_shards,
+            stall_s=self._config.sync.stall_s,
+            on_change=self._keeper_wake.ring,
+            caught_up=lambda: self.caught_up,
+        )
+
+    def _make_recovery(
+        self, client: ChainClient, identity: Identity, peers: PeerPool, gatherer: Gatherer
+    ) -> RecoveryTask:
+        us, config = identity.node_id, self._config.recovery
         denouncer = ChainDenouncer(
             chain=client,
             view=self._view,
@@ -238,6 +275,7 @@ class Duties:
         async def keep() -> None:
             await keeper.run_once()
             self._recovery_wake.ring()
+            self._sync_wake.ring()
 
         loops = [
             self._repeat("chain view", view.refresh, REFRESH_INTERVAL_S, self._view_wake),

@@ -13,6 +13,7 @@ from walrus_node.rpc.admission import Gate
 from walrus_node.rpc.rules import Lane
 from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.store.storage import Storage
+from walrus_node.sync.task import SyncProgress
 from walrus_sui.telemetry import meter, names
 
 _STATUS = "walrus.shard.status"
@@ -21,9 +22,11 @@ _STATUS = "walrus.shard.status"
 def observe(
     storage: Storage,
     processor: EventProcessor,
+    *,
     chain_age_s: Callable[[], float],
     recovery: Callable[[], Progress],
     scrub: Callable[[], ScrubProgress],
+    sync: Callable[[], SyncProgress],
 ) -> None:
     """Registers the gauges of one node with the process's meter."""
 
@@ -59,6 +62,14 @@ def observe(
     gauge(names.NODE_SCRUB_BYTES, "Slivers and metadata verified again.", lambda: scrub().bytes_verified, unit="By")
     gauge(names.NODE_SCRUB_ROTTEN, "Rotten slivers and metadata taken out.", lambda: scrub().rotten_found)
     gauge(names.NODE_SCRUB_FRACTION, "Share of the verification's round that is done.", lambda: scrub().fraction)
+    gauge(names.NODE_SYNC_PENDING, "Shards that are to come from their previous owners.", lambda: sync().shards_pending)
+    gauge(names.NODE_SYNC_TRANSFERRED, "Shards that have come.", lambda: sync().shards_transferred)
+    gauge(names.NODE_SYNC_GIVEN_UP, "Shards left to recovery.", lambda: sync().shards_given_up)
+    gauge(names.NODE_SYNC_SLIVERS, "Slivers that have come with shards.", lambda: sync().slivers_received)
+    gauge(names.NODE_SYNC_BYTES, "Slivers that have come with shards.", lambda: sync().bytes_received, unit="By")
+    gauge(names.NODE_SYNC_REJECTED, "Slivers of shards that were wrong.", lambda: sync().slivers_rejected)
+    gauge(names.NODE_SYNC_METADATA, "Metadata fetched as a new member.", lambda: sync().metadata_fetched)
+    gauge(names.NODE_SYNC_FRACTION, "Share of this epoch's transfers that is done.", lambda: sync().fraction)
     gauge(names.CHAIN_CHECKPOINT_AGE, "Time since the chain was last heard.", chain_age_s, unit="s")
     meter().create_observable_gauge(names.NODE_SHARDS, [shards], description="Shards stored here, by status.")
 

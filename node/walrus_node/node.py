@@ -30,6 +30,7 @@ from walrus_node.rpc.rules import Lane, Pace
 from walrus_node.rpc.server import GrpcServer
 from walrus_node.rpc.service import NodeService
 from walrus_node.rpc.servicer import StorageNodeServicer, StreamLimits
+from walrus_node.rpc.shards import ShardService
 from walrus_node.rpc.symbols import RecoveryService
 from walrus_node.store.records import Identity
 from walrus_node.store.storage import Storage
@@ -90,7 +91,9 @@ class Node:
             follower_age_s=self._duties.follower_age_s,
             recovery=self._duties.recovery_progress,
             scrub=self._duties.scrub_progress,
+            sync=self._duties.sync_progress,
         )
+        shards = ShardService(storage=storage, processor=processor, gate=gate)
         recovery = RecoveryService(
             storage=storage,
             read_metadata=self._service.metadata,
@@ -103,7 +106,9 @@ class Node:
             config.data_dir / _CERTIFICATE, keys.network, config.public.host, now=dt.datetime.now(dt.UTC)
         )
         stream_limits = StreamLimits(gate, Pace(limits.idle_stream_s, limits.slowest_bytes_per_s))
-        servicer = StorageNodeServicer(self._service, recovery, EnvelopeChecker(self._view), self._info, stream_limits)
+        servicer = StorageNodeServicer(
+            self._service, recovery, EnvelopeChecker(self._view), self._info, stream_limits, shards=shards
+        )
         self._grpc = GrpcServer(servicer, server_identity, stream_limits)
         self._http = HttpServer(self._info, self.not_ready)
         self._stopping = False
@@ -112,9 +117,10 @@ class Node:
         gauges.observe(
             storage,
             processor,
-            self._duties.follower_age_s,
-            self._duties.recovery_progress,
-            self._duties.scrub_progress,
+            chain_age_s=self._duties.follower_age_s,
+            recovery=self._duties.recovery_progress,
+            scrub=self._duties.scrub_progress,
+            sync=self._duties.sync_progress,
         )
         gauges.observe_gate(gate)
 

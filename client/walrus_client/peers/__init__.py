@@ -3,11 +3,13 @@
 from walrus_client.peers.node_client import ExpectedSlivers, NodeClient
 from walrus_client.peers.pool import PeerPool
 from walrus_client.peers.rules import Fault
+from walrus_client.peers.shards import ExpectedShard, SyncedSlivers
 from walrus_client.peers.signing import RequestSigner
 from walrus_client.peers.symbols import ExpectedSymbols
 from walrus_client.peers.wire import MissingSliver, MissingSource, SignedMessage, StoredBlob
 
 __all__ = [
+    "ExpectedShard",
     "ExpectedSlivers",
     "ExpectedSymbols",
     "Fault",
@@ -18,4 +20,5 @@ __all__ = [
     "RequestSigner",
     "SignedMessage",
     "StoredBlob",
+    "SyncedSlivers",
 ]

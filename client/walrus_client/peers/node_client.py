@@ -29,6 +29,7 @@ from walrus_client.errors import (
 from walrus_client.grpc_errors import refusal_of
 from walrus_client.peers import wire
 from walrus_client.peers.channels import PinnedChannel
+from walrus_client.peers.shards import ExpectedShard, ShardParser, SyncedSlivers
 from walrus_client.peers.signing import RequestSigner
 from walrus_client.peers.symbols import ExpectedSymbols, SymbolParser
 from walrus_client.statuses import BlobStatus
@@ -229,6 +230,31 @@ class NodeClient:
             return stub.GetRecoverySymbols(request, timeout=timeout_s)
 
         return self._stream(call, SymbolParser(expected))
+
+    def sync_shard(
+        self, expected: ExpectedShard, signer: RequestSigner, *, timeout_s: float, idle_s: float
+    ) -> AsyncGenerator[SyncedSlivers, None]:
+        """Yields slivers of a shard in order of their blob ids as they arrive; their form is checked, not their bytes.
+
+        Args:
+            expected: what to ask for.
+            signer: signs the request in the name of the shard's new owner.
+            timeout_s: deadline of the whole stream.
+            idle_s: how long nothing may come.
+
+        Raises:
+            PeerMisbehavedError: Something that was not asked for, or a stream that ends early.
+            PeerTimeoutError: Nothing came for `idle_s`.
+            PeerError: As every call.
+        """
+        body = expected.query().SerializeToString()
+
+        async def call(stub: node_pb2_grpc.StorageNodeAsyncStub) -> _Parts[pb.SyncShardResponse]:
+            receiver, epoch = self.member.node_id, expected.epoch
+            envelope = await asyncio.to_thread(signer.sign, wire.SYNC_SHARD, receiver, epoch, body)
+            return stub.SyncShard(pb.SyncShardRequest(envelope=envelope, body=body), timeout=timeout_s)
+
+        return self._stream(call, ShardParser(expected), idle_s=idle_s)
 
     async def submit_inconsistency_proof(self, blob_id: BlobId, axis: Axis, proof: bytes) -> wire.SignedMessage:
         """The node's signed judgement that the blob is invalid; not verified yet."""

@@ -25,7 +25,11 @@ MAX_METADATA = 2 * 66 * 65_535
 """More than any metadata can have; unary messages are limited to 4 MiB anyway."""
 
 GET_RECOVERY_SYMBOLS = "GetRecoverySymbols"
-"""The method's name in the signature of a request."""
+SYNC_SHARD = "SyncShard"
+"""The methods' names in the signatures of requests."""
+
+MAX_SYNC_SLIVERS = 100_000
+"""Slivers that one SyncShard request may ask for."""
 
 _SIGNATURE = 96
 _AXIS_TO_PB: dict[Axis, pb.Axis.ValueType] = {Axis.PRIMARY: pb.AXIS_PRIMARY, Axis.SECONDARY: pb.AXIS_SECONDARY}
@@ -186,6 +190,29 @@ def symbol_parts(item: list[RecoverySymbol] | MissingSource) -> Iterator[pb.GetR
         batch.append(data)
         size += len(data)
     yield pb.GetRecoverySymbolsResponse(symbols=pb.RecoverySymbols(symbols=batch))
+
+
+def synced_parts(slivers: Iterable[tuple[BlobId, memoryview]], *, complete: bool) -> Iterator[pb.SyncShardResponse]:
+    """The messages that carry slivers (BCS) of a shard: as many in each as fit into `CHUNK`; large ones go on in the next.
+
+    With `complete` the last message says that there are no more.
+    """
+    answer, room = pb.SyncShardResponse(), CHUNK
+    for blob_id, data in slivers:
+        if answer.slivers and room < len(data):
+            yield answer
+            answer, room = pb.SyncShardResponse(), CHUNK
+        answer.slivers.add(blob_id=blob_id, size=len(data), data=bytes(data[:room]))
+        sent = min(room, len(data))
+        room -= sent
+        while sent < len(data):
+            yield answer
+            rest = bytes(data[sent : sent + CHUNK])
+            answer, room = pb.SyncShardResponse(rest=rest), CHUNK - len(rest)
+            sent += len(rest)
+    answer.complete = complete
+    if answer.slivers or answer.rest or complete:
+        yield answer
 
 
 def signed_from_pb(signed: pb.SignedMessage) -> SignedMessage:

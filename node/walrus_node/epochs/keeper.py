@@ -3,8 +3,9 @@
 Life of an epoch here: the event processor applies `EpochChangeStart{e}` and rings; a pass compares three things that
 survive every crash (the epoch that the events have reached, the epoch that was dealt with last, the chain) and does what
 is missing. Nothing is remembered between passes, so a restart at any point continues where it must. What is decided is
-in `rules.plan_epoch`; the order here is: shards first, then status and epoch, then the attestation. Shards that must get
-their slivers from others first are whole when recovery says so; it rings for another pass then.
+in `plan`; statuses of node and shards change in one batch, shards that moved away an epoch ago go, then comes the
+attestation. It is a token that one epoch can use once: it waits until every shard is Active, by sync or recovery, which
+ring for another pass whenever a status has changed, and it is void when a newer epoch has come.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 
 from walrus_codec.types import Epoch, ShardIndex
 from walrus_node.chain import Chain, ChainView
-from walrus_node.epochs import rules
+from walrus_node.epochs import plan as plans
 from walrus_node.store.records import Identity, NodeState, NodeStatus, ShardStatus
 from walrus_node.store.storage import Storage
 from walrus_sui.errors import MoveAbort
@@ -65,23 +66,30 @@ class EpochKeeper:
 
     async def _fall_behind(self, state: NodeState, epoch: Epoch, chain_epoch: Epoch) -> None:
         _log.info("catching up", extra={"epoch": epoch, "chain_epoch": chain_epoch, "was": state.status.value})
-        await self._storage.set_node_state(NodeState(NodeStatus.RECOVERY_CATCH_UP, epoch))
+        status = state.status if state.status in plans.CATCHING_UP else NodeStatus.RECOVERY_CATCH_UP
+        await self._storage.change_epoch(NodeState(status, epoch), {})
 
     async def _change_epoch(self, state: NodeState, staking: StakingView) -> NodeState:
-        plan = rules.plan_epoch(
+        plan = plans.plan_epoch(
             staking,
             node_id=self._identity.node_id,
             status=state.status,
             stored=self._storage.shards,
             attested=await self._attested_epoch() >= staking.epoch,
         )
+        if not state.status.may_become(plan.status):
+            # A lost disk: as everybody who has missed something, the node catches up first.
+            await self._storage.change_epoch(NodeState(NodeStatus.RECOVERY_CATCH_UP, state.epoch), {})
         for status in ShardStatus:
             shards = sorted(shard for shard, change in plan.shards.items() if change is status)
             if shards:
                 _log.info("shards change", extra={"epoch": staking.epoch, "status": status.value, "shards": shards})
-                await self._storage.create_shards(shards, status)
         changed = NodeState(plan.status, staking.epoch)
-        await self._storage.set_node_state(changed)
+        await self._storage.change_epoch(changed, plan.shards)
+        if plan.removed:
+            slivers = await self._storage.drop_shards(plan.removed)
+            facts = {"epoch": staking.epoch, "shards": sorted(plan.removed), "slivers": slivers}
+            _log.info("shards that moved away are removed", extra=facts)
         _log.info(
             "epoch changed", extra={"epoch": staking.epoch, "status": plan.status.value, "was": state.status.value}
         )
@@ -89,25 +97,26 @@ class EpochKeeper:
 
     async def _finish_recovery(self, state: NodeState, staking: StakingView) -> NodeState:
         """Takes shards and node for Active when every blob that they lacked is there."""
-        owned = self._owned(staking)
-        waiting = rules.shards_that_wait(state.status, owned, self._storage.shards)
-        if waiting is None:
+        stored = self._storage.shards
+        shards = plans.waits_for_recovery(state.status, self._owned(staking), stored)
+        if shards is None or not self._whole(staking.epoch, shards):
             return state
-        if not self._whole(staking.epoch, owned):
-            _log.info(
-                "waiting for slivers from other nodes; the shards are not attested yet",
-                extra={"epoch": staking.epoch, "status": state.status.value, "shards": sorted(waiting)},
-            )
+        recovered = sorted(shard for shard in shards if stored[shard] is ShardStatus.ACTIVE_RECOVER)
+        if not await self._storage.advance_shards(
+            recovered, ShardStatus.ACTIVE_RECOVER, ShardStatus.ACTIVE, epoch=staking.epoch
+        ):
             return state
-        if waiting:
-            await self._storage.set_shard_status(sorted(waiting), ShardStatus.ACTIVE)
-        if state.status is not NodeStatus.ACTIVE:
-            await self._storage.set_node_state(NodeState(NodeStatus.ACTIVE, state.epoch))
-        _log.info("active", extra={"epoch": staking.epoch, "was": state.status.value, "recovered": sorted(waiting)})
-        return NodeState(NodeStatus.ACTIVE, state.epoch)
+        if state.status is NodeStatus.RECOVERY_IN_PROGRESS:
+            await self._storage.advance_node(state, NodeStatus.ACTIVE)
+        _log.info("recovered", extra={"epoch": staking.epoch, "was": state.status.value, "shards": recovered})
+        return await self._storage.node_state()
 
     async def _attest(self, state: NodeState, staking: StakingView) -> None:
-        if not rules.may_attest(state.status, self._owned(staking), self._storage.shards):
+        waits_for = plans.attester(state.status, self._owned(staking), self._storage.shards)
+        if waits_for is not plans.Attester.KEEPER:
+            if waits_for is not plans.Attester.NOBODY:
+                facts = {"epoch": staking.epoch, "status": state.status.value, "waits_for": waits_for.value}
+                _log.info("the shards are not whole yet and not attested", extra=facts)
             return
         if await self._attested_epoch() < staking.epoch:
             await self._storage.sync()
@@ -130,4 +139,4 @@ class EpochKeeper:
         return own.last_epoch_sync_done if own is not None else Epoch(0)
 
     def _owned(self, staking: StakingView) -> frozenset[ShardIndex]:
-        return rules.shards_of(staking.committee, self._identity.node_id)
+        return plans.shards_of(staking.committee, self._identity.node_id)

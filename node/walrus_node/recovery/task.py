@@ -18,12 +18,14 @@ from walrus_node.recovery import rules
 from walrus_node.recovery.blobs import BlobRecoverer, Outcome
 from walrus_node.recovery.gathering import Gatherer
 from walrus_node.recovery.rules import Scope
+from walrus_node.store.records import ShardStatus
 from walrus_node.store.storage import Storage
 from walrus_sui.types import StakingView
 
 LOOK_INTERVAL_S = 600.0
 IDLE_S = 30.0
 _NOT_IN_STEP_S = 1.0
+_RECOVERED = frozenset({ShardStatus.ACTIVE, ShardStatus.ACTIVE_RECOVER})
 _ROUNDS_PER_PASS = 4
 
 
@@ -155,10 +157,9 @@ class RecoveryTask:
 
     def _scope(self, staking: StakingView) -> Scope:
         member = staking.committee.by_id(self._us)
-        owned = frozenset(member.shards) if member is not None else frozenset()
-        return Scope(
-            staking.epoch, frozenset(s for s in owned if s in self._storage.shards and self._storage.shards[s].writable)
-        )
+        owned, stored = frozenset(member.shards) if member is not None else frozenset(), self._storage.shards
+        # What a shard that is being transferred lacks is on its way; when its transfer has ended, this looks anew.
+        return Scope(staking.epoch, frozenset(shard for shard in owned if stored.get(shard) in _RECOVERED))
 
     async def _look(self, scope: Scope, staking: StakingView) -> None:
         lacking = await self._storage.incomplete(scope.epoch, scope.shards)
@@ -169,6 +170,10 @@ class RecoveryTask:
         self._look_at = self._now() + LOOK_INTERVAL_S
 
     async def _complete(self, blob_id: BlobId, scope: Scope, staking: StakingView, queue: asyncio.Semaphore) -> None:
+        if not scope.shards:
+            # Nothing of it belongs here (yet); when that changes, a look finds it.
+            self._agenda.done(blob_id)
+            return
         async with queue:
             outcome = await self._recoverer.complete(blob_id, scope, staking)
         if outcome is Outcome.LACKING:

@@ -14,6 +14,7 @@ from walrus_node.rpc.model import NodeInfo, ShardState
 from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.store.records import Identity, ShardStatus
 from walrus_node.store.storage import Storage
+from walrus_node.sync.task import SyncProgress
 
 SILENCE_LIMIT_S = 15.0
 """Without a checkpoint for this long the chain counts as out of reach; a follower's frame time-out is shorter."""
@@ -30,6 +31,7 @@ class InfoSource:
         follower_age_s: seconds since the chain was last heard; infinite before the follower runs.
         recovery: what was got back from other nodes.
         scrub: how far the verification of what is stored is.
+        sync: how far shards have come from their previous owners.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class InfoSource:
         follower_age_s: Callable[[], float],
         recovery: Callable[[], Progress],
         scrub: Callable[[], ScrubProgress],
+        sync: Callable[[], SyncProgress],
     ) -> None:
         self._name = name
         self._storage = storage
@@ -50,6 +53,7 @@ class InfoSource:
         self._follower_age_s = follower_age_s
         self._recovery = recovery
         self._scrub = scrub
+        self._sync = sync
         self._started = time.monotonic()
         self.identity: Identity | None = None
 
@@ -78,6 +82,7 @@ class InfoSource:
             slivers_stored=self._storage.slivers_stored,
             recovery=self._recovery(),
             scrub=self._scrub(),
+            sync=self._sync(),
         )
 
     def _shards(self) -> tuple[ShardState, ...]:

@@ -18,6 +18,7 @@ from walrus_client.peers.wire import (
 )
 from walrus_node.recovery.task import Progress
 from walrus_node.scrub.scrubber import ScrubProgress
+from walrus_node.sync.task import SyncProgress
 
 __all__ = ["MissingSliver", "MissingSource", "NodeInfo", "ShardState", "SignedMessage", "SliverHead", "SliverRefusal"]
 
@@ -43,6 +44,7 @@ class NodeInfo:
         slivers_stored: slivers in all shards.
         recovery: what was got back from other nodes.
         scrub: how far the verification of what is stored is, and what it found.
+        sync: how far shards have come from their previous owners.
     """
 
     node_id: str
@@ -61,6 +63,7 @@ class NodeInfo:
     slivers_stored: int
     recovery: Progress
     scrub: ScrubProgress
+    sync: SyncProgress
 
     def to_json(self) -> dict[str, Any]:
         """The answer of `GET /v1/info`."""

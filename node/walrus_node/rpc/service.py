@@ -30,7 +30,7 @@ from walrus_node.rpc.admission import Gate
 from walrus_node.rpc.model import MissingSliver, SignedMessage
 from walrus_node.rpc.rules import Lane
 from walrus_node.rpc.uploads import Upload
-from walrus_node.store.records import Identity, InvalidBlob, ValidBlob
+from walrus_node.store.records import Identity, InvalidBlob, ShardStatus, ValidBlob
 from walrus_node.store.storage import SliverKey, Storage
 from walrus_sui import messages
 from walrus_sui.keys import BlsKey
@@ -114,7 +114,8 @@ class NodeService:
         stored = await self._storage.metadata(blob_id)
         if stored is None:
             raise RequestRefused(Reason.METADATA_NOT_FOUND, "store the blob's metadata before its slivers")
-        coming = self._owned(staking) - self._storage.shards.keys()
+        shards = self._storage.shards
+        coming = {shard for shard in self._owned(staking) if not shards.get(shard, ShardStatus.NONE).writable}
         if coming:
             raise RequestRefused(
                 Reason.UNAVAILABLE,

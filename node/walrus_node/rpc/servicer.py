@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 from walrus_client import grpc_errors
 from walrus_client.peers import wire
 from walrus_client.reasons import Reason, RequestRefused
-from walrus_codec.types import Axis, BlobId, Epoch, ObjectId, PairIndex
+from walrus_codec.types import Axis, BlobId, Epoch, ObjectId, PairIndex, ShardIndex
 from walrus_node.rpc.admission import CallCounter, Gate, client_of
 from walrus_node.rpc.assembly import SliverAssembler
 from walrus_node.rpc.envelopes import EnvelopeChecker
@@ -28,6 +28,7 @@ from walrus_node.rpc.info import InfoSource
 from walrus_node.rpc.model import MissingSliver, SignedMessage, SliverRefusal
 from walrus_node.rpc.rules import Lane, Pace, Progress
 from walrus_node.rpc.service import NodeService
+from walrus_node.rpc.shards import ShardQuery, ShardService
 from walrus_node.rpc.symbols import RecoveryService
 from walrus_node.rpc.uploads import Upload
 from walrus_proto.node.v1 import node_pb2 as pb
@@ -63,9 +64,12 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
         envelopes: EnvelopeChecker,
         info: InfoSource,
         limits: StreamLimits,
+        *,
+        shards: ShardService,
     ) -> None:
         self._service = service
         self._recovery = recovery
+        self._shards = shards
         self._envelopes = envelopes
         self._info = info
         self._limits = limits
@@ -137,7 +141,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
         """Symbols for slivers that the asker lacks, in messages of at most a mebibyte."""
         async with self._refusing(context):
             query = _query(request.body)
-            asker = await self._asker(request) if request.HasField("envelope") else None
+            asker = await self._asker(request, wire.GET_RECOVERY_SYMBOLS) if request.HasField("envelope") else None
             found = self._recovery.symbols(
                 _blob_id(query.blob_id),
                 _axis(query.target_axis),
@@ -158,6 +162,17 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
             blob_id, axis = _blob_id(request.blob_id), _axis(request.axis)
             judged = await self._recovery.judge(blob_id, axis, request.proof, client=client_of(context.peer()))
             return pb.SubmitInconsistencyProofResponse(invalid_blob=_signed(judged))
+
+    async def SyncShard(self, request: pb.SyncShardRequest, context: _Context) -> AsyncGenerator[pb.SyncShardResponse]:
+        """Slivers of a shard for its new owner."""
+        async with self._refusing(context):
+            query = _shard_query(request.body)
+            asker = await self._asker(request, wire.SYNC_SHARD)
+            pages = self._shards.pages(query, asker=asker)
+            async with contextlib.aclosing(pages):
+                async for page in pages:
+                    for part in wire.synced_parts(page.slivers, complete=page.next_id is None):
+                        yield part
 
     async def GetBlobStatus(self, request: pb.GetBlobStatusRequest, context: _Context) -> pb.GetBlobStatusResponse:
         """What the events say about a blob."""
@@ -185,13 +200,14 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
                 slivers_stored=found.slivers_stored,
                 recovery=pb.RecoveryProgress(**asdict(found.recovery)),
                 scrub=pb.ScrubProgress(**asdict(found.scrub)),
+                sync=pb.SyncProgress(**asdict(found.sync)),
             )
 
-    async def _asker(self, request: pb.GetRecoverySymbolsRequest) -> CommitteeMember:
+    async def _asker(self, request: pb.GetRecoverySymbolsRequest | pb.SyncShardRequest, method: str) -> CommitteeMember:
         if (identity := self._service.identity) is None:
             raise RequestRefused(Reason.UNAVAILABLE, "this node is not registered yet; try again later")
         return await self._envelopes.check(
-            request.envelope, method=wire.GET_RECOVERY_SYMBOLS, receiver=identity.node_id, body=request.body
+            request.envelope, method=method, receiver=identity.node_id, body=request.body
         )
 
     async def _store_blob(self, requests: AsyncIterator[pb.StoreBlobRequest], client: str) -> pb.StoreBlobResponse:
@@ -330,6 +346,18 @@ def _query(body: bytes) -> pb.RecoveryQuery:
         return pb.RecoveryQuery.FromString(body)
     except DecodeError:
         raise _malformed("the body is not a RecoveryQuery") from None
+
+
+def _shard_query(body: bytes) -> ShardQuery:
+    try:
+        query = pb.SyncShardQuery.FromString(body)
+    except DecodeError:
+        raise _malformed("the body is not a SyncShardQuery") from None
+    if not query.sliver_count:
+        raise _malformed("at least one sliver must be asked for")
+    start = _blob_id(query.starting_blob_id)
+    shard, axis = ShardIndex(query.shard_index), _axis(query.axis)
+    return ShardQuery(shard, axis, start, query.sliver_count, Epoch(query.epoch))
 
 
 def _blob_id(raw: bytes) -> BlobId:

@@ -55,16 +55,6 @@ class Contents(StoreAccess):
 
         await self._write(create)
 
-    async def set_shard_status(self, shards: Iterable[ShardIndex], status: ShardStatus) -> None:
-        """Changes the status of stored shards, durably."""
-
-        def change() -> None:
-            for shard in shards:
-                self._shards.set_status(shard, status)
-            self._kv.sync()
-
-        await self._write(change)
-
     async def put_sliver(self, key: SliverKey, sliver: bytes) -> bool:
         """Stores the BCS form of a verified sliver; False when it is there already.
 

@@ -19,6 +19,7 @@
     s<i>-secondary  blob id                      BCS SliverData
     s<i>-state      00                           ShardStatus
                     01, axis 0|1, blob id        u32 bytes of the sliver; the index of the two families above
+                    02                           TransferState: how far the transfer from the previous owner is
 
 Integers in keys are big endian, so that keys sort by them. Blob ids are their 32 bytes, object ids likewise. A sliver
 and its index entry are written in one batch, so neither is ever there alone.
@@ -67,8 +68,10 @@ EPOCH_START_KEY = b"epoch"
 
 SHARD_STATUS_KEY = b"\x00"
 _INDEX_PREFIX = b"\x01"
+TRANSFER_KEY = b"\x02"
 _AXIS_BYTE = {Axis.PRIMARY: b"\x00", Axis.SECONDARY: b"\x01"}
 _STATE_NAME = re.compile(r"s(\d+)-state")
+_SLIVERS_NAME = re.compile(r"s(\d+)-(?:primary|secondary)")
 
 
 def sliver_family(shard: ShardIndex, axis: Axis) -> Family:
@@ -84,6 +87,12 @@ def state_family(shard: ShardIndex) -> Family:
 def shard_of_state_family(family: Family) -> ShardIndex | None:
     """The shard whose state family this is, or None for another family."""
     match = _STATE_NAME.fullmatch(family)
+    return ShardIndex(int(match[1])) if match else None
+
+
+def shard_of_sliver_family(family: Family) -> ShardIndex | None:
+    """The shard whose slivers this family holds, or None for another family."""
+    match = _SLIVERS_NAME.fullmatch(family)
     return ShardIndex(int(match[1])) if match else None
 
 

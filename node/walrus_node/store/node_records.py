@@ -40,14 +40,8 @@ class NodeRecords(StoreAccess):
 
     async def node_state(self) -> NodeState:
         """What the node is doing; Standby, before any epoch, in an empty store."""
-        value = await self._read(self._kv.get, layout.NODE, layout.STATE_KEY)
+        return await self._read(self._node_state)
+
+    def _node_state(self) -> NodeState:
+        value = self._kv.get(layout.NODE, layout.STATE_KEY)
         return NodeState(NodeStatus.STANDBY, Epoch(0)) if value is None else NodeState.from_bytes(value)
-
-    async def set_node_state(self, state: NodeState) -> None:
-        """Changes what the node is doing, durably."""
-
-        def change() -> None:
-            self._put(layout.STATE_KEY, state.to_bytes())
-            self._kv.sync()
-
-        await self._write(change)

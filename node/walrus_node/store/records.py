@@ -8,13 +8,13 @@ write the newest. The fields of blob and object records are those of the officia
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeVar
 
 from walrus_codec import bcs
 from walrus_codec.errors import BcsError
-from walrus_codec.types import BlobId, Digest, Epoch, NodeId, ObjectId
+from walrus_codec.types import Axis, BlobId, Digest, Epoch, NodeId, ObjectId
 from walrus_node.errors import DamagedError, StoreError
 from walrus_sui.events import EventId
 
@@ -33,6 +33,22 @@ class NodeStatus(Enum):
     RECOVERY_IN_PROGRESS = "RecoveryInProgress"
     RECOVERY_CATCH_UP_WITH_INCOMPLETE_HISTORY = "RecoveryCatchUpWithIncompleteHistory"
 
+    def may_become(self, other: NodeStatus) -> bool:
+        """Whether this status may be followed by the other one; each may be written again."""
+        return other is self or other in _NODE_TRANSITIONS[self]
+
+
+_CATCHING_UP = (NodeStatus.RECOVERY_CATCH_UP, NodeStatus.RECOVERY_CATCH_UP_WITH_INCOMPLETE_HISTORY)
+_AFTER_CATCH_UP = frozenset({NodeStatus.STANDBY, NodeStatus.RECOVER_METADATA, NodeStatus.RECOVERY_IN_PROGRESS})
+_NODE_TRANSITIONS: dict[NodeStatus, frozenset[NodeStatus]] = {
+    NodeStatus.STANDBY: frozenset({NodeStatus.RECOVER_METADATA, *_CATCHING_UP}),
+    NodeStatus.ACTIVE: frozenset({NodeStatus.STANDBY, NodeStatus.RECOVERY_CATCH_UP}),
+    NodeStatus.RECOVER_METADATA: frozenset({NodeStatus.ACTIVE, NodeStatus.STANDBY, NodeStatus.RECOVERY_CATCH_UP}),
+    NodeStatus.RECOVERY_IN_PROGRESS: frozenset({NodeStatus.ACTIVE, NodeStatus.STANDBY, NodeStatus.RECOVERY_CATCH_UP}),
+    NodeStatus.RECOVERY_CATCH_UP: _AFTER_CATCH_UP,
+    NodeStatus.RECOVERY_CATCH_UP_WITH_INCOMPLETE_HISTORY: _AFTER_CATCH_UP,
+}
+
 
 class ShardStatus(Enum):
     """What this node's copy of a shard is good for; a shard that is not stored has status None."""
@@ -47,6 +63,20 @@ class ShardStatus(Enum):
     def writable(self) -> bool:
         """True while the node takes new slivers for the shard."""
         return self in {ShardStatus.ACTIVE, ShardStatus.ACTIVE_SYNC, ShardStatus.ACTIVE_RECOVER}
+
+    def may_become(self, other: ShardStatus) -> bool:
+        """Whether this status may be followed by the other one; each may be written again."""
+        return other is self or other in _SHARD_TRANSITIONS[self]
+
+
+_SHARD_TRANSITIONS: dict[ShardStatus, frozenset[ShardStatus]] = {
+    ShardStatus.NONE: frozenset({ShardStatus.ACTIVE, ShardStatus.ACTIVE_SYNC, ShardStatus.ACTIVE_RECOVER}),
+    # The last: while the node was away, the shard was somebody else's.
+    ShardStatus.ACTIVE: frozenset({ShardStatus.LOCKED_TO_MOVE, ShardStatus.ACTIVE_SYNC}),
+    ShardStatus.ACTIVE_SYNC: frozenset({ShardStatus.ACTIVE, ShardStatus.ACTIVE_RECOVER, ShardStatus.LOCKED_TO_MOVE}),
+    ShardStatus.ACTIVE_RECOVER: frozenset({ShardStatus.ACTIVE, ShardStatus.ACTIVE_SYNC, ShardStatus.LOCKED_TO_MOVE}),
+    ShardStatus.LOCKED_TO_MOVE: frozenset({ShardStatus.ACTIVE_SYNC, ShardStatus.ACTIVE_RECOVER}),
+}
 
 
 @dataclass(frozen=True)
@@ -104,6 +134,53 @@ class ScrubState:
     def from_bytes(cls, value: bytes) -> ScrubState:
         """Reads the stored form; raises `StoreError`."""
         return _decoded(value, "scrub state", lambda r: cls(r.bytes_(), r.u64()))
+
+
+@dataclass(frozen=True)
+class TransferState:
+    """How far the transfer of one shard from its previous owner is.
+
+    Attributes:
+        primary: the blob id from which on primary slivers are to come; None when all have come.
+        secondary: likewise.
+    """
+
+    primary: bytes | None = bytes(32)
+    secondary: bytes | None = bytes(32)
+
+    def next_id(self, axis: Axis) -> bytes | None:
+        """Where the transfer of an axis goes on; None when it is done."""
+        return self.primary if axis is Axis.PRIMARY else self.secondary
+
+    def after(self, axis: Axis, next_id: bytes | None) -> TransferState:
+        """The state when all slivers of an axis before `next_id` (None: all) have come."""
+        return replace(self, **{axis.value: next_id})
+
+    @property
+    def complete(self) -> bool:
+        """Whether both axes have come."""
+        return self.primary is None and self.secondary is None
+
+    @property
+    def fraction(self) -> float:
+        """Share that is done: blob ids are hashes, so the share of their space that is behind us."""
+        places = (1.0 if next_id is None else int.from_bytes(next_id[:6], "big") / 2**48 for next_id in self._both)
+        return sum(places) / 2
+
+    @property
+    def _both(self) -> tuple[bytes | None, bytes | None]:
+        return self.primary, self.secondary
+
+    def to_bytes(self) -> bytes:
+        """The stored form."""
+        return _V1 + b"".join(bcs.option(bcs.bytes_, next_id) for next_id in self._both)
+
+    @classmethod
+    def from_bytes(cls, value: bytes) -> TransferState:
+        """Reads the stored form; raises `StoreError`."""
+        return _decoded(
+            value, "transfer state", lambda r: cls(r.option(bcs.Reader.bytes_), r.option(bcs.Reader.bytes_))
+        )
 
 
 @dataclass(frozen=True)

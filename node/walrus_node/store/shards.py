@@ -1,23 +1,25 @@
 """The tables of the shards that are stored here: slivers, their index, and the status of each shard.
 
-A shard exists here exactly when its state family does, and that one is created last, after the families of its
-slivers: a crash in between leaves empty families that the next attempt uses. Blocking functions over a
-`KeyValueStore`; `storage.Storage` calls the writing ones from its one writer thread.
+A shard exists here exactly when its state family does: that one is created last, after the families of its slivers, and
+dropped first. A crash in between leaves families of slivers that belong to no shard; they are dropped at the next start.
+Blocking functions over a `KeyValueStore`; `storage.Storage` calls the writing ones from its one writer thread. Readers may
+meet a shard that is being dropped: to them it is not stored any more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from walrus_codec import bcs
 from walrus_codec.types import Axis, BlobId, ShardIndex
-from walrus_node.errors import ShardNotHereError, StoreError
+from walrus_node.errors import DamagedError, ShardNotHereError, StoreError
 from walrus_node.store import layout
-from walrus_node.store.kv import Batch, KeyValueStore
+from walrus_node.store.kv import Batch, Family, KeyValueStore
 from walrus_node.store.records import (
     ShardStatus,
+    TransferState,
     shard_status_from_bytes,
     shard_status_to_bytes,
     unversioned,
@@ -40,6 +42,7 @@ class ShardTable:
     def __init__(self, kv: KeyValueStore) -> None:
         """Reads the statuses of all stored shards."""
         self._kv = kv
+        # Replaced as a whole by the writer, never changed, because readers go through it in other threads.
         self._statuses: dict[ShardIndex, ShardStatus] = {}
         for family in kv.families():
             shard = layout.shard_of_state_family(family)
@@ -49,24 +52,57 @@ class ShardTable:
             # No status yet: the process died between the last family and the first status. The shard is empty.
             self._statuses[shard] = ShardStatus.NONE if value is None else shard_status_from_bytes(value)
 
+    def drop_leftovers(self) -> None:
+        """Drops families of slivers that belong to no shard, because the process died while it made or dropped one."""
+        for family in sorted(self._kv.families()):
+            shard = layout.shard_of_sliver_family(family)
+            if shard is not None and shard not in self._statuses:
+                self._kv.drop_family(family)
+
     @property
     def statuses(self) -> MappingProxyType[ShardIndex, ShardStatus]:
-        """Status of every stored shard."""
+        """Status of every stored shard, as it is now: a change makes a new mapping."""
         return MappingProxyType(self._statuses)
 
     def create(self, shard: ShardIndex, status: ShardStatus) -> None:
         """Makes the families of a shard, or completes them, and sets its status."""
+        self.make(shard)
+        self.set_statuses({shard: status}, Batch())
+
+    def make(self, shard: ShardIndex) -> None:
+        """Makes the families of a shard, or completes them; a new shard has status None."""
         for axis in Axis:
             self._kv.create_family(layout.sliver_family(shard, axis), bulky=True)
         self._kv.create_family(layout.state_family(shard), bulky=False)
-        self.set_status(shard, status)
+        self._statuses = {shard: ShardStatus.NONE} | self._statuses
 
-    def set_status(self, shard: ShardIndex, status: ShardStatus) -> None:
-        """Changes the status of a stored shard."""
-        batch = Batch()
-        batch.put(layout.state_family(shard), layout.SHARD_STATUS_KEY, shard_status_to_bytes(status))
+    def set_statuses(self, changes: Mapping[ShardIndex, ShardStatus], batch: Batch) -> None:
+        """Changes the statuses of stored shards together with whatever else the batch holds.
+
+        A shard whose transfer begins forgets how far an earlier one was.
+        """
+        for shard, status in changes.items():
+            family = layout.state_family(shard)
+            batch.put(family, layout.SHARD_STATUS_KEY, shard_status_to_bytes(status))
+            if status is ShardStatus.ACTIVE_SYNC and self._statuses.get(shard) is not status:
+                batch.delete(family, layout.TRANSFER_KEY)
         self._kv.write(batch)
-        self._statuses[shard] = status
+        self._statuses = {**self._statuses, **changes}
+
+    def drop(self, shard: ShardIndex) -> int:
+        """Removes a shard with all its slivers; returns how many they were."""
+        slivers = sum(1 for axis in Axis for _ in self.blobs(shard, axis))
+        # First for the readers, then on disk, and the state family before the slivers.
+        self._statuses = {other: status for other, status in self._statuses.items() if other != shard}
+        self._kv.drop_family(layout.state_family(shard))
+        for axis in Axis:
+            self._kv.drop_family(layout.sliver_family(shard, axis))
+        return slivers
+
+    def transfer(self, shard: ShardIndex) -> TransferState:
+        """How far the transfer of a stored shard is."""
+        value = self._kv.get(layout.state_family(shard), layout.TRANSFER_KEY)
+        return TransferState() if value is None else TransferState.from_bytes(value)
 
     def writable(self, shard: ShardIndex) -> bool:
         """True when the shard is stored here and takes new slivers."""
@@ -81,23 +117,25 @@ class ShardTable:
         if not self.writable(key.shard):
             raise ShardNotHereError(f"shard {key.shard} takes no slivers here")
         batch = Batch()
+        self.put_into(batch, key, sliver)
+        self._kv.write(batch)
+
+    @staticmethod
+    def put_into(batch: Batch, key: SliverKey, sliver: bytes) -> None:
+        """Adds a sliver and its index entry to a batch."""
         batch.put(layout.sliver_family(key.shard, key.axis), key.blob_id, versioned(sliver))
         size = versioned(bcs.u32(len(sliver)))
         batch.put(layout.state_family(key.shard), layout.index_key(key.axis, key.blob_id), size)
-        self._kv.write(batch)
 
     def get(self, key: SliverKey) -> memoryview | None:
         """The BCS form of a sliver, None when it is not stored."""
-        if key.shard not in self._statuses:
-            return None
-        value = self._kv.get(layout.sliver_family(key.shard, key.axis), key.blob_id)
+        value = self._read(key.shard, layout.sliver_family(key.shard, key.axis), key.blob_id)
         return None if value is None else unversioned(value, "sliver")
 
     def has(self, key: SliverKey) -> bool:
         """Whether a sliver is stored, without reading it."""
-        if key.shard not in self._statuses:
-            return False
-        return self._kv.get(layout.state_family(key.shard), layout.index_key(key.axis, key.blob_id)) is not None
+        index = layout.index_key(key.axis, key.blob_id)
+        return self._read(key.shard, layout.state_family(key.shard), index) is not None
 
     def missing(self, blob_id: BlobId, shards: Iterable[ShardIndex]) -> list[SliverKey]:
         """Which slivers of a blob are lacking in the given shards."""
@@ -106,12 +144,21 @@ class ShardTable:
 
     def blobs(self, shard: ShardIndex, axis: Axis, after: bytes = b"") -> Iterator[tuple[BlobId, int]]:
         """Blob ids and sliver sizes of one axis of a shard, from the id behind `after` on, in order of the ids."""
+        return self.blobs_from(shard, axis, after + b"\x00" if after else b"")
+
+    def blobs_from(self, shard: ShardIndex, axis: Axis, first: bytes) -> Iterator[tuple[BlobId, int]]:
+        """Blob ids and sliver sizes of one axis of a shard, from `first` on, in order of the ids."""
         if shard not in self._statuses:
             return
         start, end = layout.index_range(axis)
-        first = start + after + b"\x00" if after else start
-        for key, value in self._kv.scan(layout.state_family(shard), start=first, end=end):
-            yield BlobId(key[len(start) :]), int.from_bytes(unversioned(value, "sliver size"), "little")
+        try:
+            for key, value in self._kv.scan(layout.state_family(shard), start=start + first, end=end):
+                yield BlobId(key[len(start) :]), int.from_bytes(unversioned(value, "sliver size"), "little")
+        except DamagedError:
+            raise
+        except StoreError:
+            if shard in self._statuses:
+                raise
 
     def count(self) -> int:
         """Number of slivers in all shards; reads all indexes."""
@@ -140,6 +187,18 @@ class ShardTable:
         """Which slivers of a blob are stored here."""
         keys = (SliverKey(shard, axis, blob_id) for shard in self._statuses for axis in Axis)
         return [key for key in keys if self.has(key)]
+
+    def _read(self, shard: ShardIndex, family: Family, key: bytes) -> bytes | None:
+        if shard not in self._statuses:
+            return None
+        try:
+            return self._kv.get(family, key)
+        except DamagedError:
+            raise
+        except StoreError:
+            if shard in self._statuses:
+                raise
+            return None  # it was dropped between the look and the read
 
     def check_families(self) -> None:
         """Raises `StoreError` when a shard lacks a family, which only damage can cause."""

@@ -1,7 +1,8 @@
 """The node's store as everybody else sees it: typed, asynchronous, one writer.
 
 Each part is a module of its own over the same open database (`access`, which tells the life of a write): what the node
-keeps about itself, what the chain says, what is stored for others, what nobody keeps alive, what verification needs.
+keeps about itself, what the chain says, what is stored for others, which shards come and go, what nobody keeps alive,
+what verification needs.
 """
 
 from __future__ import annotations
@@ -11,15 +12,14 @@ from pathlib import Path
 
 from walrus_codec.types import Axis
 from walrus_node.store.chain_records import ChainRecords
-from walrus_node.store.contents import Contents
 from walrus_node.store.garbage import Collected, Garbage
 from walrus_node.store.kv import KeyValueStore
-from walrus_node.store.node_records import NodeRecords
+from walrus_node.store.moving import Moving
 from walrus_node.store.shards import SliverKey
 from walrus_node.store.verification import Verification
 
 
-class Storage(NodeRecords, ChainRecords, Contents, Garbage, Verification):
+class Storage(Moving, ChainRecords, Garbage, Verification):
     """All that the node keeps. Make it with `open`; every method raises `StoreError` when the database fails."""
 
     @classmethod
@@ -31,7 +31,12 @@ class Storage(NodeRecords, ChainRecords, Contents, Garbage, Verification):
         """
         from walrus_node.store.rocks import RocksStore  # noqa: PLC0415 - tests with memory need no RocksDB
 
-        return await asyncio.to_thread(lambda: cls(RocksStore(path)))
+        def opened() -> Storage:
+            storage = cls(RocksStore(path))
+            storage.drop_leftovers()
+            return storage
+
+        return await asyncio.to_thread(opened)
 
     @classmethod
     async def over(cls, kv: KeyValueStore) -> Storage:

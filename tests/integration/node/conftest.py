@@ -22,15 +22,25 @@ def make_network(tmp_path_factory):
     """Brings up a devnet with storage nodes; all processes end with the module."""
     networks = []
 
-    def make(n_nodes, **genesis):
+    def make(n_nodes, *, spares=0, manual_ms=0, changes=None, **genesis):
+        """Besides its nodes, `spares` that are not started; `changes` to the nodes' configurations."""
+        if manual_ms:
+            genesis |= {"clock": "manual", "epoch_duration": f"{manual_ms // 1000}s"}
         folder = tmp_path_factory.mktemp("network")
         devnet = Devnet(folder, **(GENESIS | genesis)).start()
-        ports = free_ports(2 * n_nodes)
-        nodes = [
-            NodeProcess(folder, f"node-{number}", devnet.network_config, ports=ports[2 * number : 2 * number + 2])
-            for number in range(n_nodes)
+        ports = free_ports(2 * (n_nodes + spares))
+        made = [
+            NodeProcess(
+                folder,
+                f"node-{number}",
+                devnet.network_config,
+                ports=ports[2 * number : 2 * number + 2],
+                **(changes or {}),
+            )
+            for number in range(n_nodes + spares)
         ]
-        network = Network(devnet, nodes)
+        nodes = made[:n_nodes]
+        network = Network(devnet, nodes, spares=made[n_nodes:], manual_ms=manual_ms)
         networks.append(network)
         for node in nodes:
             node.start()

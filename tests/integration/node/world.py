@@ -80,6 +80,7 @@ class NodeProcess:
             "recovery": {"grace_s": 2},
         } | changes
         self.process = None
+        self.known_id = ""
 
     def start(self):
         config = self.folder / "node.yaml"
@@ -147,11 +148,16 @@ class StoredBlob:
 
 
 class Network:
-    """All processes, and the steps of a client."""
+    """All processes, and the steps of a client. With a manual clock (`manual_ms`: length of an epoch) epochs change on call.
 
-    def __init__(self, devnet, nodes):
+    `spares` are nodes that were not started yet; `join` makes members of them.
+    """
+
+    def __init__(self, devnet, nodes, *, spares=(), manual_ms=0):
         self.devnet = devnet
         self.nodes = nodes
+        self.spares = list(spares)
+        self.manual_ms = manual_ms
         self.treasury = SuiKey.generate()
 
     @asynccontextmanager
@@ -164,27 +170,69 @@ class Network:
         """Stakes all nodes in one transaction, once they are registered; returns when the first epoch is done."""
         async with self.chain() as chain:
             faucet = chain.config.faucet_url
-            await treasury.ensure_funds(chain, self.treasury, sui=10**9, wal=1000 * WAL, faucet_url=faucet)
+            await treasury.ensure_funds(chain, self.treasury, sui=10**9, wal=5000 * WAL, faucet_url=faucet)
             ids = await asyncio.to_thread(
                 lambda: [until("it registers", lambda n=n: self.id_of(n)) for n in self.nodes]
             )
             await chain.stake_many(self.treasury, [(node_id, 100 * WAL) for node_id in ids])
+            if self.manual_ms:
+                await self.next_epoch(chain)
             await self.until_epoch(chain, 1)
+
+    async def next_epoch(self, chain, *, done=True):
+        """Moves a manual clock to the end of the epoch and the chain to the next one; returns the chain's view.
+
+        With `done` it waits until the members have attested.
+        """
+        before = await chain.staking()
+        key = self.treasury
+        for call in (chain.voting_end, chain.initiate_epoch_change):
+            await asyncio.to_thread(self.devnet.advance, self.manual_ms)
+            with suppress(MoveAbort):  # a node's driver was first
+                await call(key)
+        return await self.until_epoch(chain, before.epoch + 1, done=done)
+
+    async def join(self, chain, wal, *, nodes=None):
+        """Starts spares, delegates to them, and counts them among the nodes; the next epoch makes members of them."""
+        new = self.spares if nodes is None else nodes
+        for node in new:
+            node.start()
+        ids = await asyncio.to_thread(lambda: [until("it registers", lambda n=n: self.id_of(n)) for n in new])
+        await chain.stake_many(self.treasury, [(node_id, wal * WAL) for node_id in ids])
+        self.nodes = [*self.nodes, *new]
+        self.spares = [node for node in self.spares if node not in new]
+
+    async def withdraw(self, chain, *nodes):
+        """Takes all stake from nodes; the next epoch is without them."""
+        ids = {node.info["node_id"] if node.process.poll() is None else node.known_id for node in nodes}
+        stakes = [stake.object_id for stake in await chain.stakes(self.treasury.address) if stake.node_id in ids]
+        await chain.request_withdrawal(self.treasury, stakes)
+
+    def members(self, view):
+        """The nodes of a view's committee."""
+        return [node for node in self.nodes if view.committee.by_id(node.known_id) is not None]
+
+    @staticmethod
+    def shards_of(view, node):
+        """What the chain gives to a node."""
+        member = view.committee.by_id(node.known_id)
+        return set(member.shards) if member is not None else set()
 
     @staticmethod
     def id_of(node):
         node.check_alive()
         status, text = node.get("/v1/info")
-        return json.loads(text)["node_id"] if status == 200 else ""
+        node.known_id = json.loads(text)["node_id"] if status == 200 else ""
+        return node.known_id
 
     @staticmethod
-    async def until_epoch(chain, epoch):
-        """Waits until the chain has finished the change to `epoch` or later."""
+    async def until_epoch(chain, epoch, *, done=True):
+        """Waits until the chain has finished (without `done`: begun) the change to `epoch` or later."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 with suppress(ChainTimeout):  # a busy machine; the patience is bounded here
                     view = await chain.staking()
-                    if view.epoch >= epoch and view.epoch_state.phase is not EpochPhase.SYNC:
+                    if view.epoch >= epoch and (not done or view.epoch_state.phase is not EpochPhase.SYNC):
                         return view
                 await asyncio.sleep(0.2)
 

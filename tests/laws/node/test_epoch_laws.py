@@ -28,45 +28,63 @@ EPOCHS = st.lists(
             "sleeps": st.booleans(),
             "fails_at": st.sampled_from([None, "staking", "node_caps", "epoch_sync_done"]),
             "killed": st.booleans(),
+            "metadata": st.booleans(),
+            "come": SHARDS,
+            "given_up": SHARDS,
             "recovers": st.booleans(),
         }
     ),
     min_size=1,
-    max_size=7,
+    max_size=8,
 )
 
 
 def keeper(storage, chain, *, recovers=True):
     def whole(epoch, shards):
         assert epoch == chain.view.epoch
-        assert shards == {shard for member in chain.view.committee.members for shard in member.shards}
+        owned = {shard for member in chain.view.committee.members for shard in member.shards}
+        assert shards == {shard for shard in owned if storage.shards[shard] is not ShardStatus.ACTIVE_SYNC}
         return recovers
 
     return EpochKeeper(storage=storage, chain=chain, view=ChainView(chain), key=KEY, identity=IDENTITY, whole=whole)
 
 
-@settings(max_examples=60, deadline=None)
+async def sync(storage, step):
+    """What shard sync does: metadata first, then some shards come whole, others are left to recovery."""
+    state = await storage.node_state()
+    if state.status is NodeStatus.RECOVER_METADATA and step["metadata"]:
+        assert await storage.advance_node(state, NodeStatus.ACTIVE)
+        state = await storage.node_state()
+    if state.status not in {NodeStatus.ACTIVE, NodeStatus.RECOVERY_IN_PROGRESS}:
+        return
+    for shard, status in storage.shards.items():
+        if status is ShardStatus.ACTIVE_SYNC and shard in step["come"] | step["given_up"]:
+            after = ShardStatus.ACTIVE if shard in step["come"] else ShardStatus.ACTIVE_RECOVER
+            assert await storage.advance_shards([shard], status, after, epoch=state.epoch)
+
+
+@settings(max_examples=100, deadline=None)
 @given(EPOCHS)
-def test_only_shards_held_since_the_first_committee_or_recovered_are_attested(history):
+def test_only_whole_shards_are_attested_whatever_the_chain_does_and_wherever_the_node_dies(history):
     async def run():
         kv = MemoryStore()
         storage = await Storage.over(kv)
         chain = ChainTwin(caps=[NodeCap(CAP, US, Epoch(0), KEY.address)])
-        held, before, sequence, pending = None, None, 0, []
+        # The model: shards that lack nothing.
+        whole, before, sequence, pending = frozenset(), None, 0, []
         for epoch, step in enumerate(history, start=1):
             owned = step["ours"]
+            ours_before = before or frozenset()
             chain.view = staking(epoch, ours=sorted(owned), before=None if before is None else sorted(before))
             before = owned
             pending.append(EpochChangeStart(Epoch(epoch)))
-            asleep = step["sleeps"] and epoch < len(history)
-            # What the node may claim: shards that the first committee gave it and that it never saw lost, and all of
-            # its shards once recovery says that they are whole, which also makes up for epochs that it slept through.
-            if held is None:
-                held = frozenset() if asleep else owned
-            elif not asleep:
-                held &= owned
-            if asleep:
+            if epoch == 1:
+                whole = owned
+            if step["sleeps"] and epoch < len(history):
+                # It misses writes, also to the shards that it keeps; recovery looks at all of them when it wakes.
+                whole = frozenset()
                 continue
+            whole &= owned
             for event in pending:
                 numbered = [(event_id(sequence), event)]
                 await storage.apply(sequence, 0, lambda working, n=numbered: rules.apply_all(working, n))
@@ -82,21 +100,34 @@ def test_only_shards_held_since_the_first_committee_or_recovered_are_attested(hi
                 await keeper(storage, chain, recovers=step["recovers"]).run_once()
             pending = []
             if step["recovers"]:
-                held = owned
+                whole |= {shard for shard in owned if storage.shards[shard] is ShardStatus.ACTIVE}
+            before_sync = dict(storage.shards)
+            await sync(storage, step)
+            come = {
+                s for s in owned if before_sync[s] is not storage.shards[s] and storage.shards[s] is ShardStatus.ACTIVE
+            }
+            whole |= come
+            await keeper(storage, chain, recovers=step["recovers"]).run_once()
+            if step["recovers"]:
+                recovered = {s for s in owned if storage.shards[s] is ShardStatus.ACTIVE} - whole
+                assert all(before_sync[s] is not ShardStatus.ACTIVE for s in recovered)
+                whole |= recovered
             state = await storage.node_state()
-            attested = chain.caps[0].last_epoch_sync_done == epoch
             assert state.epoch == epoch
             assert (state.status is NodeStatus.STANDBY) is (not owned)
+            for shard in owned:
+                assert storage.shards[shard].writable, "writes of the new epoch are taken from its beginning"
+            for shard in storage.shards.keys() - owned:
+                assert storage.shards[shard] is ShardStatus.LOCKED_TO_MOVE
+                assert shard in ours_before, "a source for one epoch, and then gone"
+            attested = chain.caps[0].last_epoch_sync_done == epoch
             if attested:
                 assert owned
-                assert owned <= held
+                assert owned <= whole
                 assert state.status is NodeStatus.ACTIVE
-            assert attested or not owned or not step["recovers"], "nothing that recovers stays behind"
-            for shard, status in storage.shards.items():
-                assert (status is ShardStatus.LOCKED_TO_MOVE) is (shard not in owned)
-                if status is ShardStatus.ACTIVE:
-                    assert shard in held
-            assert owned <= storage.shards.keys()
+                assert all(storage.shards[shard] is ShardStatus.ACTIVE for shard in owned)
+            active = all(storage.shards[shard] is ShardStatus.ACTIVE for shard in owned)
+            assert attested or not owned or not active or state.status is not NodeStatus.ACTIVE
 
     asyncio.run(run())
 
@@ -113,6 +144,7 @@ def test_an_unchanged_committee_attests_every_epoch_once(owned, epochs):
             await storage.apply(epoch, 0, lambda working, n=numbered: rules.apply_all(working, n))
             for _ in range(3):
                 await keeper(storage, chain).run_once()
+                await sync(storage, {"metadata": True, "come": set(), "given_up": set()})
         assert chain.done("epoch_sync_done") == epochs
 
     asyncio.run(run())

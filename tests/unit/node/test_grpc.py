@@ -44,10 +44,12 @@ from walrus_node.rpc.rules import Lane, Pace
 from walrus_node.rpc.server import GrpcServer
 from walrus_node.rpc.service import NodeService
 from walrus_node.rpc.servicer import StorageNodeServicer, StreamLimits
+from walrus_node.rpc.shards import ShardService
 from walrus_node.rpc.symbols import RecoveryService
 from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.store.records import ShardStatus
 from walrus_node.store.storage import SliverKey, Storage
+from walrus_node.sync.task import SyncProgress
 from walrus_proto.node.v1 import node_pb2 as pb
 from walrus_proto.node.v1 import node_pb2_grpc
 from walrus_sui import bls, messages
@@ -143,6 +145,7 @@ class World:
             follower_age_s=lambda: 0.5,
             recovery=Progress,
             scrub=ScrubProgress,
+            sync=SyncProgress,
         )
         self.recovery = RecoveryService(
             storage=self.storage,
@@ -158,7 +161,10 @@ class World:
         )
         self.now_ms = [1_000_000_000]
         envelopes = EnvelopeChecker(self.view, now_ms=lambda: self.now_ms[0])
-        self.servicer = StorageNodeServicer(self.service, self.recovery, envelopes, self.info, self.limits)
+        shards = ShardService(storage=self.storage, processor=self.processor, gate=self.limits.gate)
+        self.servicer = StorageNodeServicer(
+            self.service, self.recovery, envelopes, self.info, self.limits, shards=shards
+        )
         self.server = GrpcServer(self.servicer, identity, self.limits)
         port = await self.server.start("127.0.0.1", 0)
 
@@ -731,7 +737,9 @@ class TestSmallSteps:
 
     async def test_a_locked_shard_takes_nothing(self, world):
         await self.put_metadata(world)
-        await world.storage.set_shard_status([ShardIndex(OURS[0])], ShardStatus.LOCKED_TO_MOVE)
+        world.chain.view = staking(EPOCH, ours=OURS[1:])
+        await world.view.refresh()
+        await world.storage.create_shards([ShardIndex(OURS[0])], ShardStatus.LOCKED_TO_MOVE)
         refusal = await world.refuses(self.store_sliver(world, *both(PAIRS)[0]), metadata=True)
         assert refusal.reason is Reason.SHARD_NOT_ASSIGNED
 

@@ -18,6 +18,7 @@ from walrus_node.rpc.http import HttpServer
 from walrus_node.rpc.info import InfoSource
 from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.store.records import ShardStatus
+from walrus_node.sync.task import SyncProgress
 
 
 class World:
@@ -32,6 +33,7 @@ class World:
             follower_age_s=lambda: self.age,
             recovery=Progress,
             scrub=ScrubProgress,
+            sync=SyncProgress,
         )
         self.server = HttpServer(self.info, lambda: self.missing)
 
@@ -102,7 +104,12 @@ async def test_a_silent_chain_is_out_of_reach(world, view):
 async def test_metrics_are_served(world, memory_storage):
     processor = EventProcessor(memory_storage, cursor=None)
     gauges.observe(
-        memory_storage, processor, lambda: 1.5, lambda: Progress(blobs_pending=3), lambda: ScrubProgress(rotten_found=2)
+        memory_storage,
+        processor,
+        chain_age_s=lambda: 1.5,
+        recovery=lambda: Progress(blobs_pending=3),
+        scrub=lambda: ScrubProgress(rotten_found=2),
+        sync=lambda: SyncProgress(shards_pending=4),
     )
     status, _text = await world.get("/metrics")
     assert status == 200

@@ -6,6 +6,7 @@ import random
 import pytest
 from tests.unit.node.recovery_worlds import EPOCH, KEY, OURS, N, World, make_blob
 from tests.unit.node.test_storage import feed, start_epochs
+from tests.unit.node.worlds import put_state
 
 from walrus_client.errors import PeerUnreachableError
 from walrus_client.peers import SignedMessage
@@ -24,7 +25,7 @@ from walrus_sui.keys import BlsKey
 async def world(memory_storage):
     await start_epochs(memory_storage, EPOCH)
     await memory_storage.create_shards(OURS, ShardStatus.ACTIVE_RECOVER)
-    await memory_storage.set_node_state(NodeState(NodeStatus.RECOVERY_IN_PROGRESS, EPOCH))
+    await put_state(memory_storage, NodeState(NodeStatus.RECOVERY_IN_PROGRESS, EPOCH))
     made = World(memory_storage, random.Random(3))
     await made.view.refresh()
     yield made
@@ -226,7 +227,7 @@ class TestTask:
 
     async def test_before_the_epoch_is_dealt_with_nothing_is_done(self, world, blob):
         await world.add(blob)
-        await world.storage.set_node_state(NodeState(NodeStatus.RECOVERY_CATCH_UP, Epoch(0)))
+        await put_state(world.storage, NodeState(NodeStatus.RECOVERY_CATCH_UP, Epoch(0)))
         await world.task.run_once()
         assert not world.rung
 

@@ -256,7 +256,7 @@ class TestRounds:
     async def test_shards_on_their_way_out_are_left_alone(self, world, blob):
         await world.add(blob)
         world.rot(blob, *PLACES[0])
-        await world.storage.set_shard_status(OURS[:1], ShardStatus.LOCKED_TO_MOVE)
+        await world.storage.create_shards(OURS[:1], ShardStatus.LOCKED_TO_MOVE)
         await world.scrubber().run_once()
         assert not world.lost
         assert await world.holds(blob) == [True] * 4
@@ -319,7 +319,7 @@ class TestCheckingRecords:
         verdict, faults, _records = await self.check(world)
         assert (verdict.rotten, verdict.lacking, verdict.records) == (0, 1, 0)
         assert [(fault.kind, fault.key) for fault in faults] == [(Kind.LACKING, key)]
-        await world.storage.set_shard_status([key.shard], ShardStatus.ACTIVE_RECOVER)
+        await world.storage.create_shards([key.shard], ShardStatus.ACTIVE_RECOVER)
         assert (await self.check(world))[0].lacking == 0
 
     @pytest.mark.parametrize("family", [layout.BLOB_INFO, layout.OBJECT_INFO])

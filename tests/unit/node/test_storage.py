@@ -19,6 +19,7 @@ from tests.unit.node.worlds import (
     pooled,
     pooled_certified,
     pooled_deleted,
+    put_state,
     registered,
 )
 
@@ -79,7 +80,7 @@ class TestTheNodeItself:
 
     async def test_the_state_is_kept(self, storage):
         state = NodeState(NodeStatus.ACTIVE, Epoch(3))
-        await storage.set_node_state(state)
+        await put_state(storage, state)
         assert await storage.node_state() == state
 
 
@@ -225,7 +226,7 @@ class TestGarbage:
         await storage.create_shards([S0], ShardStatus.ACTIVE)
         await feed(storage, registered(B, O1, 1))
         await fill(storage, shards=[S0])
-        await storage.set_shard_status([S0], ShardStatus.LOCKED_TO_MOVE)
+        await storage.create_shards([S0], ShardStatus.LOCKED_TO_MOVE)
         await start_epochs(storage, 1)
         await storage.collect([B])
         assert await storage.sliver(SliverKey(S0, Axis.PRIMARY, B)) is None
@@ -330,7 +331,7 @@ class TestDurability:
         await first.create_shards([S0, S1], ShardStatus.ACTIVE)
         await feed(first, registered(B, O1, 5))
         await fill(first)
-        await first.set_node_state(NodeState(NodeStatus.ACTIVE, Epoch(1)))
+        await put_state(first, NodeState(NodeStatus.ACTIVE, Epoch(1)))
         await first.close()
         await first.close()
         second = await Storage.open(tmp_path)

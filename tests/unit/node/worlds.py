@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from walrus_codec.types import BlobId, Digest, Epoch, NodeId, ObjectId, ShardIndex
+from walrus_node.store import layout
 from walrus_node.store.records import Identity
 from walrus_sui.errors import ChainUnreachable, MoveAbort
 from walrus_sui.events import (
@@ -34,6 +35,11 @@ EPOCH_MS = 100_000
 US = NodeId("0x" + "aa" * 32)
 CAP = ObjectId("0x" + "cc" * 32)
 IDENTITY = Identity("chain", US, CAP)
+
+
+async def put_state(storage, state):
+    """Puts a node into any state, also one that it could not come into."""
+    await storage._write(storage._put, layout.STATE_KEY, state.to_bytes())
 
 
 def blob_id(number: int) -> BlobId:

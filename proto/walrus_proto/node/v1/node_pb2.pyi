@@ -816,6 +816,123 @@ class SubmitInconsistencyProofResponse(_message.Message):
 Global___SubmitInconsistencyProofResponse: _TypeAlias = SubmitInconsistencyProofResponse  # noqa: Y015
 
 @_typing.final
+class SyncShardQuery(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARD_INDEX_FIELD_NUMBER: _builtins.int
+    AXIS_FIELD_NUMBER: _builtins.int
+    STARTING_BLOB_ID_FIELD_NUMBER: _builtins.int
+    SLIVER_COUNT_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    shard_index: _builtins.int
+    axis: Global___Axis.ValueType
+    starting_blob_id: _builtins.bytes
+    """The first blob id that is wanted; it need not exist."""
+    sliver_count: _builtins.int
+    """The most slivers that the answer may have, at most 100,000."""
+    epoch: _builtins.int
+    """The current epoch: blobs that were certified in it do not come."""
+    def __init__(
+        self,
+        *,
+        shard_index: _builtins.int = ...,
+        axis: Global___Axis.ValueType = ...,
+        starting_blob_id: _builtins.bytes = ...,
+        sliver_count: _builtins.int = ...,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["axis", b"axis", "epoch", b"epoch", "shard_index", b"shard_index", "sliver_count", b"sliver_count", "starting_blob_id", b"starting_blob_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyncShardQuery: _TypeAlias = SyncShardQuery  # noqa: Y015
+
+@_typing.final
+class SyncShardRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVELOPE_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    body: _builtins.bytes
+    """A SyncShardQuery, serialized: the body that the envelope covers."""
+    @_builtins.property
+    def envelope(self) -> Global___Envelope: ...
+    def __init__(
+        self,
+        *,
+        envelope: Global___Envelope | None = ...,
+        body: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "envelope", b"envelope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyncShardRequest: _TypeAlias = SyncShardRequest  # noqa: Y015
+
+@_typing.final
+class SyncedSliver(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOB_ID_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    blob_id: _builtins.bytes
+    size: _builtins.int
+    """Bytes of the whole sliver in BCS (docs/formats.md)."""
+    data: _builtins.bytes
+    """The sliver from its beginning; what does not fit comes as `rest` of the following messages."""
+    def __init__(
+        self,
+        *,
+        blob_id: _builtins.bytes = ...,
+        size: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob_id", b"blob_id", "data", b"data", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyncedSliver: _TypeAlias = SyncedSliver  # noqa: Y015
+
+@_typing.final
+class SyncShardResponse(_message.Message):
+    """At most 1 MiB of slivers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REST_FIELD_NUMBER: _builtins.int
+    SLIVERS_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    rest: _builtins.bytes
+    """Continues the last sliver of the messages before."""
+    complete: _builtins.bool
+    """There are no more: set in the last message, unless the count ended the answer."""
+    @_builtins.property
+    def slivers(self) -> _containers.RepeatedCompositeFieldContainer[Global___SyncedSliver]:
+        """Begin after `rest`; only the last of them may be incomplete."""
+
+    def __init__(
+        self,
+        *,
+        rest: _builtins.bytes = ...,
+        slivers: _abc.Iterable[Global___SyncedSliver] | None = ...,
+        complete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "rest", b"rest", "slivers", b"slivers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyncShardResponse: _TypeAlias = SyncShardResponse  # noqa: Y015
+
+@_typing.final
 class GetBlobStatusRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1082,6 +1199,53 @@ class RecoveryProgress(_message.Message):
 Global___RecoveryProgress: _TypeAlias = RecoveryProgress  # noqa: Y015
 
 @_typing.final
+class SyncProgress(_message.Message):
+    """Shards that come from their previous owners, and metadata that a new member fetches. Counts are since the process began."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARDS_PENDING_FIELD_NUMBER: _builtins.int
+    SHARDS_TRANSFERRED_FIELD_NUMBER: _builtins.int
+    SHARDS_GIVEN_UP_FIELD_NUMBER: _builtins.int
+    SLIVERS_RECEIVED_FIELD_NUMBER: _builtins.int
+    BYTES_RECEIVED_FIELD_NUMBER: _builtins.int
+    SLIVERS_REJECTED_FIELD_NUMBER: _builtins.int
+    METADATA_FETCHED_FIELD_NUMBER: _builtins.int
+    FRACTION_FIELD_NUMBER: _builtins.int
+    shards_pending: _builtins.int
+    """Shards whose transfer is not finished."""
+    shards_transferred: _builtins.int
+    """Shards whose transfer was finished."""
+    shards_given_up: _builtins.int
+    """Shards that were given to recovery, because their previous owner did not deliver."""
+    slivers_received: _builtins.int
+    bytes_received: _builtins.int
+    slivers_rejected: _builtins.int
+    """Slivers that were not what the metadata commits to."""
+    metadata_fetched: _builtins.int
+    fraction: _builtins.float
+    """Share of the transfers of this epoch that is done; 1 when nothing is left."""
+    def __init__(
+        self,
+        *,
+        shards_pending: _builtins.int = ...,
+        shards_transferred: _builtins.int = ...,
+        shards_given_up: _builtins.int = ...,
+        slivers_received: _builtins.int = ...,
+        bytes_received: _builtins.int = ...,
+        slivers_rejected: _builtins.int = ...,
+        metadata_fetched: _builtins.int = ...,
+        fraction: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_received", b"bytes_received", "fraction", b"fraction", "metadata_fetched", b"metadata_fetched", "shards_given_up", b"shards_given_up", "shards_pending", b"shards_pending", "shards_transferred", b"shards_transferred", "slivers_received", b"slivers_received", "slivers_rejected", b"slivers_rejected"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyncProgress: _TypeAlias = SyncProgress  # noqa: Y015
+
+@_typing.final
 class ScrubProgress(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1139,6 +1303,7 @@ class GetInfoResponse(_message.Message):
     SLIVERS_STORED_FIELD_NUMBER: _builtins.int
     RECOVERY_FIELD_NUMBER: _builtins.int
     SCRUB_FIELD_NUMBER: _builtins.int
+    SYNC_FIELD_NUMBER: _builtins.int
     node_id: _builtins.bytes
     name: _builtins.str
     epoch: _builtins.int
@@ -1163,6 +1328,8 @@ class GetInfoResponse(_message.Message):
     def recovery(self) -> Global___RecoveryProgress: ...
     @_builtins.property
     def scrub(self) -> Global___ScrubProgress: ...
+    @_builtins.property
+    def sync(self) -> Global___SyncProgress: ...
     def __init__(
         self,
         *,
@@ -1182,10 +1349,11 @@ class GetInfoResponse(_message.Message):
         slivers_stored: _builtins.int = ...,
         recovery: Global___RecoveryProgress | None = ...,
         scrub: Global___ScrubProgress | None = ...,
+        sync: Global___SyncProgress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["recovery", b"recovery", "scrub", b"scrub"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recovery", b"recovery", "scrub", b"scrub", "sync", b"sync"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs_stored", b"blobs_stored", "chain_id", b"chain_id", "chain_reachable", b"chain_reachable", "checkpoint_age_ms", b"checkpoint_age_ms", "epoch", b"epoch", "event_cursor", b"event_cursor", "n_shards", b"n_shards", "name", b"name", "node_id", b"node_id", "recovery", b"recovery", "scrub", b"scrub", "shards", b"shards", "slivers_stored", b"slivers_stored", "status", b"status", "uptime_seconds", b"uptime_seconds", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs_stored", b"blobs_stored", "chain_id", b"chain_id", "chain_reachable", b"chain_reachable", "checkpoint_age_ms", b"checkpoint_age_ms", "epoch", b"epoch", "event_cursor", b"event_cursor", "n_shards", b"n_shards", "name", b"name", "node_id", b"node_id", "recovery", b"recovery", "scrub", b"scrub", "shards", b"shards", "slivers_stored", b"slivers_stored", "status", b"status", "sync", b"sync", "uptime_seconds", b"uptime_seconds", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -74,6 +74,11 @@ class StorageNodeStub:
                 request_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.SubmitInconsistencyProofRequest.SerializeToString,
                 response_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.SubmitInconsistencyProofResponse.FromString,
                 _registered_method=True)
+        self.SyncShard = channel.unary_stream(
+                '/walrus.node.v1.StorageNode/SyncShard',
+                request_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.SyncShardRequest.SerializeToString,
+                response_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.SyncShardResponse.FromString,
+                _registered_method=True)
         self.GetBlobStatus = channel.unary_unary(
                 '/walrus.node.v1.StorageNode/GetBlobStatus',
                 request_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.GetBlobStatusRequest.SerializeToString,
@@ -144,6 +149,14 @@ class StorageNodeServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SyncShard(self, request, context):
+        """Slivers of one axis of a shard in ascending order of their blob ids, of blobs that were certified before the current
+        epoch. Only the shard's new owner gets them, and signs its request.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetBlobStatus(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -198,6 +211,11 @@ def add_StorageNodeServicer_to_server(servicer, server):
                     servicer.SubmitInconsistencyProof,
                     request_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.SubmitInconsistencyProofRequest.FromString,
                     response_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.SubmitInconsistencyProofResponse.SerializeToString,
+            ),
+            'SyncShard': grpc.unary_stream_rpc_method_handler(
+                    servicer.SyncShard,
+                    request_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.SyncShardRequest.FromString,
+                    response_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.SyncShardResponse.SerializeToString,
             ),
             'GetBlobStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBlobStatus,
@@ -426,6 +444,33 @@ class StorageNode:
             '/walrus.node.v1.StorageNode/SubmitInconsistencyProof',
             walrus__proto_dot_node_dot_v1_dot_node__pb2.SubmitInconsistencyProofRequest.SerializeToString,
             walrus__proto_dot_node_dot_v1_dot_node__pb2.SubmitInconsistencyProofResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SyncShard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/walrus.node.v1.StorageNode/SyncShard',
+            walrus__proto_dot_node_dot_v1_dot_node__pb2.SyncShardRequest.SerializeToString,
+            walrus__proto_dot_node_dot_v1_dot_node__pb2.SyncShardResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -56,6 +56,10 @@ class StorageNodeStub:
     """
     SubmitInconsistencyProof: _grpc.UnaryUnaryMultiCallable[_node_pb2.SubmitInconsistencyProofRequest, _node_pb2.SubmitInconsistencyProofResponse]
     """Checks a proof that the writer has encoded wrongly, and signs that the blob is invalid."""
+    SyncShard: _grpc.UnaryStreamMultiCallable[_node_pb2.SyncShardRequest, _node_pb2.SyncShardResponse]
+    """Slivers of one axis of a shard in ascending order of their blob ids, of blobs that were certified before the current
+    epoch. Only the shard's new owner gets them, and signs its request.
+    """
     GetBlobStatus: _grpc.UnaryUnaryMultiCallable[_node_pb2.GetBlobStatusRequest, _node_pb2.GetBlobStatusResponse]
     GetInfo: _grpc.UnaryUnaryMultiCallable[_node_pb2.GetInfoRequest, _node_pb2.GetInfoResponse]
 
@@ -78,6 +82,10 @@ class StorageNodeAsyncStub(StorageNodeStub):
     """
     SubmitInconsistencyProof: _aio.UnaryUnaryMultiCallable[_node_pb2.SubmitInconsistencyProofRequest, _node_pb2.SubmitInconsistencyProofResponse]  # type: ignore[assignment]
     """Checks a proof that the writer has encoded wrongly, and signs that the blob is invalid."""
+    SyncShard: _aio.UnaryStreamMultiCallable[_node_pb2.SyncShardRequest, _node_pb2.SyncShardResponse]  # type: ignore[assignment]
+    """Slivers of one axis of a shard in ascending order of their blob ids, of blobs that were certified before the current
+    epoch. Only the shard's new owner gets them, and signs its request.
+    """
     GetBlobStatus: _aio.UnaryUnaryMultiCallable[_node_pb2.GetBlobStatusRequest, _node_pb2.GetBlobStatusResponse]  # type: ignore[assignment]
     GetInfo: _aio.UnaryUnaryMultiCallable[_node_pb2.GetInfoRequest, _node_pb2.GetInfoResponse]  # type: ignore[assignment]
 
@@ -145,6 +153,16 @@ class StorageNodeServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_node_pb2.SubmitInconsistencyProofResponse, _abc.Awaitable[_node_pb2.SubmitInconsistencyProofResponse]]:
         """Checks a proof that the writer has encoded wrongly, and signs that the blob is invalid."""
+
+    @_abc_1.abstractmethod
+    def SyncShard(
+        self,
+        request: _node_pb2.SyncShardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_node_pb2.SyncShardResponse], _abc.AsyncIterator[_node_pb2.SyncShardResponse]]:
+        """Slivers of one axis of a shard in ascending order of their blob ids, of blobs that were certified before the current
+        epoch. Only the shard's new owner gets them, and signs its request.
+        """
 
     @_abc_1.abstractmethod
     def GetBlobStatus(
