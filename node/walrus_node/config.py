@@ -167,7 +167,7 @@ class RecoveryConfig(_Section):
     memory: Annotated[int, Field(ge=1 << 20)] = 64 << 20
     """Bytes of symbols and slivers that they may hold together."""
     grace_s: Annotated[float, Field(ge=0)] = 15.0
-    """How long a blob's writer may still be uploading after its certification."""
+    """How long uploads may go on after the certification; twice as long above 100 MiB, eight times above 4 GiB."""
 
 
 class SyncConfig(_Section):

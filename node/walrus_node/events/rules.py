@@ -5,7 +5,8 @@ an unknown object) means that the store or the follower is wrong: `EventConflict
 arithmetic is that of the official node (walrus-service, `storage/blob_info.rs`):
 
     registered   object record made; counts of the blob id up
-    certified    once per object; the first certification epoch of the blob id is the smallest of its certified objects
+    certified    once per object; the first certification epoch of the blob id is the smallest of its certified objects;
+                 recovery will look whether all of the blob is here
     extension    is a "certified" event that moves the end and counts nothing
     deleted      deletable objects only; counts down; the object record stays, marked, until its end epoch
     invalid      terminal: no later event brings the blob id back
@@ -115,6 +116,7 @@ def _certify(working: WorkingSet, event_id: EventId, event: BlobCertified) -> No
     info = _valid(working, event.blob_id)
     if info is None:
         return
+    working.suspect(event.blob_id)
     info = _first_certified(info, event.epoch)
     if event.deletable:
         info = replace(
@@ -168,6 +170,7 @@ def _certify_pooled(working: WorkingSet, event_id: EventId, event: PooledBlobCer
     working.pools.put(event.object_id, replace(known, certified_epoch=event.epoch, event=event_id))
     info = _valid(working, event.blob_id)
     if info is not None:
+        working.suspect(event.blob_id)
         info = replace(_first_certified(info, event.epoch), pooled_certified=info.pooled_certified + 1)
         working.set_blob(event.blob_id, info)
 

@@ -80,6 +80,14 @@ class BlobRecoverer:
         self._memory = ByteBudget(memory)
         self.counters = Counters()
 
+    async def length(self, blob_id: BlobId) -> int | None:
+        """Bytes of a blob, None when there are no good metadata of it here."""
+        try:
+            stored = await self._storage.metadata(blob_id)
+            return None if stored is None else BlobMetadata.from_bcs(stored).unencoded_length
+        except (DamagedError, CodecError):
+            return None
+
     async def complete(self, blob_id: BlobId, scope: rules.Scope, view: StakingView) -> Outcome:
         """Tries to get all that the shards of `scope` lack of this blob; logs why when it cannot."""
         info = await self._storage.blob_info(blob_id)

@@ -1,9 +1,9 @@
 """What recovery decides; pure.
 
-Which blobs lack something follows from the events and the store alone, so nothing about recovery has to be stored. Two
-sources name them: a *look* through all certified blobs (at the start, at each change of epoch or shards, and now and then)
-and the certifications that the events bring. A blob that was just certified gets a grace period first, because its
-writer may still be uploading.
+Which blobs lack something follows from the events and the store alone; the store keeps an index of those that may
+(`store.suspects`). Two sources name them: a *look* through the index (at the start, at each change of epoch or shards, and
+now and then) and the certifications that the events bring. A blob that was just certified gets a grace period first, because
+its writer may still be uploading; large blobs get a longer one (protocol page 2.8).
 
 The node is whole for an epoch when all that its look found is there; blobs that were certified since do not count, they
 are repaired one by one (protocol page 4.4).
@@ -26,6 +26,10 @@ from walrus_sui.types import Committee
 AXES = (Axis.SECONDARY, Axis.PRIMARY)
 """In the order of recovery."""
 
+MEDIUM_BLOB = 100 << 20
+LARGE_BLOB = 4 << 30
+"""Bytes of blobs up to which a grace period holds."""
+
 FIRST_BACKOFF_S = 1.0
 LONGEST_BACKOFF_S = 3600.0
 
@@ -46,11 +50,13 @@ class Pending:
         due: when to try, by the loop's clock, in seconds.
         attempts: how often it was tried in vain.
         looked: whether a look found it; False when only its certification named it.
+        fresh: whether it waits for the grace period that every blob has; its size may give it more.
     """
 
     due: float
     attempts: int = 0
     looked: bool = False
+    fresh: bool = False
 
 
 @dataclass
@@ -80,12 +86,22 @@ class Agenda:
 
     def certified(self, blob_id: BlobId, *, due: float) -> None:
         """A blob was certified; it is looked at when its writer has had the time to finish."""
-        self._pending.setdefault(blob_id, Pending(due))
+        self._pending.setdefault(blob_id, Pending(due, fresh=True))
+
+    def is_fresh(self, blob_id: BlobId) -> bool:
+        """Whether the blob was certified a grace period ago, and nobody has looked at its size yet."""
+        entry = self._pending.get(blob_id)
+        return entry is not None and entry.fresh
+
+    def measured(self, blob_id: BlobId, *, more_s: float) -> None:
+        """The blob's size is known, and its grace period is longer by so much; 0 leaves it due."""
+        if (entry := self._pending.get(blob_id)) is not None:
+            self._pending[blob_id] = replace(entry, due=entry.due + more_s, fresh=False)
 
     def lost(self, blob_id: BlobId, *, now: float) -> None:
         """Something of the blob was lost here; it is due now, unless attempts to complete it wait for others."""
         known = self._pending.get(blob_id, Pending(now))
-        self._pending[blob_id] = known if known.attempts else replace(known, due=min(known.due, now))
+        self._pending[blob_id] = known if known.attempts else replace(known, due=min(known.due, now), fresh=False)
 
     def due(self, now: float) -> list[BlobId]:
         """Blobs to try now, those that wait longest first."""
@@ -133,6 +149,18 @@ def backoff_s(attempts: int, *, draw: float) -> float:
         draw: uniform in [0, 1).
     """
     return min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(attempts, 12)) * (0.5 + draw / 2)
+
+
+def grace_s(base_s: float, length: int | None) -> float:
+    """How long a blob's writer may still be uploading after its certification: by default 15 s, 30 s or 2 minutes.
+
+    Args:
+        base_s: for blobs up to 100 MiB; blobs up to 4 GiB have twice as long, larger ones eight times.
+        length: bytes of the blob, None when its metadata have not come: as they come first, nobody is sending it.
+    """
+    if length is None or length <= MEDIUM_BLOB:
+        return base_s
+    return base_s * (2 if length <= LARGE_BLOB else 8)
 
 
 def targets(missing: Iterable[SliverKey], n_shards: int) -> dict[Axis, list[PairIndex]]:

@@ -1,7 +1,7 @@
 """The loop of recovery: looks for blobs that lack something here, and completes them, a bounded number at a time.
 
-Nothing about it is stored: what lacks follows from events and slivers, so after a restart the first look finds what is
-left. Rules are in `rules.Agenda`; progress is told by `progress`, and `whole` tells the keeper of epochs that all is in.
+What may lack something is indexed by the store (`store.suspects`), so after a restart the first look finds what is left,
+and a look that finds nothing costs nothing. Rules are in `rules.Agenda`; progress is told by `progress`, and `whole` tells the keeper of epochs that all is in.
 """
 
 from __future__ import annotations
@@ -108,8 +108,9 @@ class RecoveryTask:
         )
 
     def certified(self, blob_id: BlobId) -> None:
-        """An event has certified the blob."""
-        self._agenda.certified(blob_id, due=self._now() + self._grace_s)
+        """An event has certified the blob; in the events of a time when we were away, long ago."""
+        grace_s = self._grace_s if self._caught_up() else 0.0
+        self._agenda.certified(blob_id, due=self._now() + grace_s)
 
     def lost(self, blob_id: BlobId) -> None:
         """Something of the blob has rotted and was taken out."""
@@ -129,6 +130,7 @@ class RecoveryTask:
             await self._look(scope, staking)
         # Few enough that a new epoch and new blobs do not wait for a long list to end.
         due = self._agenda.due(self._now())[: self._concurrent_blobs * _ROUNDS_PER_PASS]
+        due = [blob_id for blob_id in due if not await self._has_more_time(blob_id)]
         queue = asyncio.Semaphore(self._concurrent_blobs)
         try:
             async with asyncio.TaskGroup() as group:
@@ -162,7 +164,7 @@ class RecoveryTask:
         return Scope(staking.epoch, frozenset(shard for shard in owned if stored.get(shard) in _RECOVERED))
 
     async def _look(self, scope: Scope, staking: StakingView) -> None:
-        lacking = await self._storage.incomplete(scope.epoch, scope.shards)
+        lacking = await self._storage.blobs_lacking(scope.epoch, scope.shards)
         if scope != self._agenda.scope:
             self._agenda.retry_now(self._now())
             self._peers.keep_only(staking.committee, staking.previous_committee)
@@ -180,3 +182,13 @@ class RecoveryTask:
             self._agenda.failed(blob_id, now=self._now(), draw=self._rng.random())
         else:
             self._agenda.done(blob_id)
+            await self._storage.clear(blob_id)
+
+    async def _has_more_time(self, blob_id: BlobId) -> bool:
+        """Whether the blob's writer may need longer than most, because it is large."""
+        if not self._agenda.is_fresh(blob_id):
+            return False
+        length = await self._recoverer.length(blob_id)
+        more_s = rules.grace_s(self._grace_s, length) - self._grace_s
+        self._agenda.measured(blob_id, more_s=more_s)
+        return more_s > 0

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from walrus_codec import bcs
 from walrus_node.errors import StoreError
 from walrus_node.store import layout
 from walrus_node.store.blobs import BlobTable
@@ -94,11 +95,17 @@ def _prepare(kv: KeyValueStore) -> None:
             )
         if version == layout.SCHEMA_VERSION:
             return
+        if kv.read_only:
+            raise StoreError(
+                f"the database has schema version {version}, this release writes {layout.SCHEMA_VERSION}: start the node "
+                "once, or run `walrus-node db repair`; both bring it up to date"
+            )
     # A new database, or one from before the newest families; values of older forms are read as they are.
     for family in layout.FIXED_FAMILIES:
         kv.create_family(family, bulky=False)
     # Last, so that a crash before it leaves a database that is prepared again.
     batch = Batch()
     batch.put(layout.NODE, layout.SCHEMA_KEY, versioned(layout.SCHEMA_VERSION.to_bytes(4, "little")))
+    batch.put(layout.NODE, layout.SEARCH_KEY, versioned(bcs.u64(0)))
     kv.write(batch)
     kv.sync()

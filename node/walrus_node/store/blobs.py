@@ -5,6 +5,7 @@ Blocking functions over a `KeyValueStore`; `storage.Storage` calls them from its
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from walrus_codec import bcs
@@ -71,10 +72,11 @@ class BlobTable:
         for key, _ in self._kv.scan(layout.METADATA, start=after + b"\x00" if after else b""):
             yield BlobId(key)
 
-    def delete_metadata(self, blob_id: BlobId) -> None:
-        """Removes metadata."""
+    def take_out_metadata(self, blob_id: BlobId) -> None:
+        """Removes metadata that have rotted."""
         batch = Batch()
         batch.delete(layout.METADATA, blob_id)
+        batch.put(layout.SUSPECTS, blob_id, versioned(b""))
         self._kv.write(batch)
 
     def count_metadata(self) -> int:
@@ -112,12 +114,16 @@ class BlobTable:
             if self._kv.get(layout.EXPIRY, layout.expiry_key(end_epoch, object_id)) is None:
                 yield f"object {object_id} ends in epoch {end_epoch}, but the index of ends does not name it"
 
-    def certified(self, epoch: Epoch) -> Iterator[BlobId]:
-        """Blobs that are certified in `epoch`, in order of their ids."""
-        for key, value in self._kv.scan(layout.BLOB_INFO):
+    def certified(self, epoch: Epoch, after: bytes = b"") -> Iterator[BlobId]:
+        """Blobs that are certified in `epoch`, from the id behind `after` on, in order of their ids."""
+        for key, value in self._kv.scan(layout.BLOB_INFO, start=after + b"\x00" if after else b""):
             info = blob_info_from_bytes(value)
             if isinstance(info, ValidBlob) and info.is_certified(epoch):
                 yield BlobId(key)
+
+    def certified_after(self, epoch: Epoch, after: bytes, limit: int) -> list[BlobId]:
+        """Blobs that are certified in `epoch`, at most `limit`, from the id behind `after` on."""
+        return list(itertools.islice(self.certified(epoch, after), limit))
 
     def garbage(self) -> list[BlobId]:
         """Blobs that the collector has to look at, in order of their ids."""

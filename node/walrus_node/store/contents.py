@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from walrus_codec.types import BlobId, Epoch, ShardIndex
+from walrus_codec.types import BlobId, ShardIndex
 from walrus_node.errors import MetadataMissingError
 from walrus_node.store.access import StoreAccess
 from walrus_node.store.records import InvalidBlob, ShardStatus
@@ -85,17 +85,3 @@ class Contents(StoreAccess):
     async def missing(self, blob_id: BlobId, shards: Iterable[ShardIndex]) -> list[SliverKey]:
         """Which slivers of a blob are lacking in the given shards."""
         return await self._read(self._shards.missing, blob_id, tuple(shards))
-
-    async def incomplete(self, epoch: Epoch, shards: Iterable[ShardIndex]) -> list[BlobId]:
-        """Blobs certified in `epoch` that lack their metadata or a sliver of the given shards; none without shards."""
-        owned = tuple(shards)
-
-        def look() -> list[BlobId]:
-            certified = self._blobs.certified(epoch) if owned else ()
-            return [
-                blob_id
-                for blob_id in certified
-                if self._shards.missing(blob_id, owned) or not self._blobs.has_metadata(blob_id)
-            ]
-
-        return await self._read(look)

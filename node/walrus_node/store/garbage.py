@@ -57,6 +57,7 @@ class Garbage(StoreAccess):
                 sizes += self._shards.delete_into(batch, blob_id)
                 metadata += self._blobs.has_metadata(blob_id)
                 batch.delete(layout.METADATA, blob_id)
+                batch.delete(layout.SUSPECTS, blob_id)
                 if isinstance(info, ValidBlob) and info.objects == 0:
                     batch.delete(layout.BLOB_INFO, blob_id)
             self._kv.write(batch)

@@ -38,6 +38,11 @@ class Batch:
 class KeyValueStore(Protocol):
     """What the node needs of a database. All methods raise `StoreError` when the database fails."""
 
+    @property
+    def read_only(self) -> bool:
+        """Whether every write fails."""
+        ...
+
     def families(self) -> frozenset[Family]:
         """All families that exist."""
         ...

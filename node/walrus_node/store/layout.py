@@ -5,6 +5,7 @@
                     "identity", "state"          Identity, NodeState
                     "collected"                  u32, last epoch whose garbage collection is done
                     "scrub"                      ScrubState: how far the background verification is
+                    "search"                     u64, there while a search through all certified blobs is asked for
     events          "cursor"                     Cursor: last applied checkpoint, its epoch and time
                     "epoch"                      u64, time of the checkpoint that began the current epoch
     metadata        blob id                      BCS BlobMetadata
@@ -15,6 +16,7 @@
     pooled_info     object id                    PooledInfo: what all events say about one pooled blob object
     pool_members    pool id, object id           empty; pooled blob objects by their pool
     garbage         blob id                      u32, epoch in which the last registration went
+    suspects        blob id                      empty; certified blobs that may lack something here
     s<i>-primary    blob id                      BCS SliverData
     s<i>-secondary  blob id                      BCS SliverData
     s<i>-state      00                           ShardStatus
@@ -32,8 +34,8 @@ import re
 from walrus_codec.types import Axis, BlobId, Epoch, ObjectId, ShardIndex
 from walrus_node.store.kv import Family
 
-SCHEMA_VERSION = 2
-"""2: the families of storage pools, blob records that count pooled blobs."""
+SCHEMA_VERSION = 3
+"""2: the families of storage pools, blob records that count pooled blobs. 3: the suspects."""
 
 NODE = Family("node")
 EVENTS = Family("events")
@@ -45,6 +47,7 @@ POOLS = Family("pools")
 POOLED_INFO = Family("pooled_info")
 POOL_MEMBERS = Family("pool_members")
 GARBAGE = Family("garbage")
+SUSPECTS = Family("suspects")
 FIXED_FAMILIES = (
     NODE,
     EVENTS,
@@ -56,6 +59,7 @@ FIXED_FAMILIES = (
     POOLED_INFO,
     POOL_MEMBERS,
     GARBAGE,
+    SUSPECTS,
 )
 
 SCHEMA_KEY = b"schema"
@@ -63,6 +67,7 @@ IDENTITY_KEY = b"identity"
 STATE_KEY = b"state"
 COLLECTED_KEY = b"collected"
 SCRUB_KEY = b"scrub"
+SEARCH_KEY = b"search"
 CURSOR_KEY = b"cursor"
 EPOCH_START_KEY = b"epoch"
 

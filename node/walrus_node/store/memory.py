@@ -17,6 +17,11 @@ class MemoryStore:
         self._durable: dict[Family, dict[bytes, bytes]] = {}
         self._closed = False
 
+    @property
+    def read_only(self) -> bool:
+        """Never."""
+        return False
+
     def families(self) -> frozenset[Family]:
         """All families that exist."""
         return frozenset(self._live)

@@ -76,6 +76,11 @@ class RocksStore:
             self._handles = {Family(name): self._db.get_column_family_handle(name) for name in families}
             self._tables = {Family(name): self._db.get_column_family(name) for name in families}
 
+    @property
+    def read_only(self) -> bool:
+        """Whether it was opened so."""
+        return self._read_only
+
     def families(self) -> frozenset[Family]:
         """All families that exist."""
         return frozenset(self._handles)

@@ -81,6 +81,11 @@ class ShardTable:
 
         A shard whose transfer begins forgets how far an earlier one was.
         """
+        if any(status.writable and not self.writable(shard) for shard, status in changes.items()):
+            # Every certified blob may lack something in them: `suspects` searches through all of them.
+            asked = self._kv.get(layout.NODE, layout.SEARCH_KEY)
+            number = 1 if asked is None else 1 + int.from_bytes(unversioned(asked, "search"), "little")
+            batch.put(layout.NODE, layout.SEARCH_KEY, versioned(bcs.u64(number)))
         for shard, status in changes.items():
             family = layout.state_family(shard)
             batch.put(family, layout.SHARD_STATUS_KEY, shard_status_to_bytes(status))
@@ -176,11 +181,12 @@ class ShardTable:
                     batch.delete(layout.state_family(shard), layout.index_key(axis, blob_id))
         return sizes
 
-    def delete(self, key: SliverKey) -> None:
-        """Removes a sliver and its index entry."""
+    def take_out(self, key: SliverKey) -> None:
+        """Removes a sliver that has rotted, and its index entry."""
         batch = Batch()
         batch.delete(layout.sliver_family(key.shard, key.axis), key.blob_id)
         batch.delete(layout.state_family(key.shard), layout.index_key(key.axis, key.blob_id))
+        batch.put(layout.SUSPECTS, key.blob_id, versioned(b""))
         self._kv.write(batch)
 
     def stored(self, blob_id: BlobId) -> list[SliverKey]:

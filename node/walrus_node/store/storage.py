@@ -1,8 +1,8 @@
 """The node's store as everybody else sees it: typed, asynchronous, one writer.
 
 Each part is a module of its own over the same open database (`access`, which tells the life of a write): what the node
-keeps about itself, what the chain says, what is stored for others, which shards come and go, what nobody keeps alive,
-what verification needs.
+keeps about itself, what the chain says, what is stored for others, which shards come and go, which blobs may lack
+something, what nobody keeps alive, what verification needs.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from walrus_node.store.garbage import Collected, Garbage
 from walrus_node.store.kv import KeyValueStore
 from walrus_node.store.moving import Moving
 from walrus_node.store.shards import SliverKey
+from walrus_node.store.suspects import Suspects
 from walrus_node.store.verification import Verification
 
 
-class Storage(Moving, ChainRecords, Garbage, Verification):
+class Storage(Moving, ChainRecords, Suspects, Garbage, Verification):
     """All that the node keeps. Make it with `open`; every method raises `StoreError` when the database fails."""
 
     @classmethod

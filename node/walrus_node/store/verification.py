@@ -62,7 +62,7 @@ class Verification(StoreAccess):
         def remove() -> bool:
             if not self._shards.has(key) or _read_again(self._shards.get, key) != seen:
                 return False
-            self._shards.delete(key)
+            self._shards.take_out(key)
             self._slivers -= 1
             return True
 
@@ -74,7 +74,7 @@ class Verification(StoreAccess):
         def remove() -> bool:
             if not self._has_metadata(blob_id) or _read_again(self._blobs.metadata, blob_id) != seen:
                 return False
-            self._blobs.delete_metadata(blob_id)
+            self._blobs.take_out_metadata(blob_id)
             self._metadata -= 1
             return True
 

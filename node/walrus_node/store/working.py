@@ -38,6 +38,7 @@ class WorkingSet:
         self._objects: dict[ObjectId, ObjectInfo | None] = {}
         self._stored_ends: dict[ObjectId, Epoch | None] = {}
         self._garbage: dict[BlobId, Epoch] = {}
+        self._suspects: set[BlobId] = set()
 
     def blob(self, blob_id: BlobId) -> BlobInfo | None:
         """The record of a blob id, None when no event named it."""
@@ -75,6 +76,10 @@ class WorkingSet:
         """Notes that nothing keeps the blob's data alive since `epoch`; the collector will look again."""
         self._garbage[blob_id] = epoch
 
+    def suspect(self, blob_id: BlobId) -> None:
+        """Notes that the blob, which was just certified, may lack something here."""
+        self._suspects.add(blob_id)
+
     @property
     def touched(self) -> frozenset[BlobId]:
         """Blob ids whose records were read or changed."""
@@ -107,3 +112,5 @@ class WorkingSet:
         self.pools.write_to(batch)
         for blob_id, epoch in self._garbage.items():
             batch.put(layout.GARBAGE, blob_id, versioned(bcs.u32(epoch)))
+        for blob_id in sorted(self._suspects):
+            batch.put(layout.SUSPECTS, blob_id, versioned(b""))

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.node.world import N_SHARDS, until
 
 from walrus_codec.params import CodeParams
-from walrus_codec.types import Axis
+from walrus_codec.types import Axis, EncodingType
 
 pytestmark = pytest.mark.timeout(500)
 
@@ -87,6 +87,65 @@ async def test_a_wiped_node_recovers_everything_while_the_others_serve(network):
         rest = [node for node in network.nodes if node is not down]
         for blob in blobs:
             assert await network.read(blob, nodes=rest) == blob.content
+
+
+@pytest.fixture(scope="module")
+def official(make_network):
+    """The official code; epochs that do not end in between."""
+    return make_network(4, seed="recovery-rs2", encoding="rs2", epoch_duration="10m")
+
+
+async def test_with_f_shards_gone_a_wiped_node_gets_all_back_in_two_steps_through_kills(official):
+    """Its k1 rows come from the two nodes that are left; its own columns are what its rows then need of the k2."""
+    async with official.chain() as chain:
+        weights = {member.name: member.weight for member in (await chain.staking()).committee.members}
+        gone, victim = (node for node in official.nodes if weights[node.name] == 3)
+        left = [node for node in official.nodes if weights[node.name] == 2]
+        sizes = [0, 1, 700, 30_000, *range(90_000, 100_000, 1_000)]
+        blobs = [await official.store(chain, os.urandom(size), encoding=EncodingType.RS2) for size in sizes]
+    gone.kill()
+    victim.kill()
+    wipe(victim)
+    victim.start()
+    await asyncio.to_thread(until, "it is whole", lambda: victim.is_ready() and is_whole(victim))
+    info = victim.info["recovery"]
+    # Secondary slivers from k1 symbols each; of the k2 of the primary ones three are its own by then.
+    needed = sum(
+        3 * (params.k1 + params.k2 - 3) * (params.symbol_size(len(blob.content)) + PROOF)
+        for blob in blobs
+        for params in [CodeParams(N_SHARDS, EncodingType.RS2)]
+    )
+    print(f"{info['bytes_fetched']} bytes came, {needed} are needed")
+    assert info["bytes_fetched"] <= 1.1 * needed
+    assert info["slivers_recovered"] == 6 * len(blobs)
+
+    # Once more from nothing, and killed three times on the way: what is there is not fetched again.
+    victim.kill()
+    wipe(victim)
+    victim.document["recovery"] = {"grace_s": 2, "concurrent_blobs": 1}
+    held = 0
+    for _ in range(3):
+        victim.start()
+        held = await asyncio.to_thread(until, "it has got some", lambda h=held: progressed(victim, h))
+        victim.kill()
+        assert 0 < held < 6 * len(blobs), "it was killed on the way"
+    victim.start()
+    await asyncio.to_thread(until, "it is whole", lambda: victim.is_ready() and is_whole(victim))
+    info = victim.info
+    assert info["slivers_stored"] == 6 * len(blobs)
+    assert info["recovery"]["slivers_recovered"] <= 6 * len(blobs) - held
+    for blob in blobs:
+        await assert_holds(official, victim, blob)
+        assert await official.read(blob, nodes=[victim, left[0]]) == blob.content
+    gone.start()
+    await asyncio.to_thread(until, "the other one is back", gone.is_ready)
+
+
+def progressed(node, held):
+    """Slivers that a recovering node stores, once they are more than `held`."""
+    status, text = node.get("/v1/info")
+    stored = json.loads(text)["slivers_stored"] if status == 200 else 0
+    return stored if stored > held else None
 
 
 async def test_a_node_that_was_away_over_an_epoch_change_gets_what_it_missed(network):

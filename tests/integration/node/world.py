@@ -302,23 +302,27 @@ class Network:
         params = CodeParams(N_SHARDS, blob.encoded.metadata.encoding_type)
         return redstuff.decode(slivers[: params.k1], len(blob.content), params)
 
-    @staticmethod
-    async def slivers(node, blob, axis=Axis.PRIMARY, *, all_good=True):
+    async def slivers(self, node, blob, axis=Axis.PRIMARY, *, all_good=True):
         """What a node gives of a blob; what differs from the writer's own is a failure, or left out without `all_good`."""
-        found, data, head = [], b"", None
         async with node.stub() as stub:
-            request = pb.GetSliversRequest(blob_id=blob.blob_id, axis=wire.axis_to_pb(axis))
-            async for part in stub.GetSlivers(request, timeout=60):
-                match part.WhichOneof("part"):
-                    case "sliver":
-                        head, data = part.sliver, b""
-                    case "data":
-                        data += part.data
-                        if len(data) == head.size:
-                            pair = blob.encoded.pairs[head.pair_index]
-                            sliver = getattr(pair, axis.value)
-                            good = bytes(sliver.data) == data
-                            assert good or not all_good
-                            if good:
-                                found.append(sliver)
+            return await self.slivers_of(stub, blob, axis, all_good=all_good)
+
+    @staticmethod
+    async def slivers_of(stub, blob, axis=Axis.PRIMARY, *, all_good=True):
+        """The same over a channel that is open already."""
+        found, data, head = [], b"", None
+        request = pb.GetSliversRequest(blob_id=blob.blob_id, axis=wire.axis_to_pb(axis))
+        async for part in stub.GetSlivers(request, timeout=60):
+            match part.WhichOneof("part"):
+                case "sliver":
+                    head, data = part.sliver, b""
+                case "data":
+                    data += part.data
+                    if len(data) == head.size:
+                        pair = blob.encoded.pairs[head.pair_index]
+                        sliver = getattr(pair, axis.value)
+                        good = bytes(sliver.data) == data
+                        assert good or not all_good
+                        if good:
+                            found.append(sliver)
         return found

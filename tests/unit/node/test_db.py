@@ -17,7 +17,8 @@ from walrus_codec.slivers import Sliver
 from walrus_codec.types import Axis
 from walrus_node.main import app
 from walrus_node.store import layout
-from walrus_node.store.records import ShardStatus
+from walrus_node.store.kv import Batch
+from walrus_node.store.records import ShardStatus, versioned
 from walrus_node.store.rocks import RocksStore
 from walrus_node.store.storage import SliverKey, Storage
 
@@ -127,6 +128,63 @@ def test_a_database_in_use_is_refused_with_3(folder, command):
         node.close()
     assert found.returncode == 3, found.stderr
     assert "stop the node first" in found.stderr or "cannot open the database" in found.stderr
+
+
+def make_old(folder):
+    """Puts the folder back to what the release before this one wrote."""
+    kv = RocksStore(folder / "db")
+    kv.drop_family(layout.SUSPECTS)
+    batch = Batch()
+    batch.delete(layout.NODE, layout.SEARCH_KEY)
+    batch.put(layout.NODE, layout.SCHEMA_KEY, versioned((2).to_bytes(4, "little")))
+    kv.write(batch)
+    kv.close()
+
+
+class TestOlderSchema:
+    @pytest.mark.parametrize("command", ["check", "export"])
+    def test_what_only_reads_says_what_to_do_and_changes_nothing(self, folder, tmp_path_factory, command):
+        make_old(folder)
+        before = snapshot(folder)
+        result = db(command, folder, *([tmp_path_factory.mktemp("out")] if command == "export" else []))
+        assert result.exit_code == 3
+        assert "schema version 2, this release writes 3" in result.stderr
+        assert "start the node once, or run `walrus-node db repair`" in result.stderr
+        assert snapshot(folder) == before
+
+    def test_stats_count_what_is_there(self, folder):
+        make_old(folder)
+        result = db("stats", folder)
+        assert result.exit_code == 0, result.output
+        assert "metadata" in result.stdout
+        assert "suspects" not in result.stdout
+
+    def test_repair_brings_it_up_to_date_and_nothing_is_lost(self, folder):
+        make_old(folder)
+        assert db("repair", folder).exit_code == 0
+        result = db("check", folder)
+        assert result.exit_code == 0, result.output
+        assert "2 blobs, 8 slivers" in result.stdout
+
+    def test_a_node_that_starts_on_it_finds_what_lacks(self, folder):
+        make_old(folder)
+
+        async def look(world):
+            assert await world.storage.blobs_lacking(1, OURS) == []
+            for shard in OURS[:1]:
+                kv = world.kv
+                batch = Batch()
+                # As a release without the index would have left it.
+                batch.delete(layout.state_family(shard), layout.index_key(Axis.PRIMARY, FIRST.blob_id))
+                kv.write(batch)
+
+        change(folder, look)
+        make_old(folder)
+
+        async def find(world):
+            assert await world.storage.blobs_lacking(1, OURS) == [FIRST.blob_id]
+
+        change(folder, find)
 
 
 def test_while_somebody_reads_no_node_opens_it(folder):

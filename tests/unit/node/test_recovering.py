@@ -12,8 +12,9 @@ from walrus_client.errors import PeerUnreachableError
 from walrus_client.peers import SignedMessage
 from walrus_codec import mapping
 from walrus_codec.types import Axis, EncodingType, Epoch
-from walrus_node.recovery import gathering
+from walrus_node.recovery import gathering, rules
 from walrus_node.recovery.blobs import Outcome
+from walrus_node.store import layout
 from walrus_node.store.records import NodeState, NodeStatus, ShardStatus
 from walrus_node.store.storage import SliverKey
 from walrus_sui import bls, messages
@@ -269,6 +270,38 @@ class TestTask:
         await world.task.run_once()
         assert sum(peer.asked for peer in world.each()) == asked
         assert world.task.progress.blobs_pending == 0
+
+    async def test_a_large_blob_that_is_under_way_has_more_time_and_an_unknown_one_has_not(self, world, monkeypatch):
+        monkeypatch.setattr(rules, "MEDIUM_BLOB", 100)
+        world.task._grace_s = 10.0
+        await world.task.run_once()
+        large, unknown = make_blob(b"x" * 101), make_blob(b"y" * 101)
+        await world.add(large, unknown)
+        await world.storage.put_metadata(large.blob_id, large.metadata.to_bcs())
+        now = asyncio.get_running_loop().time()
+        for blob in (large, unknown):
+            world.task.certified(blob.blob_id)
+        for later, done in ((9, []), (11, [unknown]), (19, [unknown]), (21, [unknown, large])):
+            world.task._now = lambda at=now + later: at
+            await world.task.run_once()
+            assert [blob for blob in (unknown, large) if await world.holds(blob)] == done
+
+    async def test_old_certifications_that_are_heard_while_catching_up_wait_for_nothing(self, world, blob):
+        world.task._grace_s = 10.0
+        await world.task.run_once()
+        await world.add(blob)
+        world.at_tip = False
+        world.task.certified(blob.blob_id)
+        world.at_tip = True
+        await world.task.run_once()
+        assert await world.holds(blob)
+
+    async def test_what_is_done_is_suspected_no_more(self, world, blob):
+        await world.add(blob)
+        await world.task.run_once()
+        assert await world.holds(blob)
+        assert await world.storage.blobs_lacking(EPOCH, OURS) == []
+        assert not list(world.storage._kv.scan(layout.SUSPECTS))
 
     async def test_what_has_rotted_comes_back_in_the_next_pass(self, world, blob):
         await world.add(blob)

@@ -107,6 +107,38 @@ class TestAgenda:
         assert Agenda().next_due_in(9) is None
 
 
+class TestGrace:
+    @pytest.mark.parametrize(
+        ("length", "seconds"),
+        [(None, 15), (0, 15), (100 << 20, 15), ((100 << 20) + 1, 30), (4 << 30, 30), ((4 << 30) + 1, 120)],
+    )
+    def test_large_blobs_have_more_time(self, length, seconds):
+        assert rules.grace_s(15, length) == seconds
+
+    def test_a_size_is_asked_for_once_and_moves_the_date(self):
+        agenda = Agenda()
+        agenda.certified(A, due=15)
+        agenda.certified(B, due=15)
+        assert agenda.is_fresh(A)
+        agenda.measured(A, more_s=15)
+        agenda.measured(B, more_s=0)
+        assert not agenda.is_fresh(A)
+        assert agenda.due(29) == [B]
+        assert agenda.due(30) == [B, A]
+        agenda.measured(C, more_s=15)
+        assert not agenda.is_fresh(C)
+        assert len(agenda) == 2
+
+    def test_what_a_look_or_scrub_finds_is_not_fresh(self):
+        agenda = Agenda()
+        agenda.looked(SCOPE, [A], now=0)
+        agenda.certified(B, due=15)
+        agenda.lost(B, now=1)
+        assert not agenda.is_fresh(A)
+        assert not agenda.is_fresh(B)
+        assert agenda.due(1) == [A, B]
+
+
 def test_pauses_end_at_an_hour():
     assert rules.backoff_s(0, draw=0) == 0.5
     assert rules.backoff_s(11, draw=0) == 1024
