@@ -166,6 +166,9 @@ class Gateway:
     def read(self, blob_id: str, **query: str) -> requests.Response:
         return self._call("GET", f"/v1/blobs/{blob_id}", params=query, timeout=120)
 
+    def blob_status(self, blob_id: str) -> requests.Response:
+        return self._call("GET", f"/v1/blobs/{blob_id}/status", timeout=60)
+
     def status(self) -> requests.Response:
         return self._call("GET", "/status", timeout=30)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 GROUP = "walrus-operator.dev"
@@ -69,6 +69,14 @@ class StatusModel(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, use_attribute_docstrings=True
     )
+
+    @classmethod
+    def read(cls, live: Any) -> Self:
+        """A stored status; one that cannot be read (written by another version) counts as never written."""
+        try:
+            return cls.model_validate(live or {})
+        except ValidationError:
+            return cls()
 
     def to_live(self) -> dict[str, Any]:
         """The status as it is sent to the API server: camelCase, without absent fields."""

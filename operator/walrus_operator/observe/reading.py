@@ -41,12 +41,6 @@ def _parse(model: type[M], value: Any) -> tuple[M | None, str | None]:
         return None, f"{where}: {first['msg']}"
 
 
-def _status(model: type[M], value: Any) -> M:
-    parsed, _ = _parse(model, value)
-    # A status that cannot be read (written by another version) counts as never written.
-    return parsed if parsed is not None else model()
-
-
 def network(live: Manifest) -> NetworkObject:
     """A WalrusNetwork."""
     meta = live["metadata"]
@@ -58,7 +52,7 @@ def network(live: Manifest) -> NetworkObject:
         generation=int(meta.get("generation", 1)),
         spec=spec,
         spec_error=problem,
-        status=_status(NetworkStatus, live.get("status")),
+        status=NetworkStatus.read(live.get("status")),
         annotations=meta.get("annotations") or {},
         deleting="deletionTimestamp" in meta,
         live_status=live.get("status") or {},
@@ -75,7 +69,7 @@ def node(live: Manifest) -> NodeObject:
         generation=int(meta.get("generation", 1)),
         spec=spec,
         spec_error=problem,
-        status=_status(NodeStatus, live.get("status")),
+        status=NodeStatus.read(live.get("status")),
         deleting="deletionTimestamp" in meta,
         live=live,
     )

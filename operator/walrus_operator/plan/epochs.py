@@ -94,7 +94,7 @@ def _status(
     node_names: Mapping[str, str],
 ) -> StatusUpdate:
     live: Mapping[str, Any] = existing.live_status if existing else {}
-    before = EpochStatus.model_validate(live)
+    before = EpochStatus.read(live)
     now = iso(snapshot.now)
     current = number == chain.epoch
     if current:

@@ -14,7 +14,6 @@ from typing import Any, Literal
 from walrus_codec.types import NodeId, SuiAddress
 from walrus_operator.api import names
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, condition, merge
-from walrus_operator.api.network import NetworkStatus
 from walrus_operator.api.world import (
     Action,
     ChainView,
@@ -166,9 +165,7 @@ def _unreadable(snapshot: Snapshot) -> Plan:
     )
     stored = network.live_status.get("conditions", [])
     merged = merge(conditions, stored, now=iso(snapshot.now), generation=network.generation)
-    kept = NetworkStatus.model_validate({**network.live_status, "conditions": []}).model_copy(
-        update={"conditions": merged, "observed_generation": network.generation}
-    )
+    kept = network.status.model_copy(update={"conditions": merged, "observed_generation": network.generation})
     update = StatusUpdate(ObjectKey("WalrusNetwork", network.name), kept.to_live())
     return Plan(None, (), conditions, _changed(snapshot, [update]), (), IDLE)
 

@@ -1,7 +1,8 @@
 """Log lines: JSON with the ids of the current span, or text for people.
 
 Life of a line: any module's logger -> the root handler that `configure` installs -> standard error. Libraries that
-log every failed call with a traceback (pysui's transport, aiohttp's access log) are turned down here, once.
+log every failed call with a traceback (pysui's transport, aiohttp's access log) are turned down here, once; so is what
+aiohttp says of senders that speak no HTTP, who are answered with 400 and are no fault of ours.
 """
 
 from __future__ import annotations
@@ -12,11 +13,23 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
+from aiohttp.http_exceptions import HttpProcessingError
 from opentelemetry import trace
 
 LogFormat = Literal["json", "text"]
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _NOISY = ("pgrpc_client", "pgql_client", "async_funcs", "aiohttp.access", "hpack", "grpc")
+
+
+class _NoSendersFaults(logging.Filter):
+    """Drops the tracebacks that a port scan would fill the log with."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """False for a request that cannot be parsed."""
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_NO_SENDERS_FAULTS = _NoSendersFaults()
 
 
 class JsonFormatter(logging.Formatter):
@@ -74,4 +87,5 @@ def configure(
     root.setLevel(level.upper())
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.CRITICAL if name.endswith(("client", "funcs")) else logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(_NO_SENDERS_FAULTS)
     return handler

@@ -123,6 +123,19 @@ def test_the_epoch_that_the_operator_slept_through_is_filled_in() -> None:
     assert world.objects[ObjectKey("StorageEpoch", "demo-2")]["status"]["members"] == 10
 
 
+def test_a_status_of_another_version_is_written_anew_and_stops_nothing() -> None:
+    world = World()
+    world.bring_up()
+    world.choose_committee()
+    world.settle()
+    for name, epoch in (("demo-1", 1), ("demo-2", 2)):
+        key = ObjectKey("StorageEpoch", name)
+        world.objects[key]["status"] = {"epoch": {"of": "another version"}, "committee": "short"}
+        world.settle()
+        assert world.objects[key]["status"]["epoch"] == epoch
+    assert world.says("Ready") == ("True", "Serving")
+
+
 def test_before_the_first_committee_the_count_may_change_both_ways() -> None:
     world = World(chain_answers=False)
     world.settle()

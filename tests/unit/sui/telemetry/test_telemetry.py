@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -124,6 +125,32 @@ def test_a_json_line_holds_message_extras_and_the_trace(spans) -> None:
     line = json.loads(stream.getvalue())
     assert (line["message"], line["epoch"], line["level"]) == ("hello you", 3, "WARNING")
     assert line["trace_id"] == trace.format_trace_id(outer.get_span_context().trace_id)
+
+
+async def test_senders_that_speak_no_http_do_not_fill_the_log(spans) -> None:
+    stream = io.StringIO()
+    logs.configure("walrus-test", log_format="text", stream=stream)
+
+    async def broken(_request: web.Request) -> web.Response:
+        raise RuntimeError("a fault of ours")
+
+    app = web.Application()
+    app.router.add_get("/broken", broken)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    for request, status in (
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", b" 400 "),
+        (b"GET /broken HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b" 500 "),
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", runner.addresses[0][1])
+        writer.write(request)
+        assert status in await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+    await runner.cleanup()
+    assert "a fault of ours" in stream.getvalue()
+    assert stream.getvalue().count("Traceback") == 1
 
 
 _SETUP = """
