@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
@@ -60,7 +61,8 @@ def note(message: str) -> None:
 
 def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
     """Ends the program with a message."""
-    typer.secho(f"error: {message}", err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
+    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    typer.secho(f"error: {message}", err=True, fg=typer.colors.RED if coloured else None)
     raise typer.Exit(code)
 
 

@@ -55,4 +55,4 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         matched, rest = group.split(KubeError)
         if matched is None or rest is not None:
             raise
-        fail(str(matched.exceptions[0]), EXIT_UNAVAILABLE)
+        fail(f"{matched.exceptions[0]}. {_ELSEWHERE}", EXIT_UNAVAILABLE)

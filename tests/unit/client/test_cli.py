@@ -4,7 +4,10 @@ import asyncio
 import contextlib
 import json
 import os
+import pty
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -224,6 +227,22 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
             result = cli.now("blob", *arguments)
             assert (result.exit_code, f"cannot read {file}" in result.stderr) == (2, True), result.output
     assert cli.opened == 0
+
+
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_errors_are_red_on_a_terminal_that_wants_colours(environment: dict[str, str], *, coloured: bool) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "walrus_client.cli", "--gateway", "ftp://x", "blob", "status", "x"]
+    plain = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
+    done = subprocess.run(
+        command, stderr=theirs, env={**plain, "TERM": "xterm", **environment}, timeout=60, check=False
+    )
+    os.close(theirs)
+    said = os.read(ours, 4096)
+    os.close(ours)
+    assert done.returncode == 2
+    assert b"is no gateway URL" in said
+    assert (b"\x1b[31m" in said) is coloured
 
 
 def test_exit_codes() -> None:
