@@ -1,12 +1,23 @@
 """Shards follow the stake: nodes join, leave, die and are killed in the middle; each is a process of its own."""
 
 import asyncio
+import json
 import os
+import random
+from contextlib import asynccontextmanager
 
 import pytest
-from tests.integration.node.world import N_SHARDS, until
+from tests.integration.node.world import N_SHARDS, WAL, until
 
-from walrus_codec.types import Axis
+from walrus_client import treasury
+from walrus_client.committee import CommitteeTracker
+from walrus_client.compute import Compute
+from walrus_client.peers import PeerPool
+from walrus_client.read import Reader
+from walrus_client.store import Store, StoreOptions
+from walrus_codec.quorum import max_faulty
+from walrus_codec.types import Axis, EncodingType
+from walrus_sui.keys import SuiKey
 
 pytestmark = pytest.mark.timeout(500)
 
@@ -22,7 +33,10 @@ def network(make_network):
 
 def is_settled(node, owned):
     """Active with exactly these shards, all of them Active, and nothing beside them but what is still locked."""
-    info = node.info
+    status, text = node.get("/v1/info")
+    if status != 200:
+        return False  # it is being started again
+    info = json.loads(text)
     states = {entry["shard"]: entry["status"] for entry in info["shards"]}
     active = {shard for shard, status in states.items() if status == "Active"}
     others = {status for shard, status in states.items() if shard not in active}
@@ -72,3 +86,137 @@ async def test_shards_move_with_the_stake_and_are_dropped_one_epoch_later(networ
             )
             assert {entry["shard"] for entry in node.info["shards"]} == owned
         assert sum(len(network.shards_of(view, node)) for node in network.nodes) == N_SHARDS
+
+
+async def test_a_node_that_is_killed_in_the_middle_goes_on_where_it_stopped(network):
+    async with network.chain() as chain:
+        blobs = [await network.store(chain, os.urandom(200_000)) for _ in range(8)]
+        await network.join(chain, 300, nodes=network.spares[:1])
+        joined = network.nodes[-1]
+        view = await network.next_epoch(chain, done=False)
+        await asyncio.to_thread(until, "its transfers have begun", lambda: "ActiveSync" in joined.get("/v1/info")[1])
+        joined.kill()
+        joined.start()
+        await settled(network, view)
+        await assert_all_hold(network, view, blobs)
+
+
+class Load:
+    """Stores and reads all the time, as a gateway does; what it could not read, or read wrongly, is kept."""
+
+    def __init__(self, reader, store):
+        self.reader = reader
+        self.store = store
+        self.blobs = {}
+        self.reads = 0
+        self.failures = []
+
+    @classmethod
+    @asynccontextmanager
+    async def on(cls, network, chain):
+        key, compute = SuiKey.generate(), Compute(workers=1, inline_limit_s=1e9)
+        await treasury.fund(chain, network.treasury, key.address, sui=10**10, wal=50 * WAL)
+        committees = CommitteeTracker(chain, max_age_s=2.0)
+        async with PeerPool() as peers:
+            store = Store(chain, key, committees, peers, compute, default_encoding=EncodingType.ISAL)
+            load = cls(Reader(committees, peers, compute), store)
+            tasks = [asyncio.create_task(work()) for work in (load.write, load.read, load.read)]
+            try:
+                yield load
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await store.close()
+                await compute.close()
+
+    async def write(self):
+        while True:
+            content = os.urandom(random.choice([0, 500, 30_000, 150_000]))
+            try:
+                result = await self.store.store(content, StoreOptions(epochs=20, deletable=False))
+            except Exception as error:
+                self.failures.append(f"store: {error!r}")
+                continue
+            if hasattr(result, "blob"):
+                self.blobs[result.blob.blob_id] = content
+            await asyncio.sleep(0.2)  # the nodes need the processor too
+
+    async def read(self):
+        while True:
+            if self.blobs:
+                blob_id, content = random.choice(list(self.blobs.items()))
+                await self.check(blob_id, content)
+            await asyncio.sleep(0.1)
+
+    async def check(self, blob_id, content):
+        self.reads += 1
+        try:
+            found = (await self.reader.read(blob_id)).data
+        except Exception as error:
+            self.failures.append(f"read: {error!r}")
+        else:
+            if found != content:
+                self.failures.append("read: other bytes")
+
+    async def all_readable(self):
+        for blob_id, content in self.blobs.items():
+            await self.check(blob_id, content)
+        assert self.failures == []
+
+
+async def test_five_epochs_with_joins_and_leaves_under_load_lose_no_blob_and_fail_no_read(network):
+    first, second = network.nodes[0], network.nodes[1]
+    large = network.nodes[-1]
+    async with network.chain() as chain, Load.on(network, chain) as load:
+        steps = [
+            lambda: network.withdraw(chain, first),
+            lambda: network.withdraw(chain, large),
+            lambda: network.stake(chain, 200, first),
+            lambda: network.stake(chain, 250, large),
+            lambda: network.withdraw(chain, second),
+        ]
+        for step in steps:
+            await step()
+            stored, reads = len(load.blobs), load.reads
+            view = await network.next_epoch(chain)
+            await settled(network, view)
+            async with asyncio.timeout(100):
+                while len(load.blobs) < stored + 3 or load.reads < reads + 5:  # noqa: ASYNC110 - the load rings no bell
+                    await asyncio.sleep(0.1)
+        await load.all_readable()
+        print(f"{len(load.blobs)} blobs, {load.reads} reads")
+    assert len({len(network.shards_of(view, node)) for node in network.nodes}) > 1
+
+
+async def test_nodes_that_are_gone_for_good_are_replaced_by_recovery_and_again(network):
+    async with network.chain() as chain:
+        blobs = [
+            await network.store(chain, os.urandom(size), nodes=network.members(await chain.staking())) for size in SIZES
+        ]
+        for _ in range(2):
+            view = await chain.staking()
+            gone = worth(network, view, max_faulty(N_SHARDS))
+            for node in gone:
+                node.kill()
+            network.nodes = [node for node in network.nodes if node not in gone]
+            for blob in blobs:
+                assert await network.read(blob, nodes=network.members(view)) == blob.content
+            await network.withdraw(chain, *gone)
+            view = await network.next_epoch(chain)
+            await settled(network, view)
+            await assert_all_hold(network, view, blobs)
+            assert sum(len(network.shards_of(view, node)) for node in network.nodes) == N_SHARDS
+        assert any(node.info["sync"]["shards_given_up"] for node in network.nodes)
+
+
+def worth(network, view, shards):
+    """Members that hold as many shards as may be lost, or nearly so."""
+    chosen, weight = [], 0
+    for node in sorted(network.members(view), key=lambda node: -len(network.shards_of(view, node))):
+        owned = len(network.shards_of(view, node))
+        if weight + owned <= shards:
+            chosen.append(node)
+            weight += owned
+    assert weight >= shards - 1
+    return chosen

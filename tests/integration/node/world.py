@@ -202,10 +202,18 @@ class Network:
         self.nodes = [*self.nodes, *new]
         self.spares = [node for node in self.spares if node not in new]
 
+    async def stake(self, chain, wal, *nodes):
+        """Delegates to nodes that are registered; the next epoch counts it."""
+        await chain.stake_many(self.treasury, [(node.known_id, wal * WAL) for node in nodes])
+
     async def withdraw(self, chain, *nodes):
         """Takes all stake from nodes; the next epoch is without them."""
-        ids = {node.info["node_id"] if node.process.poll() is None else node.known_id for node in nodes}
-        stakes = [stake.object_id for stake in await chain.stakes(self.treasury.address) if stake.node_id in ids]
+        ids = {node.known_id for node in nodes}
+        stakes = [
+            stake.object_id
+            for stake in await chain.stakes(self.treasury.address)
+            if stake.node_id in ids and stake.withdraw_epoch is None
+        ]
         await chain.request_withdrawal(self.treasury, stakes)
 
     def members(self, view):
