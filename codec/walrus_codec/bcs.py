@@ -115,54 +115,74 @@ def option(write: Callable[[T], bytes], value: T | None) -> bytes:
 class Reader:
     """Reads one BCS value from front to back; call `finish` at the end, so that nothing is left over.
 
-    Every method raises `BcsError` when the input is too short or not canonical.
+    Every method raises `BcsError` when the input is too short or not canonical. It stands in the path of every
+    transaction, so what is called most (single bytes, lengths, integers) reads without going through `view`.
     """
 
+    __slots__ = ("_at", "_data", "_end")
+
     def __init__(self, data: Buffer) -> None:
-        self._data = memoryview(data).cast("B")
+        self._data = data if isinstance(data, bytes) else memoryview(data).cast("B")
+        self._end = len(self._data)
         self._at = 0
 
     @property
     def remaining(self) -> int:
         """Bytes that were not read yet."""
-        return len(self._data) - self._at
+        return self._end - self._at
+
+    def _take(self, size: int) -> bytes | memoryview:
+        """The next `size` bytes: a copy if the input is `bytes`, a view otherwise."""
+        at = self._at
+        end = at + size
+        if size < 0 or end > self._end:
+            raise self._ends_early(size)
+        self._at = end
+        return self._data[at:end]
+
+    def _ends_early(self, size: int) -> BcsError:
+        return BcsError(f"input ends early: {size} bytes wanted at offset {self._at}, {self.remaining} left")
 
     def view(self, size: int) -> memoryview:
         """The next `size` bytes without a copy; valid as long as the input is."""
-        end = self._at + size
-        if size < 0 or end > len(self._data):
-            raise BcsError(f"input ends early: {size} bytes wanted at offset {self._at}, {self.remaining} left")
-        part = self._data[self._at : end]
+        at = self._at
+        end = at + size
+        if size < 0 or end > self._end:
+            raise self._ends_early(size)
         self._at = end
-        return part
+        return memoryview(self._data)[at:end]
 
     def fixed(self, size: int) -> bytes:
         """The next `size` bytes."""
-        return bytes(self.view(size))
+        return bytes(self._take(size))
 
     def u8(self) -> int:
         """One byte."""
-        return self.view(1)[0]
+        at = self._at
+        if at >= self._end:
+            raise self._ends_early(1)
+        self._at = at + 1
+        return self._data[at]
 
     def u16(self) -> int:
         """Two bytes, little endian."""
-        return int.from_bytes(self.view(2), "little")
+        return int.from_bytes(self._take(2), "little")
 
     def u32(self) -> int:
         """Four bytes, little endian."""
-        return int.from_bytes(self.view(4), "little")
+        return int.from_bytes(self._take(4), "little")
 
     def u64(self) -> int:
         """Eight bytes, little endian."""
-        return int.from_bytes(self.view(8), "little")
+        return int.from_bytes(self._take(8), "little")
 
     def u128(self) -> int:
         """Sixteen bytes, little endian."""
-        return int.from_bytes(self.view(16), "little")
+        return int.from_bytes(self._take(16), "little")
 
     def u256(self) -> int:
         """Thirty-two bytes, little endian."""
-        return int.from_bytes(self.view(32), "little")
+        return int.from_bytes(self._take(32), "little")
 
     def boolean(self) -> bool:
         """One byte that must be 0 or 1."""
@@ -173,12 +193,16 @@ class Reader:
 
     def uleb(self) -> int:
         """A length or an enum variant in its shortest form."""
-        start, value = self._at, 0
-        for shift in range(0, 35, 7):
+        start = self._at
+        value = self.u8()
+        if value < 0x80:
+            return value
+        value &= 0x7F
+        for shift in range(7, 35, 7):
             digit = self.u8()
             value |= (digit & 0x7F) << shift
             if digit < 0x80:
-                if (shift and digit == 0) or value > MAX_ULEB:
+                if digit == 0 or value > MAX_ULEB:
                     break
                 return value
         raise BcsError(f"length at offset {start} is not in its shortest form of at most 32 bits")
@@ -189,7 +213,7 @@ class Reader:
 
     def bytes_(self) -> bytes:
         """`vector<u8>`."""
-        return bytes(self.bytes_view())
+        return bytes(self._take(self.uleb()))
 
     def string(self) -> str:
         """A Move string, which must be valid UTF-8."""

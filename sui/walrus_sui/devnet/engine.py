@@ -98,6 +98,7 @@ class Engine:
         self._failure: str | None = None
         self._stopping = asyncio.Event()
         self._writer = asyncio.create_task(self._write(), name="ledger-writer")
+        self._outcomes = {"success": 0, "failure": 0}
         self._checkpoints = meter().create_counter(names.DEVNET_CHECKPOINTS, description="Closed checkpoints.")
         self._transactions = meter().create_counter(names.DEVNET_TRANSACTIONS, description="Executed transactions.")
 
@@ -186,7 +187,7 @@ class Engine:
         delta = self.ledger.close_checkpoint(self._clock())
         self._submit(_CheckpointWrite(delta, self._ordinal))
         await self.settled()
-        self._checkpoints.add(1)
+        self._count()
         self.hub.publish(Announcement(delta.checkpoint, delta.transactions))
         return delta.checkpoint
 
@@ -215,16 +216,17 @@ class Engine:
             EngineStopped: nothing can be answered.
         """
         self._check()
-        known = self.ledger.transaction(transaction_digest(tx_bytes))
+        digest = transaction_digest(tx_bytes)
+        known = self.ledger.transaction(digest)
         if known is not None:
             await self.settled()
             return known
         try:
-            executed = self.ledger.execute(tx_bytes, signatures)
+            executed = self.ledger.execute(tx_bytes, signatures, digest=digest)
         except Rejected:
             # One that is on disk alone cannot run again, because it changed the coins that paid for it: so only what
             # is refused needs to be looked for there.
-            stored = self.live.find(transaction_digest(tx_bytes))
+            stored = self.live.find(digest)
             if stored is None:
                 raise
             await self.settled()
@@ -294,9 +296,17 @@ class Engine:
         self._ordinal += 1
         row = JournalRow(self._ordinal, executed.tx_bytes, executed.signatures, executed.effects.digest)
         self._submit(row)
-        self._transactions.add(1, {names.ATTR_OUTCOME: "success" if executed.effects.succeeded else "failure"})
+        self._outcomes["success" if executed.effects.succeeded else "failure"] += 1
         await self.settled()
         return executed
+
+    def _count(self) -> None:
+        """Tells what one more checkpoint holds, once for all its transactions: each measurement has its price."""
+        self._checkpoints.add(1)
+        for outcome, count in self._outcomes.items():
+            if count:
+                self._transactions.add(count, {names.ATTR_OUTCOME: outcome})
+                self._outcomes[outcome] = 0
 
     def _submit(self, write: _Write) -> None:
         self._queue.append(write)

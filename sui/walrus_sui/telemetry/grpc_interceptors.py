@@ -2,16 +2,15 @@
 
 grpc.aio sorts client interceptors by their one base class, so the four call shapes need four classes; all four only
 prepare the call and observe its end in `_ClientCalls`. On the server one interceptor wraps the method handlers.
-Health checks and reflection are not recorded: probes would drown everything else.
+Health checks and reflection are not recorded: probes would drown everything else. A served call has a span if its caller
+is in a trace, or if this process sends spans to a collector; otherwise nobody could ever see it, and it is only measured.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +18,14 @@ import grpc
 import grpc.aio
 from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
-from opentelemetry.context import Context
+from opentelemetry.metrics import Histogram
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from walrus_sui.telemetry import names
-from walrus_sui.telemetry.provider import meter, tracer
+from walrus_sui.telemetry.provider import exports_spans, meter, tracer
 
 _QUIET = ("/grpc.health.", "/grpc.reflection.")
+_TRACE_KEYS = frozenset(propagate.get_global_textmap().fields)
 
 
 @dataclass(frozen=True)
@@ -149,64 +149,78 @@ def grpc_client_interceptors() -> list[Any]:
 
 
 class _Server(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
-    """Wraps each method handler so that it runs inside a server span."""
+    """Wraps each method handler so that it runs inside a server span and is measured."""
 
     def __init__(self) -> None:
         self._duration = meter().create_histogram(
             names.RPC_SERVER_DURATION, unit="s", description="Duration of served gRPC calls."
         )
+        self._wrapped: dict[str, tuple[Any, Any]] = {}
 
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         handler = await continuation(handler_call_details)
         method = str(handler_call_details.method)
         if handler is None or method.startswith(_QUIET):
             return handler
-        parent = propagate.extract(_text_metadata(handler_call_details.invocation_metadata))
-        wrap = functools.partial(self._wrap, method.lstrip("/"), parent)
-        if handler.response_streaming:
-            replaced = {"unary_stream": handler.unary_stream, "stream_stream": handler.stream_stream}
-            return handler._replace(**{name: wrap(body, True) for name, body in replaced.items() if body})
-        replaced = {"unary_unary": handler.unary_unary, "stream_unary": handler.stream_unary}
-        return handler._replace(**{name: wrap(body, False) for name, body in replaced.items() if body})
+        known = self._wrapped.get(method)
+        if known is None or known[0] is not handler:
+            known = self._wrapped[method] = handler, self._wrap(handler, method.lstrip("/"))
+        return known[1]
 
-    def _wrap(self, method: str, parent: Context, body: Callable[..., Any], streams: bool) -> Callable[..., Any]:  # noqa: FBT001
-        async def unary(request: Any, context: Any) -> Any:
-            with self._measured(method, parent, context):
-                return await body(request, context)
+    def _wrap(self, handler: Any, method: str) -> Any:
+        def unary(body: Callable[..., Any]) -> Callable[..., Any]:
+            async def measured(request: Any, context: Any) -> Any:
+                with _ServedCall(method, context, self._duration):
+                    return await body(request, context)
 
-        async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
-            with self._measured(method, parent, context):
-                async for answer in body(request, context):
-                    yield answer
+            return measured
 
-        return stream if streams else unary
+        def stream(body: Callable[..., Any]) -> Callable[..., Any]:
+            async def measured(request: Any, context: Any) -> AsyncIterator[Any]:
+                with _ServedCall(method, context, self._duration):
+                    async for answer in body(request, context):
+                        yield answer
 
-    @contextlib.contextmanager
-    def _measured(self, method: str, parent: Context, context: Any) -> Iterator[None]:
-        started = time.perf_counter()
-        attributes = {names.RPC_SYSTEM: "grpc", names.RPC_METHOD: method}
+            return measured
+
+        wrap = stream if handler.response_streaming else unary
+        shapes = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+        bodies = {shape: getattr(handler, shape) for shape in shapes}
+        return handler._replace(**{shape: wrap(body) for shape, body in bodies.items() if body})
+
+
+class _ServedCall:
+    """One call that is being served: a measurement, and a span if anybody will see it."""
+
+    __slots__ = ("_context", "_duration", "_method", "_span", "_started")
+
+    def __init__(self, method: str, context: Any, duration: Histogram) -> None:
+        self._method = method
+        self._context = context
+        self._duration = duration
+        self._span: Span | None = None
+        self._started = time.perf_counter()
+
+    def __enter__(self) -> None:
+        carrier = _trace_metadata(self._context.invocation_metadata())
+        if not carrier and not exports_spans():
+            return  # nobody asked for it and nobody would get it
+        parent = propagate.extract(carrier)
+        attributes = {names.RPC_SYSTEM: "grpc", names.RPC_METHOD: self._method}
         # Each call has a task, and so a context, of its own: the span may stay current to its end. Detaching would fail
         # where a stream is closed from another task than the one it was read in.
-        span = tracer().start_span(method, context=parent, kind=SpanKind.SERVER, attributes=attributes)
-        otel_context.attach(trace.set_span_in_context(span, parent))
-        code = "OK"
-        try:
-            yield
-        except asyncio.CancelledError:
-            code = "CANCELLED"
-            raise
-        except BaseException:
-            code = "UNKNOWN"
-            raise
-        finally:
-            number = context.code()
-            code = _name_of(number) or code
-            span.set_attribute(names.RPC_STATUS_CODE, code)
+        self._span = tracer().start_span(self._method, context=parent, kind=SpanKind.SERVER, attributes=attributes)
+        otel_context.attach(trace.set_span_in_context(self._span, parent))
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        code = _name_of(self._context.code()) or _name_of_end(error)
+        if self._span is not None:
+            self._span.set_attribute(names.RPC_STATUS_CODE, code)
             if code != "OK":
-                span.set_status(Status(StatusCode.ERROR, code))
-            span.end()
-            measured = {names.RPC_METHOD: method, names.RPC_STATUS_CODE: code}
-            self._duration.record(time.perf_counter() - started, measured)
+                self._span.set_status(Status(StatusCode.ERROR, code))
+            self._span.end()
+        measured = {names.RPC_METHOD: self._method, names.RPC_STATUS_CODE: code}
+        self._duration.record(time.perf_counter() - self._started, measured)
 
 
 def grpc_server_interceptors() -> list[Any]:
@@ -223,5 +237,13 @@ def _name_of(code: Any) -> str | None:
     return None
 
 
-def _text_metadata(metadata: Any) -> dict[str, str]:
-    return {key: value for key, value in metadata or () if isinstance(value, str)}
+def _name_of_end(error: BaseException | None) -> str:
+    """Name of the status that grpc gives to a call whose handler ended in this way, without setting one."""
+    if error is None:
+        return "OK"
+    return "CANCELLED" if isinstance(error, asyncio.CancelledError | GeneratorExit) else "UNKNOWN"
+
+
+def _trace_metadata(metadata: Any) -> dict[str, str]:
+    """What a call's metadata tells of the trace that it belongs to; mostly nothing."""
+    return {key: value for key, value in metadata or () if key in _TRACE_KEYS and isinstance(value, str)}

@@ -39,6 +39,7 @@ class Telemetry:
 
     tracer_provider: TracerProvider
     meter_provider: MeterProvider
+    exports_spans: bool
 
     def shutdown(self) -> None:
         """Flushes and closes the exporters; each waits at most its own export time-out."""
@@ -81,7 +82,7 @@ def setup(
     meter_provider = MeterProvider(resource=resource, metric_readers=readers)
     trace.set_tracer_provider(tracer_provider)
     metrics.set_meter_provider(meter_provider)
-    _current.append(Telemetry(tracer_provider, meter_provider))
+    _current.append(Telemetry(tracer_provider, meter_provider, bool(endpoint)))
     return _current[0]
 
 
@@ -89,6 +90,11 @@ def setup(
 def tracer() -> trace.Tracer:
     """The project's tracer; usable before `setup` (then its spans go nowhere), and goes on after it."""
     return trace.get_tracer(SCOPE)
+
+
+def exports_spans() -> bool:
+    """Whether spans of this process go anywhere."""
+    return bool(_current) and _current[0].exports_spans
 
 
 def meter() -> metrics.Meter:

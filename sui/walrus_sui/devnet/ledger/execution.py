@@ -87,16 +87,18 @@ class Execution:
             writes = self._run()
         except _Failed as failed:
             writes, failure = self._untouched(), failed.failure
-        used = self._settlement.charge(writes)
+        before = self._settlement.before(writes)
+        used = self._settlement.charge(writes, before)
         if failure is None and not gas.fits(used, self._transaction.gas.budget):
             writes = self._untouched()
             failure = Failure(FailureKind.INSUFFICIENT_GAS, note="the budget does not cover the storage written")
-            used = self._settlement.charge(writes)
+            before = self._settlement.before(writes)
+            used = self._settlement.charge(writes, before)
         metered = gas.fits(used, self._transaction.gas.budget)
         if not metered:  # not even the inputs can be written again at their price: all of the budget goes
             used = GasUsed(self._transaction.gas.budget, 0, 0, 0)
-        outcome = self._settlement.settle(writes, failure, used, epoch=epoch, metered=metered)
-        return replace(outcome, outputs=self._outputs)
+        outcome = self._settlement.settle(writes, before, failure, used, epoch=epoch, metered=metered)
+        return replace(outcome, outputs=self._outputs) if self._outputs else outcome
 
     def _load(self, object_id: ObjectId) -> Stored | None:
         obj = self._state.get(object_id)

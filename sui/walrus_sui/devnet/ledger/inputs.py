@@ -8,6 +8,7 @@ Source: ``sui-types`` modules transaction (validity check), error (``UserInputEr
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from walrus_codec.types import Digest, ObjectId
 from walrus_sui.devnet.ledger import gas
@@ -50,7 +51,7 @@ from walrus_sui.devnet.ledger.transactions import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoadedInputs:
     """Objects of a checked transaction.
 
@@ -62,7 +63,7 @@ class LoadedInputs:
     objects: tuple[Object | None, ...]
     payment: tuple[Object, ...]
 
-    @property
+    @cached_property
     def lamport_version(self) -> int:
         """Version of all that the transaction writes: above every version that it saw."""
         versions = [obj.version for obj in (*self.objects, *self.payment) if obj is not None and not obj.is_package]

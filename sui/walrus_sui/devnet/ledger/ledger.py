@@ -152,20 +152,22 @@ class Ledger:
 
     # Transactions
 
-    def execute(self, tx_bytes: bytes, user_signatures: Sequence[bytes]) -> Executed:
+    def execute(self, tx_bytes: bytes, user_signatures: Sequence[bytes], *, digest: Digest | None = None) -> Executed:
         """Checks and runs a transaction; one that is known already gives its first result again.
 
         Args:
             tx_bytes: BCS of the transaction.
             user_signatures: of the sender and, if somebody else pays, of the payer.
+            digest: of the transaction, from a caller who has hashed it and knows that it is new.
 
         Raises:
             Rejected: it is malformed, badly signed or its inputs cannot be used; it did not run.
         """
-        digest = transaction_digest(tx_bytes)
-        known = self.transaction(digest)
-        if known is not None:
-            return known
+        if digest is None:
+            digest = transaction_digest(tx_bytes)
+            known = self.transaction(digest)
+            if known is not None:
+                return known
         transaction = decode(tx_bytes)
         inputs.check_form(transaction, len(tx_bytes))
         signatures.verify(tx_bytes, transaction, user_signatures)

@@ -7,7 +7,6 @@ the store holds all there is to know.
 Source: ``sui-types`` modules object, base_types (``MoveObjectType``) and move_package.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Final
@@ -73,16 +72,17 @@ def write_owner(owner: Owner) -> bytes:
 
 def read_owner(reader: bcs.Reader) -> Owner:
     """Reads an owner from BCS."""
-    variant = reader.uleb()
-    readers: dict[int, Callable[[], Owner]] = {
-        0: lambda: AddressOwner(digests.read_address(reader)),
-        1: lambda: ObjectOwner(digests.read_id(reader)),
-        2: lambda: SharedOwner(reader.u64()),
-        3: lambda: IMMUTABLE,
-    }
-    if variant not in readers:
-        raise bcs.BcsError(f"owner of the unknown kind {variant}")
-    return readers[variant]()
+    match reader.uleb():
+        case 0:
+            return AddressOwner(digests.read_address(reader))
+        case 1:
+            return ObjectOwner(digests.read_id(reader))
+        case 2:
+            return SharedOwner(reader.u64())
+        case 3:
+            return IMMUTABLE
+        case variant:
+            raise bcs.BcsError(f"owner of the unknown kind {variant}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,12 @@ class Object:
     @cached_property
     def digest(self) -> Digest:
         """Digest over the whole object."""
-        return digests.of("Object", self.to_bcs())
+        return digests.of("Object", self._bcs)
+
+    @cached_property
+    def _bcs(self) -> bytes:
+        tail = digests.write(self.previous_transaction) + bcs.u64(self.storage_rebate)
+        return self._data_bcs() + write_owner(self.owner) + tail
 
     @property
     def ref(self) -> ObjectRef:
@@ -159,9 +164,14 @@ class Object:
         return head + bcs.u64(self.version) + bcs.bytes_(self.contents)
 
     def to_bcs(self) -> bytes:
-        """Sui's BCS of the object."""
-        tail = digests.write(self.previous_transaction) + bcs.u64(self.storage_rebate)
-        return self._data_bcs() + write_owner(self.owner) + tail
+        """Sui's BCS of the object.
+
+        The digest leaves it behind for the first who asks, which is the store: two copies of every object would be too
+        much to keep.
+        """
+        found = self._bcs
+        self.__dict__.pop("_bcs", None)
+        return found
 
     def to_genesis_bcs(self) -> bytes:
         """BCS of Sui's ``GenesisObject``: the object without what its first transaction adds."""

@@ -218,16 +218,17 @@ def _write_argument(argument: Argument) -> bytes:
 
 
 def _read_argument(reader: bcs.Reader) -> Argument:
-    variant = reader.uleb()
-    readers: dict[int, Callable[[], Argument]] = {
-        0: lambda: GAS_COIN,
-        1: lambda: Input(reader.u16()),
-        2: lambda: Result(reader.u16()),
-        3: lambda: NestedResult(reader.u16(), reader.u16()),
-    }
-    if variant not in readers:
-        raise bcs.BcsError(f"argument of the unknown kind {variant}")
-    return readers[variant]()
+    match reader.uleb():
+        case 0:
+            return GAS_COIN
+        case 1:
+            return Input(reader.u16())
+        case 2:
+            return Result(reader.u16())
+        case 3:
+            return NestedResult(reader.u16(), reader.u16())
+        case variant:
+            raise bcs.BcsError(f"argument of the unknown kind {variant}")
 
 
 def _write_tag(text: str) -> bytes:
@@ -274,16 +275,20 @@ def _read_code(reader: bcs.Reader) -> tuple[tuple[bytes, ...], tuple[ObjectId, .
 
 
 def _read_command(reader: bcs.Reader) -> Command:
-    variant = reader.uleb()
-    readers: dict[int, Callable[[], Command]] = {
-        0: lambda: _read_move_call(reader),
-        1: lambda: TransferObjects(_read_arguments(reader), _read_argument(reader)),
-        2: lambda: SplitCoins(_read_argument(reader), _read_arguments(reader)),
-        3: lambda: MergeCoins(_read_argument(reader), _read_arguments(reader)),
-        4: lambda: Publish(*_read_code(reader)),
-        5: lambda: MakeMoveVec(reader.option(_read_tag), _read_arguments(reader)),
-        6: lambda: Upgrade(*_read_code(reader), digests.read_id(reader), _read_argument(reader)),
-    }
-    if variant not in readers:
-        raise bcs.BcsError(f"command of the unknown kind {variant}")
-    return readers[variant]()
+    match reader.uleb():
+        case 0:
+            return _read_move_call(reader)
+        case 1:
+            return TransferObjects(_read_arguments(reader), _read_argument(reader))
+        case 2:
+            return SplitCoins(_read_argument(reader), _read_arguments(reader))
+        case 3:
+            return MergeCoins(_read_argument(reader), _read_arguments(reader))
+        case 4:
+            return Publish(*_read_code(reader))
+        case 5:
+            return MakeMoveVec(reader.option(_read_tag), _read_arguments(reader))
+        case 6:
+            return Upgrade(*_read_code(reader), digests.read_id(reader), _read_argument(reader))
+        case variant:
+            raise bcs.BcsError(f"command of the unknown kind {variant}")

@@ -4,7 +4,7 @@ Execution hands over `Writes`: what is to be written and what is gone. Settling 
 only the writes differ.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from walrus_codec.types import Digest, ObjectId
@@ -92,25 +92,44 @@ class Settlement:
     digest: Digest
     inputs: LoadedInputs
 
-    def charge(self, writes: Writes) -> GasUsed:
-        """What the writes cost."""
-        stored = sum(draft.cost for draft in writes.drafts.values())
-        return gas.summary(self.transaction.gas.price, stored=stored, replaced=self._before(writes).values())
+    def before(self, writes: Writes) -> dict[ObjectId, Object]:
+        """The live versions of what the writes replace or end."""
+        # A gas coin that a simulation invented is not in the state.
+        paying = {coin.object_id: coin for coin in self.inputs.payment}
+        found: dict[ObjectId, Object] = {}
+        for object_id in (*writes.drafts, *writes.gone):
+            obj = self.state.get(object_id) or paying.get(object_id)
+            if obj is not None:
+                found[object_id] = obj
+        return found
+
+    def charge(self, writes: Writes, before: Mapping[ObjectId, Object]) -> GasUsed:
+        """What the writes cost; `before` is what they replace."""
+        stored = sum([draft.cost for draft in writes.drafts.values()])
+        return gas.summary(self.transaction.gas.price, stored=stored, replaced=before.values())
 
     def settle(
-        self, writes: Writes, failure: Failure | None, used: GasUsed, *, epoch: int, metered: bool = True
+        self,
+        writes: Writes,
+        before: Mapping[ObjectId, Object],
+        failure: Failure | None,
+        used: GasUsed,
+        *,
+        epoch: int,
+        metered: bool = True,
     ) -> Outcome:
         """The outcome, with `used` taken from the gas coin.
 
         Args:
             writes: what to write.
+            before: what they replace, from `before`.
             failure: status to state.
             used: cost to state and to take.
             epoch: Sui epoch to state.
             metered: whether storage was charged; otherwise every object keeps the rebate that it had.
         """
         gas_id = self.inputs.payment[0].object_id if self.inputs.payment else None
-        before, read = self._before(writes), self._read_only()
+        read = self._read_only()
         rebates = {} if metered else {object_id: obj.storage_rebate for object_id, obj in before.items()}
         if gas_id is not None and not metered:
             rebates[gas_id] = sum(coin.storage_rebate for coin in self.inputs.payment)
@@ -122,14 +141,16 @@ class Settlement:
             after[object_id] = self._seal(object_id, draft, rebates.get(object_id, draft.cost), balance=balance)
         ids = sorted({*after, *writes.gone})
         changes = tuple(
-            ObjectChange(
-                object_id,
-                ObjectState.of(before.get(object_id)),
-                ObjectState.of(after.get(object_id)),
-                _operation(object_id, writes),
-                is_package=object_id in after and after[object_id].is_package,
-            )
-            for object_id in ids
+            [
+                ObjectChange(
+                    object_id,
+                    ObjectState.of(before.get(object_id)),
+                    ObjectState.of(after.get(object_id)),
+                    _operation(object_id, writes),
+                    is_package=object_id in after and after[object_id].is_package,
+                )
+                for object_id in ids
+            ]
         )
         effects = Effects(
             failure=failure,
@@ -147,15 +168,6 @@ class Settlement:
         )
         deleted = tuple(object_id for object_id in writes.gone if object_id in before)
         return Outcome(effects, writes.events, (*before.values(), *read), tuple(after.values()), deleted)
-
-    def _before(self, writes: Writes) -> dict[ObjectId, Object]:
-        # A gas coin that a simulation invented is not in the state.
-        paying = {coin.object_id: coin for coin in self.inputs.payment}
-        found = {
-            object_id: self.state.get(object_id) or paying.get(object_id)
-            for object_id in (*writes.drafts, *writes.gone)
-        }
-        return {object_id: obj for object_id, obj in found.items() if obj is not None}
 
     def _seal(self, object_id: ObjectId, draft: Draft, rebate: int, *, balance: int | None) -> Object:
         contents = draft.contents if balance is None else draft.contents[:32] + balance.to_bytes(8, "little")

@@ -101,12 +101,19 @@ class Undecodable:
 class DecodingInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Lets requests that cannot be decoded reach the wrappers, which answer them; grpc itself would log a traceback."""
 
+    def __init__(self) -> None:
+        self._replaced: dict[str, Any] = {}
+
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         """Replaces the handler's decoder by one that never raises."""
+        method = str(handler_call_details.method)
+        if (known := self._replaced.get(method)) is not None:
+            return known
         handler = await continuation(handler_call_details)
-        if handler is None or not str(handler_call_details.method).startswith(_OWN_METHODS):
+        if handler is None or not method.startswith(_OWN_METHODS):
             return handler
-        return handler._replace(request_deserializer=functools.partial(_decode, handler.request_deserializer))
+        decoder = functools.partial(_decode, handler.request_deserializer)
+        return self._replaced.setdefault(method, handler._replace(request_deserializer=decoder))
 
 
 def _decode(decoder: Callable[[bytes], Any], data: bytes) -> Any:

@@ -20,10 +20,12 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
+from prometheus_client import exposition
+from prometheus_client.core import REGISTRY
 
 from walrus_proto.node.v1 import node_pb2, node_pb2_grpc
 from walrus_sui import telemetry
-from walrus_sui.telemetry import logs, names
+from walrus_sui.telemetry import grpc_interceptors, logs, names
 
 
 @pytest.fixture
@@ -59,7 +61,9 @@ async def stub() -> AsyncIterator[node_pb2_grpc.StorageNodeStub]:
     async with grpc.aio.insecure_channel(
         f"127.0.0.1:{port}", interceptors=telemetry.grpc_client_interceptors()
     ) as channel:
-        yield node_pb2_grpc.StorageNodeStub(channel)
+        found = node_pb2_grpc.StorageNodeStub(channel)
+        found.port = port
+        yield found
     await server.stop(None)
 
 
@@ -75,6 +79,18 @@ async def test_a_unary_call_is_one_trace_from_caller_to_handler(spans, stub) -> 
     assert client.parent.span_id == outer.get_span_context().span_id
     assert server.parent.span_id == client.context.span_id
     assert server.attributes[names.RPC_STATUS_CODE] == client.attributes[names.RPC_STATUS_CODE] == "OK"
+
+
+@pytest.mark.parametrize("collected", [False, True], ids=["no collector", "collector"])
+async def test_a_call_from_outside_of_any_trace_has_a_span_only_where_spans_are_collected(
+    spans, stub, monkeypatch, collected
+) -> None:
+    monkeypatch.setattr(grpc_interceptors, "exports_spans", lambda: collected)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{stub.port}") as channel:  # without our interceptors
+        await node_pb2_grpc.StorageNodeStub(channel).GetInfo(node_pb2.GetInfoRequest(), timeout=5)
+    assert [span.kind for span in spans.get_finished_spans()] == ([SpanKind.SERVER] if collected else [])
+    page = exposition.generate_latest(REGISTRY).decode()
+    assert 'rpc_method="walrus.node.v1.StorageNode/GetInfo"' in page  # measured in both cases
 
 
 async def test_a_refused_call_has_its_status_on_both_ends(spans, stub) -> None:

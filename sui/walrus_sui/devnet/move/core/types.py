@@ -94,7 +94,7 @@ class Unsigned(MoveType):
             raise ArithmeticFailure(f"{value} is no {self.tag.name}") from None
 
     def read(self, reader: bcs.Reader) -> int:
-        return int.from_bytes(reader.view(self.size), "little")
+        return int.from_bytes(reader.fixed(self.size), "little")
 
     def to_json(self, value: Any) -> JSON:
         return int(value) if self.size <= 4 else str(value)
@@ -129,7 +129,7 @@ class Address(MoveType):
         out += bytes.fromhex(value[2:])
 
     def read(self, reader: bcs.Reader) -> str:
-        return "0x" + reader.view(32).hex()
+        return "0x" + reader.fixed(32).hex()
 
     def to_json(self, value: Any) -> JSON:
         return str(value)

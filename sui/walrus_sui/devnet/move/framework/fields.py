@@ -48,7 +48,7 @@ class FieldType(MoveType):
         self.value.write(value.value, out)
 
     def read(self, reader: bcs.Reader) -> FieldValue:
-        return FieldValue(ObjectId("0x" + reader.view(32).hex()), self.key.read(reader), self.value.read(reader))
+        return FieldValue(ObjectId("0x" + reader.fixed(32).hex()), self.key.read(reader), self.value.read(reader))
 
     def to_json(self, value: Any) -> JSON:
         return {"id": value.id, "name": self.key.to_json(value.name), "value": self.value.to_json(value.value)}
