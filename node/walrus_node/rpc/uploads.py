@@ -1,11 +1,11 @@
-"""Slivers that come in: checked in order, verified in batches off the event loop, stored one by one.
+"""Slivers that come in: checked in order, verified and stored in batches off the event loop.
 
 The checks of one sliver (walrus-service `store_sliver`): pair exists; its row or column belongs to the pair; size;
 the shard is stored here and takes writes; not stored yet; the Merkle root fits the metadata. Everything up to the last
 is known from the head alone, so data that will not be kept are never buffered.
 
 Life of a sliver: `admit` says whether its data are wanted; complete ones collect in a batch; a full batch is verified
-in the compute workers and stored while the next one is received, never more than two at once.
+off the event loop and stored in one go while the next one is received, never more than two at once.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class Upload:
     _batch: list[_Arrived] = field(default_factory=list)
     _batch_bytes: int = 0
     _seen: set[SliverKey] = field(default_factory=set)
+    _known: frozenset[SliverKey] | None = None
     _working: asyncio.Task[None] | None = None
 
     @property
@@ -106,10 +107,16 @@ class Upload:
                 f"{head.symbol_size} were announced",
             )
         key = SliverKey(shard, head.axis, self.blob_id)
-        if key in self._seen or (await self.storage.has_slivers([key]))[0]:
+        if key in self._seen or key in await self._stored_before():
             return False
         self._seen.add(key)
         return True
+
+    async def _stored_before(self) -> frozenset[SliverKey]:
+        """The blob's slivers that were stored when the first head came; one that came since is stored only once anyway."""
+        if self._known is None:
+            self._known = frozenset(await self.storage.stored(self.blob_id))
+        return self._known
 
     async def add(self, head: SliverHead, data: bytearray) -> None:
         """Takes a complete sliver that was admitted; may wait until an earlier batch is stored."""
@@ -148,16 +155,21 @@ class Upload:
             faults = {}
         except BadSlivers as error:
             faults = error.faults
+        good = []
         for position, item in enumerate(batch):
             if (fault := faults.get(position)) is not None:
                 self._refuse(item, Reason.INVALID_SLIVER, str(fault))
-                continue
-            try:
-                self.stored += await self.storage.put_sliver(item.key, item.sliver.to_bcs())
-            except ShardNotHereError as error:
-                self._refuse(item, Reason.SHARD_NOT_ASSIGNED, str(error))
-            except MetadataMissingError as error:
-                self._refuse(item, Reason.NOT_REGISTERED, str(error))
+            else:
+                good.append(item)
+        outcomes = await self.storage.put_slivers((item.key, item.sliver.to_bcs()) for item in good)
+        for item, outcome in zip(good, outcomes, strict=True):
+            match outcome:
+                case ShardNotHereError():
+                    self._refuse(item, Reason.SHARD_NOT_ASSIGNED, str(outcome))
+                case MetadataMissingError():
+                    self._refuse(item, Reason.NOT_REGISTERED, str(outcome))
+                case _:
+                    self.stored += outcome
 
     def _refuse(self, item: _Arrived, reason: Reason, message: str) -> None:
         self.refusals.append(SliverRefusal(item.sliver.axis, item.pair, reason, message))

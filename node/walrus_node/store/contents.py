@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from walrus_codec.types import BlobId, ShardIndex
-from walrus_node.errors import MetadataMissingError
+from walrus_node.errors import MetadataMissingError, ShardNotHereError, StoreError
 from walrus_node.store.access import StoreAccess
 from walrus_node.store.records import InvalidBlob, ShardStatus
 from walrus_node.store.shards import SliverKey
+
+PutRefused = ShardNotHereError | MetadataMissingError
 
 
 class Contents(StoreAccess):
@@ -62,17 +64,27 @@ class Contents(StoreAccess):
             ShardNotHereError: the shard is not stored here, or locked.
             MetadataMissingError: the blob's metadata is not stored (any more).
         """
+        (outcome,) = await self.put_slivers([(key, sliver)])
+        if isinstance(outcome, StoreError):
+            raise outcome
+        return outcome
 
-        def put() -> bool:
+    async def put_slivers(self, slivers: Iterable[tuple[SliverKey, bytes]]) -> list[bool | PutRefused]:
+        """Stores slivers in one turn of the writer, who takes them one by one; for each what `put_sliver` returns or raises."""
+
+        def put(key: SliverKey, sliver: bytes) -> bool | PutRefused:
             if self._shards.has(key):
                 return False
             if self._blobs.metadata(key.blob_id) is None:
-                raise MetadataMissingError("the blob's metadata is gone: the blob expired meanwhile")
-            self._shards.put(key, sliver)
+                return MetadataMissingError("the blob's metadata is gone: the blob expired meanwhile")
+            try:
+                self._shards.put(key, sliver)
+            except ShardNotHereError as error:
+                return error
             self._slivers += 1
             return True
 
-        return await self._write(put)
+        return await self._write(lambda: [put(key, sliver) for key, sliver in slivers])
 
     async def sliver(self, key: SliverKey) -> memoryview | None:
         """The BCS form of a sliver."""

@@ -667,7 +667,7 @@ class TestRefusedStreams:
             raise OSError("no space left on device")
 
         await world.register()
-        monkeypatch.setattr(world.storage, "put_sliver", broken)
+        monkeypatch.setattr(world.storage, "put_slivers", broken)
         refusal = await world.refuses(world.store(header(), *parts(both(PAIRS))), metadata=True)
         assert refusal.reason is Reason.INTERNAL_ERROR
         assert "space" not in refusal.message

@@ -35,7 +35,7 @@ from walrus_node.store.shards import SliverKey
 from walrus_node.store.storage import Collected, Storage
 from walrus_sui.events import EpochChangeStart, InvalidBlobId
 
-B, O1, O2 = blob_id(1), object_id(1), object_id(2)
+B, C, O1, O2 = blob_id(1), blob_id(2), object_id(1), object_id(2)
 P1, P2 = pool_id(1), pool_id(2)
 S0, S1 = ShardIndex(0), ShardIndex(1)
 
@@ -136,6 +136,19 @@ class TestSlivers:
         assert await storage.sliver(key) == large
         assert await storage.sliver(SliverKey(S0, Axis.PRIMARY, B)) is None
         assert await storage.sliver(SliverKey(S1, Axis.PRIMARY, B)) is None
+        assert storage.slivers_stored == 1
+
+    async def test_a_batch_keeps_what_is_good_and_answers_for_each(self, storage):
+        await storage.create_shards([S0], ShardStatus.ACTIVE)
+        await storage.put_metadata(B, b"metadata")
+        good = SliverKey(S0, Axis.PRIMARY, B)
+        batch = [good, SliverKey(S1, Axis.PRIMARY, B), SliverKey(S0, Axis.PRIMARY, C), good]
+        stored, no_shard, no_metadata, again = await storage.put_slivers((key, b"sliver") for key in batch)
+        assert (stored, again) == (True, False)
+        assert isinstance(no_shard, ShardNotHereError)
+        assert isinstance(no_metadata, MetadataMissingError)
+        assert await storage.sliver(good) == b"sliver"
+        assert await storage.stored(C) == []
         assert storage.slivers_stored == 1
 
     async def test_what_is_missing_is_told(self, storage):
