@@ -33,7 +33,7 @@ MIB = 1 << 20
 
 @dataclass
 class Network:
-    """The running network, and the sizes of the blobs that were stored on it."""
+    """A running network, and the sizes of the blobs that were stored on it."""
 
     local: LocalNetwork
     state: LocalState
@@ -42,7 +42,7 @@ class Network:
     @property
     def node_pids(self) -> list[int]:
         """Processes of the nodes."""
-        return [self.state.processes[name].pid for name in PARAMETERS.node_names]
+        return [self.state.processes[name].pid for name in self.state.parameters.node_names]
 
     def info(self, index: int) -> dict[str, Any]:
         """What a node tells about itself; empty while it does not answer."""
@@ -56,11 +56,11 @@ class Network:
 
     def wipe(self, index: int) -> None:
         """Kills a node, takes its disk away and starts it anew; returns when the network is ready again."""
-        name = PARAMETERS.node_names[index]
+        name = self.state.parameters.node_names[index]
         os.kill(self.state.processes[name].pid, signal.SIGKILL)
         until(lambda: not self.local.alive(self.state)[name])
         shutil.rmtree(self.local.layout.node(name) / "data")
-        self.state = asyncio.run(self.local.bring_up(PARAMETERS))
+        self.state = asyncio.run(self.local.bring_up(self.state.parameters))
 
 
 class Gateway:
@@ -71,9 +71,9 @@ class Gateway:
         self._socket = socket.create_connection((HOST, network.state.ports.api), timeout=PATIENCE_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def store(self, blob: bytes) -> str:
-        """Stores a new blob; returns its id."""
-        head = f"PUT /v1/blobs?epochs=1 HTTP/1.1\r\nHost: gateway\r\nContent-Length: {len(blob)}\r\n\r\n"
+    def store(self, blob: bytes, *, epochs: int = 1) -> str:
+        """Stores a new blob for so many epochs; returns its id."""
+        head = f"PUT /v1/blobs?epochs={epochs} HTTP/1.1\r\nHost: gateway\r\nContent-Length: {len(blob)}\r\n\r\n"
         self._socket.sendall(head.encode())
         self._socket.sendall(blob)
         self._stored.append(len(blob))
@@ -114,16 +114,18 @@ class Gateway:
 
 
 @contextmanager
-def _running() -> Iterator[Network]:
+def running(parameters: Parameters) -> Iterator[Network]:
+    """A network of one's own."""
     with scratch_folder() as folder:
         local = LocalNetwork(folder / "network", timeout_s=START_S)
         try:
-            yield Network(local, asyncio.run(local.bring_up(PARAMETERS)))
+            yield Network(local, asyncio.run(local.bring_up(parameters)))
         finally:
             local.take_down()
 
 
-NETWORK: Shared[Network] = Shared(_running)
+NETWORK: Shared[Network] = Shared(lambda: running(PARAMETERS))
+"""The one that most rows share."""
 
 
 def until(condition: Any, *, patience_s: float = PATIENCE_S, pause_s: float = 0.05) -> None:

@@ -18,11 +18,13 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import raw_rows
 from harness import MIB, Benchmark, Row, best_seconds, cores, limit_row, speed_row
-from local_network import KIB, NETWORK, PARAMETERS, Gateway, Network, forget_peak, memory_mb, until
+from local_network import KIB, NETWORK, PARAMETERS, Gateway, Network, forget_peak, memory_mb, running, until
 from walrus_client import treasury
 from walrus_client.committee import CommitteeTracker
 from walrus_client.compute import Compute
+from walrus_client.local import Parameters
 from walrus_client.peers import PeerPool
 from walrus_client.store import Store, StoreOptions
 from walrus_codec import merkle, recovery, redstuff
@@ -47,6 +49,10 @@ LOST = 3
 """The node whose disk is taken away."""
 
 LOST_BLOBS = 3
+MOVED_BLOBS = 5
+MOVING_EPOCH_S = 45
+MOVING = Parameters(nodes=4, n_shards=100, encoding="isal", epoch_duration=f"{MOVING_EPOCH_S}s")
+"""A network whose shards move."""
 
 
 class AllCores:
@@ -69,11 +75,11 @@ class AllCores:
 
 @contextmanager
 def on_all_cores(prepare: Callable[[], None], work: Callable[[], None]) -> Iterator[AllCores]:
-    running = AllCores(prepare, work)
+    workers = AllCores(prepare, work)
     try:
-        yield running
+        yield workers
     finally:
-        running.close()
+        workers.close()
 
 
 _prepared: dict[str, Any] = {}
@@ -316,7 +322,39 @@ def recovered_speed(rounds: int) -> Row:
     )
 
 
+async def move_stake(network: Network, gainer: int) -> None:
+    """Gives one node twice the stake of the others: it gains shards when the next committee is chosen."""
+    config = await network_config.load(network.state.network_config_url)
+    key = SuiKey.load(network.local.layout.treasury_key)
+    async with ChainClient(config) as chain:
+        amount = network.state.parameters.stake_wal * 10**9
+        await treasury.ensure_funds(chain, key, sui=treasury.GAS_RESERVE, wal=2 * amount, faucet_url=config.faucet_url)
+        name = network.state.parameters.node_names[gainer]
+        members = (await chain.staking()).committee.members
+        (node_id,) = [member.node_id for member in members if member.name == name]
+        await treasury.delegate_all(chain, key, [(node_id, amount)])
+
+
+def migrating(rounds: int) -> Row:
+    bound = raw_rows.writing(rounds)
+    with running(MOVING) as network:
+        with contextlib.closing(Gateway(network)) as gateway:
+            for _ in range(MOVED_BLOBS):
+                gateway.store(os.urandom(SIZE), epochs=10)
+        asyncio.run(move_stake(network, 0))
+        progress = lambda: network.info(0).get("sync", {})  # noqa: E731
+        until(lambda: progress().get("bytes_received"), patience_s=4 * MOVING_EPOCH_S, pause_s=0.02)
+        start, before = time.perf_counter(), progress()["bytes_received"]
+        until(lambda: not progress().get("shards_pending", 1), pause_s=0.02)
+        seconds, found = time.perf_counter() - start, progress()
+    size = found["bytes_received"] - before
+    value = size / seconds / 1e6
+    note = f"{found['shards_transferred']} shards with {size / 1e6:.0f} MB came from 3 nodes; bound: raw.rocksdb.write"
+    return Row("migrate.shard", value, "MB/s", bound.value, value / (bound.value or 1), cores(), note)
+
+
 BENCHMARKS = [
+    Benchmark("migrate.shard", 0.5, migrating),
     Benchmark("node.rss.idle", 1.0, idle_memory),
     Benchmark("recover.sliver.bytes", 1 / 1.1, recovered_bytes),
     Benchmark("recover.local", None, recovered_speed),
