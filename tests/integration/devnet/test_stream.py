@@ -68,6 +68,27 @@ async def test_without_a_mask_only_the_cursor_is_told(client, tools):
     stream.cancel()
 
 
+async def test_a_filter_lets_only_the_cursor_of_other_checkpoints_through(devnet, client, tools):
+    key, other = SuiKey.generate(), SuiKey.generate()
+    devnet.fund(key.address)
+    literal = filter_pb2.TransactionLiteral(affected_address=filter_pb2.AffectedAddressFilter(address=other.address))
+    wanted = filter_pb2.TransactionFilter(terms=[filter_pb2.TransactionTerm(literals=[literal])])
+    request = subscription_service_pb2.SubscribeCheckpointsRequest(
+        filter=wanted, read_mask=tools.mask("transactions.digest")
+    )
+    frames = aiter(client.subscriptions.SubscribeCheckpoints(request, timeout=60))
+    first = await anext(frames)
+    assert not first.HasField("checkpoint")
+    (coin,) = await client.gas_coins(key.address)
+    executed = await client.execute(tools.transfer(key, coin, other.address), key)
+    cursors = [first.cursor]
+    while not (frame := await anext(frames)).HasField("checkpoint"):
+        cursors.append(frame.cursor)
+    assert executed.digest in [item.digest for item in frame.checkpoint.transactions]
+    cursors.append(frame.cursor)
+    assert cursors == list(range(first.cursor, frame.cursor + 1))
+
+
 async def test_bad_masks_and_filters_end_the_stream(client, tools):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await anext(aiter(subscribe(client, tools, "transactions.nothing")))
@@ -75,7 +96,8 @@ async def test_bad_masks_and_filters_end_the_stream(client, tools):
     request = subscription_service_pb2.SubscribeCheckpointsRequest(filter=filter_pb2.TransactionFilter())
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await anext(aiter(client.subscriptions.SubscribeCheckpoints(request, timeout=30)))
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert caught.value.details() == "0 terms, 1 to 32 are allowed"
 
 
 async def test_a_slow_reader_is_cut_off_and_fills_the_gap(make_devnet, tools):

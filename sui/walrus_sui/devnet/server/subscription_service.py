@@ -4,13 +4,10 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from typing import Final
 
-import grpc
-
 from walrus_proto.sui.rpc.v2 import checkpoint_pb2, subscription_service_pb2, subscription_service_pb2_grpc
 from walrus_sui.devnet.engine import Engine
 from walrus_sui.devnet.hub import Announcement
-from walrus_sui.devnet.server import calls, masks
-from walrus_sui.devnet.server.faults import Fault
+from walrus_sui.devnet.server import calls, filters, masks
 from walrus_sui.devnet.server.masks import Mask
 from walrus_sui.devnet.server.render import checkpoints
 
@@ -30,14 +27,20 @@ class SubscriptionService(subscription_service_pb2_grpc.SubscriptionServiceServi
     async def SubscribeCheckpoints(
         self, request: subscription_service_pb2.SubscribeCheckpointsRequest
     ) -> AsyncIterator[subscription_service_pb2.SubscribeCheckpointsResponse]:
-        """Each new checkpoint; without a mask only the cursor. Ends with an error when the reader falls behind."""
+        """Each new checkpoint; without a mask only the cursor. Ends with an error when the reader falls behind.
+
+        With a filter, checkpoints without a matching transaction come as their cursor alone.
+        """
         mask = masks.of(request, checkpoint_pb2.Checkpoint.DESCRIPTOR, default="")
-        if request.HasField("filter"):
-            raise Fault(grpc.StatusCode.UNIMPLEMENTED, "the devnet has no filters: leave the filter out")
+        wanted = filters.compiled(request.filter) if request.HasField("filter") else None
         subscription = self.engine.hub.subscribe()
         try:
             async for announcement in subscription:
-                yield self._render(announcement, mask)
+                if wanted is None or any(map(wanted, announcement.transactions)):
+                    yield self._render(announcement, mask)
+                else:
+                    cursor = announcement.checkpoint.sequence
+                    yield subscription_service_pb2.SubscribeCheckpointsResponse(cursor=cursor)
         finally:
             self.engine.hub.unsubscribe(subscription)
 
