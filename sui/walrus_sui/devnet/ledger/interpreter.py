@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from walrus_codec.types import ObjectId, SuiAddress
-from walrus_sui.devnet.ledger import upgrades
+from walrus_sui.devnet.ledger import returns, upgrades
+from walrus_sui.devnet.ledger.cliques import Cliques
 from walrus_sui.devnet.ledger.failures import ArgumentErrorKind, FailureKind, TypeArgumentErrorKind
 from walrus_sui.devnet.ledger.objects import COIN_PREFIX, Package
 from walrus_sui.devnet.ledger.programs import (
@@ -27,6 +28,7 @@ from walrus_sui.devnet.ledger.programs import (
     SplitCoins,
     TransferObjects,
     Upgrade,
+    arguments_of,
 )
 from walrus_sui.devnet.ledger.slots import CommandFailed, Slot, bad_argument
 from walrus_sui.devnet.ledger.upgrades import LoadPackage
@@ -82,6 +84,7 @@ class Interpreter:
         self._collect = collect
         self._inspect = inspect
         self._load_package = load_package
+        self._cliques: Cliques | None = None  # only where a private entry function is called
         self.packages: list[Package] = []
         self.emitters: list[EmittedBy] = []
         self.outputs: list[CommandOutput] = []
@@ -95,11 +98,16 @@ class Interpreter:
             CommandFailed: a command cannot be carried out.
             MoveFailure: native code aborted.
         """
+        if not self._inspect and any(self._is_private(command) for command in commands):
+            self._cliques = Cliques()
         for index, command in enumerate(commands):
             self.at = index
             lent: list[tuple[Argument, MoveType, Any]] = []
             results = self._command(command, lent)
-            self._results.append([Slot(move_type, value) for move_type, value in results])
+            slots = [Slot(move_type, value) for move_type, value in results]
+            if self._cliques is not None:
+                self._cliques.join(self._slots(arguments_of(command)), slots)
+            self._results.append(slots)
             if self._collect:
                 self._note_output(results, lent)
         self.at = None
@@ -169,7 +177,17 @@ class Interpreter:
                     raise bad_argument(place, kind, index=index, sub_index=sub_index)
                 return self._results[index][sub_index]
 
+    def _slots(self, arguments: Sequence[Argument]) -> list[Slot]:
+        return [self._slot(argument, place) for place, argument in enumerate(arguments)]
+
     # Move calls
+
+    def _is_private(self, command: Command) -> bool:
+        if not isinstance(command, MoveCall):
+            return False
+        package = self._rt.rules.packages.alias_of(command.package)
+        function = registry.function(package, command.module, command.function)
+        return function is not None and not function.is_public
 
     def _move_call(self, command: MoveCall, lent: list[tuple[Argument, MoveType, Any]]) -> list[tuple[MoveType, Any]]:
         package = self._rt.rules.packages.alias_of(command.package)
@@ -179,18 +197,23 @@ class Interpreter:
             raise CommandFailed(FailureKind.FUNCTION_NOT_FOUND, note=note)
         type_arguments = self._type_arguments(function, command.type_arguments)
         if not self._inspect:
-            _check_results(function)
+            returns.check(function)
         parameters = function.signature.arguments
         if len(parameters) != len(command.arguments):
             note = f"{command.module}::{command.function} takes {len(parameters)} arguments, {len(command.arguments)} given"
             raise CommandFailed(FailureKind.ARITY_MISMATCH, note=note)
         argument_tags = tuple(move_type.tag for move_type in type_arguments)
         values = self._arguments(parameters, command.arguments, argument_tags, lent)
+        if not function.is_public and self._cliques is not None:
+            hot = self._cliques.first_hot(self._slots(command.arguments))
+            if hot is not None:
+                note = f"{function.name} is private, and the argument hangs together with a value that must be used up first"
+                raise bad_argument(hot, ArgumentErrorKind.INVALID_ARGUMENT_TO_PRIVATE_ENTRY_FUNCTION, note)
         emitted = len(self._rt.events)
         self._rt.upgrades = self._rt.rules.packages.upgrades_behind(command.package)
         returned = function.run(self._rt, *([type_arguments] if type_arguments else []), *values)
         self.emitters += [EmittedBy(command.package, command.module)] * (len(self._rt.events) - emitted)
-        return _results(function, argument_tags, returned)
+        return returns.typed(function, argument_tags, returned)
 
     def _type_arguments(self, function: Function, texts: Sequence[str]) -> tuple[MoveType, ...]:
         wanted = function.signature.type_parameters
@@ -317,20 +340,3 @@ class Interpreter:
             raise CommandFailed(FailureKind.ARITY_MISMATCH, note="a vector needs a type or an element")
         move_type = registry.resolve(tags.vector(wanted.tag))
         return [(move_type, values if isinstance(move_type, Vector) else bytes(values))]
-
-
-def _results(function: Function, type_arguments: tuple[TypeTag, ...], returned: Any) -> list[tuple[MoveType, Any]]:
-    results = function.signature.returns
-    values = (returned,) if len(results) == 1 else returned or ()
-    found: list[tuple[MoveType, Any]] = []
-    for result, value in zip(results, values, strict=True):
-        move_type = registry.resolve(substitute(result.tag, type_arguments))
-        found.append((move_type, move_type.copy(value) if result.reference else value))
-    return found
-
-
-def _check_results(function: Function) -> None:
-    for index, result in enumerate(function.signature.returns):
-        if result.reference:
-            note = f"{function.name} returns a reference; simulate it without checks to see the value"
-            raise CommandFailed(FailureKind.INVALID_PUBLIC_FUNCTION_RETURN_TYPE, index=index, note=note)

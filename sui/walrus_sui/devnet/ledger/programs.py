@@ -154,6 +154,25 @@ class Upgrade:
 Command = MoveCall | TransferObjects | SplitCoins | MergeCoins | MakeMoveVec | Publish | Upgrade
 
 
+def arguments_of(command: Command) -> tuple[Argument, ...]:
+    """All arguments of a command, in order."""
+    match command:
+        case MoveCall():
+            return command.arguments
+        case TransferObjects(objects, destination):
+            return (*objects, destination)
+        case SplitCoins(coin, amounts):
+            return (coin, *amounts)
+        case MergeCoins(coin, sources):
+            return (coin, *sources)
+        case MakeMoveVec(_, elements):
+            return elements
+        case Upgrade():
+            return (command.ticket,)
+        case Publish():
+            return ()
+
+
 @dataclass(frozen=True, slots=True)
 class ProgrammableTransaction:
     """Commands that run in order and take effect together or not at all."""

@@ -12,6 +12,7 @@ from walrus_codec import bcs
 from walrus_codec.types import Digest, ObjectId, SuiAddress
 from walrus_proto.sui.rpc.v2 import signature_pb2, transaction_pb2
 from walrus_sui.devnet.ledger import digests
+from walrus_sui.devnet.ledger.programs import arguments_of
 from walrus_sui.devnet.ledger.records import (
     GAS_COIN,
     GAS_COIN_TYPE,
@@ -252,27 +253,9 @@ def _is_used_mutably(index: int, commands: tuple[Command, ...], reads: Reads) ->
             used = zip(command.arguments, signature.parameters, strict=False)
             if any(given == wanted and parameter.reference != "IMMUTABLE" for given, parameter in used):
                 return True
-        elif wanted in _arguments(command):
+        elif wanted in arguments_of(command):
             return True
     return False
-
-
-def _arguments(command: Command) -> tuple[Argument, ...]:
-    match command:
-        case MoveCall():
-            return command.arguments
-        case TransferObjects(objects, destination):
-            return (*objects, destination)
-        case SplitCoins(coin, amounts):
-            return (coin, *amounts)
-        case MergeCoins(coin, sources):
-            return (coin, *sources)
-        case MakeMoveVec(_, elements):
-            return elements
-        case Upgrade():
-            return (command.ticket,)
-        case Publish():
-            return ()
 
 
 def _argument(item: transaction_pb2.Argument) -> Argument:

@@ -340,6 +340,31 @@ def test_a_ticket_and_a_receipt_must_be_used(network: Network) -> None:
         program.run()
 
 
+@pytest.mark.parametrize("unspent", ["ticket", "receipt", None])
+def test_a_private_entry_function_takes_nothing_that_hangs_together_with_an_unspent_value(
+    network: Network, unspent: str | None
+) -> None:
+    chain, nodes = network
+    for node in nodes[:3]:
+        vote(chain, node)
+    program = chain.program("bob")
+    ticket = program.call("upgrade::authorize_upgrade", digest=DIGEST)  # the staking object was beside it
+    if unspent == "ticket":
+        program.call("staking::set_migration_epoch")
+    receipt = program.upgrade(ticket, CODE, DEPENDENCIES, package=chain.network.walrus_package)
+    if unspent == "receipt":
+        program.call("staking::set_migration_epoch")
+    program.call("upgrade::commit_upgrade", receipt=receipt)
+    if unspent is None:
+        program.call("staking::set_migration_epoch")
+        assert abort_of(program.run) == ("staking", 0)  # all is spent, so that the function itself answers
+        return
+    failure = refusal(program.run)
+    assert failure.kind is FailureKind.COMMAND_ARGUMENT_ERROR
+    assert failure.argument_kind is ArgumentErrorKind.INVALID_ARGUMENT_TO_PRIVATE_ENTRY_FUNCTION
+    assert (failure.command, failure.argument) == (1 if unspent == "ticket" else 2, 0)
+
+
 def test_a_second_ticket_waits_for_the_first(network: Network) -> None:
     chain, nodes = network
     other = package_digest((b"other",), DEPENDENCIES)
