@@ -55,11 +55,14 @@ class Network:
             return {}
 
     def wipe(self, index: int) -> None:
-        """Kills a node, takes its disk away and starts it anew; returns when the network is ready again."""
+        """Kills a node and takes its disk away."""
         name = self.state.parameters.node_names[index]
         os.kill(self.state.processes[name].pid, signal.SIGKILL)
         until(lambda: not self.local.alive(self.state)[name])
         shutil.rmtree(self.local.layout.node(name) / "data")
+
+    def restart(self) -> None:
+        """Starts what does not run; returns when the network is ready again."""
         self.state = asyncio.run(self.local.bring_up(self.state.parameters))
 
 
