@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -44,6 +45,7 @@ def main() -> int:
     if not chosen:
         print(f"no benchmark matches {options.only!r}; there are:", *(b.name for b in BENCHMARKS), sep="\n  ")
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is ended
     try:
         return measure(chosen, options)
     finally:
