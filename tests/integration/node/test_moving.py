@@ -160,7 +160,7 @@ class Load:
                 self.failures.append("read: other bytes")
 
     async def all_readable(self):
-        for blob_id, content in self.blobs.items():
+        for blob_id, content in list(self.blobs.items()):  # more come meanwhile
             await self.check(blob_id, content)
         assert self.failures == []
 

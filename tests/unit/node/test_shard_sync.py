@@ -1,0 +1,403 @@
+"""Shards from their previous owner: twins of other nodes that lack, lie, stall, lag and refuse; processes that die."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field, replace
+
+import pytest
+from tests.unit.node.recovery_worlds import KEY, N, Peer, make_blob, node_id
+from tests.unit.node.test_storage import feed, start_epochs
+from tests.unit.node.worlds import (
+    US,
+    ChainTwin,
+    certified,
+    committee,
+    member,
+    object_id,
+    put_state,
+    registered,
+    staking,
+)
+
+from walrus_client.compute import Compute
+from walrus_client.errors import PeerMisbehavedError, PeerRefusedError, PeerTimeoutError, PeerUnreachableError
+from walrus_client.peers import SyncedSlivers
+from walrus_client.reasons import Reason
+from walrus_codec import mapping
+from walrus_codec.types import Axis, Epoch, ShardIndex
+from walrus_node.chain import ChainView
+from walrus_node.recovery.gathering import Gatherer
+from walrus_node.store.memory import MemoryStore
+from walrus_node.store.records import NodeState, NodeStatus, ShardStatus
+from walrus_node.store.storage import SliverKey, Storage
+from walrus_node.sync import transfer
+from walrus_node.sync.task import SyncTask
+from walrus_node.sync.transfer import Counters, MetadataFetcher, ShardMover
+
+EPOCH = Epoch(2)
+KEPT, GAINED = ShardIndex(0), [ShardIndex(2), ShardIndex(3), ShardIndex(4)]
+"""The first two come from one node, the third from another."""
+ACTIVE, SYNC, RECOVER, LOCKED = (
+    ShardStatus.ACTIVE,
+    ShardStatus.ACTIVE_SYNC,
+    ShardStatus.ACTIVE_RECOVER,
+    ShardStatus.LOCKED_TO_MOVE,
+)
+
+
+@dataclass
+class Source(Peer):
+    """A previous owner."""
+
+    failure: Exception | None = None
+    breaks_after: int | None = None
+    asked_for: list = field(default_factory=list)
+    hold: asyncio.Event | None = None
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def sync_shard(self, expected, signer, *, timeout_s, idle_s):
+        self.reached.set()
+        self.asked_for.append((expected.shard, expected.axis, expected.start))
+        self._reach()
+        assert signer is not None
+        assert expected.epoch == EPOCH
+        if self.failure is not None:
+            raise self.failure
+        slivers = [
+            (blob_id, bytearray(self.sliver(blob, expected.shard, expected.axis).to_bcs()))
+            for blob_id, blob in sorted(self.blobs.items())
+            if blob_id >= expected.start and blob_id not in self.lacking
+        ]
+        for number, (blob_id, sliver) in enumerate(slivers[: expected.count]):
+            if self.breaks_after is not None and number >= self.breaks_after:
+                raise PeerUnreachableError(self.name, "it broke off")
+            if self.hold is not None:
+                await self.hold.wait()
+            if self.lying:
+                sliver[len(sliver) // 2] ^= 1
+            yield SyncedSlivers([(blob_id, sliver)], complete=False)
+        if len(slivers) <= expected.count:
+            yield SyncedSlivers([], complete=True)
+
+    def sliver(self, blob, shard, axis):
+        return getattr(blob.pairs[mapping.pair_of_shard(shard, blob.blob_id, N)], axis.value)
+
+
+class World:
+    """We keep one shard and have gained three; their previous owners have all that was certified."""
+
+    def __init__(self, storage, *, stall_s=1e9, concurrent=2):
+        self.storage = storage
+        self.peers = {}
+        for number in range(1, 5):
+            made = replace(member(node_id(number), [2 * number, 2 * number + 1]), name=f"peer-{number}")
+            self.peers[made.node_id] = Source(made, KEY)
+        us = member(US, [KEPT, *GAINED])
+        now = committee(EPOCH, us, *(peer.member for peer in self.each()))
+        before = committee(1, member(US, [KEPT, 1]), *(peer.member for peer in self.each()))
+        self.chain = ChainTwin(replace(staking(EPOCH), committee=now, previous_committee=before))
+        self.view = ChainView(self.chain)
+        self.compute = Compute(workers=1, inline_limit_s=1e9)
+        self.rung = 0
+        self.at_tip = True
+        counters, rng = Counters(), random.Random(1)
+        gatherer = Gatherer(storage=storage, peers=self, compute=self.compute, signer=object(), us=US, rng=rng)
+        metadata = MetadataFetcher(storage=storage, gatherer=gatherer, counters=counters)
+        mover = ShardMover(
+            storage=storage,
+            peers=self,
+            compute=self.compute,
+            signer=object(),
+            metadata=metadata,
+            counters=counters,
+        )
+        self.task = SyncTask(
+            storage=storage,
+            view=self.view,
+            mover=mover,
+            metadata=metadata,
+            us=US,
+            rng=rng,
+            concurrent_shards=concurrent,
+            stall_s=stall_s,
+            on_change=self.ring,
+            caught_up=lambda: self.at_tip,
+        )
+
+    def ring(self):
+        self.rung += 1
+
+    def get(self, found):
+        return self.peers[found.node_id]
+
+    def each(self):
+        return list(self.peers.values())
+
+    @property
+    def first(self):
+        return self.peers[node_id(1)]
+
+    @property
+    def second(self):
+        return self.peers[node_id(2)]
+
+    async def begin(self, blobs, *, status=NodeStatus.ACTIVE, with_metadata=True):
+        """The blobs were certified in epoch 1; epoch 2 has begun and the keeper has dealt with it."""
+        self.blobs = blobs
+        await start_epochs(self.storage, 1)
+        for number, blob in enumerate(blobs):
+            obj = object_id(number)
+            await feed(self.storage, registered(blob.blob_id, obj, 9), certified(blob.blob_id, obj, 9))
+            if with_metadata:
+                await self.storage.put_metadata(blob.blob_id, blob.metadata.to_bcs())
+            for peer in self.each():
+                peer.blobs[blob.blob_id] = blob
+        await start_epochs(self.storage, 2)
+        await self.storage.create_shards([KEPT], ACTIVE)
+        await self.storage.create_shards(GAINED, SYNC)
+        await put_state(self.storage, NodeState(status, EPOCH))
+        await self.view.refresh()
+        return self
+
+    async def lacks(self, shard):
+        """Slivers of the shard that are not here, or not the writer's."""
+        lacking = 0
+        for blob in self.blobs:
+            for axis in Axis:
+                stored = await self.storage.sliver(SliverKey(shard, axis, blob.blob_id))
+                good = self.first.sliver(blob, shard, axis).to_bcs()
+                lacking += stored is None
+                assert stored is None or bytes(stored) == good
+        return lacking
+
+    @property
+    def statuses(self):
+        return [self.storage.shards[shard] for shard in GAINED]
+
+
+@pytest.fixture
+def blobs():
+    return [make_blob(bytes([number]) * (40 * number)) for number in range(6)]
+
+
+@pytest.fixture
+async def world(memory_storage, blobs):
+    return await World(memory_storage).begin(blobs)
+
+
+async def test_whole_shards_come_from_their_previous_owners(world):
+    await world.task.run_once()
+    assert world.statuses == [ACTIVE] * 3
+    for shard in GAINED:
+        assert not await world.lacks(shard)
+    assert {shard for shard, _axis, _start in world.first.asked_for} == set(GAINED[:2])
+    assert {shard for shard, _axis, _start in world.second.asked_for} == set(GAINED[2:])
+    assert world.rung == 3
+    progress = world.task.progress
+    assert (progress.shards_pending, progress.shards_transferred, progress.fraction) == (0, 3, 1.0)
+    assert progress.slivers_received == 3 * 2 * len(world.blobs) == world.storage.slivers_stored
+    assert progress.bytes_received > 0
+    before = len(world.first.asked_for)
+    await world.task.run_once()
+    assert len(world.first.asked_for) == before, "what has come is not asked for again"
+
+
+async def test_long_axes_come_in_several_requests(world, monkeypatch):
+    monkeypatch.setattr(transfer, "SLIVERS_PER_REQUEST", 2)
+    await world.task.run_once()
+    assert world.statuses == [ACTIVE] * 3
+    starts = [start for shard, axis, start in world.second.asked_for if axis is Axis.PRIMARY]
+    assert len(starts) == 3
+    assert starts == sorted(starts)
+
+
+async def test_a_transfer_that_broke_off_goes_on_behind_what_has_come(world, monkeypatch):
+    monkeypatch.setattr(transfer, "BATCH_BYTES", 1)
+    monkeypatch.setattr("walrus_node.sync.rules.FIRST_BACKOFF_S", 0.001)
+    for peer in world.each():
+        peer.breaks_after = 2
+    await world.task.run_once()
+    ordered = sorted(blob.blob_id for blob in world.blobs)
+    starts = [start for _shard, axis, start in world.second.asked_for if axis is Axis.PRIMARY]
+    assert starts[0] == bytes(32)
+    assert ordered[1] < starts[1] <= ordered[2]
+    await until_settled(world)
+    assert world.statuses == [ACTIVE] * 3
+
+
+async def until_settled(world):
+    """Passes, with the pauses that they ask for, until no shard is to come any more."""
+    async with asyncio.timeout(30):
+        while True:
+            pause = await world.task.run_once()
+            if SYNC not in world.statuses:
+                return
+            await asyncio.sleep(pause)
+
+
+@pytest.mark.parametrize("killed", [True, False], ids=["killed", "power lost"])
+async def test_a_restart_goes_on_where_the_transfer_was(blobs, monkeypatch, killed):
+    monkeypatch.setattr(transfer, "BATCH_BYTES", 1)
+    kv = MemoryStore()
+    world = await World(await Storage.over(kv), concurrent=1).begin(blobs)
+    await world.storage.sync()
+    world.first.breaks_after = 3
+    world.second.failure = PeerUnreachableError("peer-2", "away")
+    await world.task.run_once()
+    assert SYNC in world.statuses
+    survivor = kv.killed() if killed else kv.crashed()
+    again = World(await Storage.over(survivor))
+    again.blobs = blobs
+    for peer in again.each():
+        peer.blobs = {blob.blob_id: blob for blob in blobs}
+    await again.view.refresh()
+    await again.task.run_once()
+    assert again.statuses == [ACTIVE] * 3
+    for shard in GAINED:
+        assert not await again.lacks(shard)
+    starts = {start for shard, axis, start in again.first.asked_for if shard == GAINED[0] and axis is Axis.PRIMARY}
+    assert starts == ({next_after(sorted(blob.blob_id for blob in blobs)[2])} if killed else {bytes(32)})
+
+
+def next_after(blob_id):
+    return (int.from_bytes(blob_id, "big") + 1).to_bytes(32, "big")
+
+
+async def test_what_the_source_lacks_is_left_to_recovery(world):
+    world.first.lacking = {world.blobs[3].blob_id}
+    await world.task.run_once()
+    assert world.statuses == [RECOVER, RECOVER, ACTIVE]
+    assert [await world.lacks(shard) for shard in GAINED] == [2, 2, 0]
+
+
+async def test_false_slivers_are_never_stored(world):
+    world.first.lying = True
+    await world.task.run_once()
+    assert world.statuses == [RECOVER, RECOVER, ACTIVE]
+    assert [await world.lacks(shard) for shard in GAINED] == [12, 12, 0]
+    assert world.task.progress.slivers_rejected == 24
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        PeerRefusedError("peer-1", Reason.SHARD_NOT_ASSIGNED, "no"),
+        PeerRefusedError("peer-1", Reason.REQUEST_UNAUTHORIZED, "no"),
+        PeerRefusedError("peer-1", Reason.MESSAGE_VERIFICATION_FAILED, "no"),
+        PeerRefusedError("peer-1", Reason.INVALID_EPOCH, "no"),
+        PeerMisbehavedError("peer-1", "nonsense"),
+    ],
+)
+async def test_a_refusal_that_time_does_not_heal_is_recovered_at_once(world, failure):
+    world.first.failure = failure
+    await world.task.run_once()
+    assert world.statuses == [RECOVER, RECOVER, ACTIVE]
+    assert world.task.progress.shards_given_up == 2
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        PeerUnreachableError("peer-1", "away"),
+        PeerTimeoutError("peer-1", "silent"),
+        PeerRefusedError("peer-1", Reason.UNAVAILABLE, "soon"),
+        PeerRefusedError("peer-1", Reason.CACHE_SATURATED, "soon"),
+        PeerRefusedError("peer-1", Reason.INVALID_EPOCH, "lags", {"request_epoch": "2", "server_epoch": "1"}),
+        PeerRefusedError("peer-1", Reason.INVALID_EPOCH, "is ahead", {"request_epoch": "2", "server_epoch": "3"}),
+    ],
+)
+async def test_a_source_that_is_away_is_asked_again_and_holds_nobody_up(world, failure, monkeypatch):
+    monkeypatch.setattr("walrus_node.sync.rules.FIRST_BACKOFF_S", 0.001)
+    world.first.failure = failure
+    await world.task.run_once()
+    assert world.statuses == [SYNC, SYNC, ACTIVE]
+    assert world.task.progress.shards_pending == 2
+    world.first.failure = None
+    await until_settled(world)
+    assert world.statuses == [ACTIVE] * 3
+
+
+async def test_without_progress_for_too_long_a_shard_is_recovered(memory_storage, blobs, monkeypatch):
+    monkeypatch.setattr("walrus_node.sync.rules.FIRST_BACKOFF_S", 0.001)
+    world = await World(memory_storage, stall_s=0.05).begin(blobs)
+    world.first.failure = PeerUnreachableError("peer-1", "dead")
+    await until_settled(world)
+    assert world.statuses == [RECOVER, RECOVER, ACTIVE]
+
+
+async def test_a_shard_that_nobody_else_had_is_recovered(world):
+    view = world.chain.view
+    world.chain.view = replace(view, previous_committee=committee(1, member(US, GAINED)))
+    await world.view.refresh()
+    await world.task.run_once()
+    assert world.statuses == [RECOVER] * 3
+    assert not world.first.asked_for
+
+
+async def test_a_new_member_has_all_metadata_before_it_is_active_and_asks_for_shards(memory_storage, blobs):
+    world = await World(memory_storage).begin(blobs, status=NodeStatus.RECOVER_METADATA, with_metadata=False)
+    for peer in world.each():
+        peer.down = True
+    assert await world.task.run_once() > 0
+    assert (await world.storage.node_state()).status is NodeStatus.RECOVER_METADATA
+    assert not world.first.asked_for
+    for peer in world.each():
+        peer.down = False
+    world.second.lying = True  # also about metadata: others are asked
+    await world.task.run_once()
+    assert (await world.storage.node_state()).status is NodeStatus.ACTIVE
+    assert world.storage.blobs_stored == len(blobs) == world.task.progress.metadata_fetched
+    assert world.statuses == [ACTIVE, ACTIVE, RECOVER]
+
+
+async def test_metadata_that_a_member_misses_comes_with_the_sliver(memory_storage, blobs):
+    world = await World(memory_storage).begin(blobs, with_metadata=False)
+    await world.task.run_once()
+    assert world.statuses == [ACTIVE] * 3
+    assert world.storage.blobs_stored == len(blobs)
+
+
+async def test_blobs_that_the_events_do_not_know_are_not_stored(world):
+    strange = make_blob(b"never registered")
+    world.first.blobs[strange.blob_id] = strange
+    await world.task.run_once()
+    assert world.statuses == [ACTIVE] * 3
+    assert world.storage.slivers_stored == 3 * 2 * len(world.blobs)
+
+
+async def test_writes_of_the_new_epoch_are_kept_and_not_fetched_again(world):
+    blob = world.blobs[0]
+    for axis in Axis:
+        sliver = world.first.sliver(blob, GAINED[0], axis).to_bcs()
+        assert await world.storage.put_sliver(SliverKey(GAINED[0], axis, blob.blob_id), sliver)
+    await world.task.run_once()
+    assert world.storage.slivers_stored == 3 * 2 * len(world.blobs)
+
+
+async def test_the_next_epoch_change_ends_a_transfer(world, running):
+    world.first.hold = asyncio.Event()
+    task = running(world.task.run_once())
+    async with asyncio.timeout(10):
+        await world.first.reached.wait()
+    await start_epochs(world.storage, 3)
+    world.chain.view = replace(staking(3), committee=committee(3, member(US, [KEPT])))
+    await world.view.refresh()
+    await world.storage.change_epoch(NodeState(NodeStatus.ACTIVE, Epoch(3)), dict.fromkeys(GAINED[:2], LOCKED))
+    world.first.hold.set()
+    async with asyncio.timeout(20):
+        await task
+    assert world.statuses[:2] == [LOCKED, LOCKED]
+    assert await world.lacks(GAINED[0]) == 12, "a locked shard takes nothing"
+
+
+@pytest.mark.parametrize("out_of_step", ["tip", "view", "state"])
+async def test_nothing_is_asked_for_before_events_and_epoch_changes_have_reached_the_chain(world, out_of_step):
+    if out_of_step == "tip":
+        world.at_tip = False
+    elif out_of_step == "view":
+        world.chain.view = staking(3)
+        await world.view.refresh()
+    else:
+        await put_state(world.storage, NodeState(NodeStatus.ACTIVE, Epoch(1)))
+    await world.task.run_once()
+    assert not any(peer.asked for peer in world.each())
