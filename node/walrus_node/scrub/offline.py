@@ -6,6 +6,7 @@ Each function takes an open store and returns plain values; `walrus_node.db` ope
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,8 @@ def stats(kv: KeyValueStore) -> list[FamilyStats]:
 async def export(storage: Storage, target: Path, chosen: Sequence[BlobId]) -> tuple[int, list[str]]:
     """Writes metadata and slivers in their BCS forms: TARGET/<blob id>/metadata.bcs and s<shard>-<axis>.bcs.
 
+    Without a choice also TARGET/records.jsonl: what the events said of blobs, objects and storage pools, a record a line.
+
     Args:
         storage: the store.
         target: a folder; made when it is not there.
@@ -153,9 +156,17 @@ async def export(storage: Storage, target: Path, chosen: Sequence[BlobId]) -> tu
         for blob_id in chosen:
             await one(blob_id)
         return files, problems
+    lines = [json.dumps(record) for record in await storage.records()]
+    _write_lines(target, lines)
+    files += 1
     after = b""
     while chunk := await storage.blobs_after(after, _CHUNK):
         for blob_id in chunk:
             await one(blob_id)
         after = chunk[-1]
     return files, problems
+
+
+def _write_lines(target: Path, lines: Sequence[str]) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "records.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from walrus_codec import bcs
 from walrus_codec.types import BlobId, Epoch, ObjectId
-from walrus_node.errors import StoreError
 from walrus_node.store import layout
 from walrus_node.store.kv import Batch, KeyValueStore
 from walrus_node.store.pools import PoolSet, PoolTable
@@ -96,23 +95,6 @@ class BlobTable:
             batch.put(layout.GARBAGE, blob_id, versioned(bcs.u32(epoch)))
         batch.put(layout.METADATA, blob_id, versioned(metadata))
         self._kv.write(batch)
-
-    def wrong_records(self) -> Iterator[str]:
-        """Reads all records about blobs and objects; yields a sentence for each that is damaged."""
-        for key, value in self._kv.scan(layout.BLOB_INFO):
-            try:
-                blob_info_from_bytes(value)
-            except StoreError as error:
-                yield f"the record of blob {key.hex()}: {error}"
-        for key, value in self._kv.scan(layout.OBJECT_INFO):
-            object_id = layout.object_of_key(key)
-            try:
-                end_epoch = ObjectInfo.from_bytes(value).end_epoch
-            except StoreError as error:
-                yield f"the record of object {object_id}: {error}"
-                continue
-            if self._kv.get(layout.EXPIRY, layout.expiry_key(end_epoch, object_id)) is None:
-                yield f"object {object_id} ends in epoch {end_epoch}, but the index of ends does not name it"
 
     def certified(self, epoch: Epoch, after: bytes = b"") -> Iterator[BlobId]:
         """Blobs that are certified in `epoch`, from the id behind `after` on, in order of their ids."""

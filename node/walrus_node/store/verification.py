@@ -5,11 +5,11 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from walrus_codec.types import Axis, BlobId
 from walrus_node.errors import DamagedError
-from walrus_node.store import layout
+from walrus_node.store import audit, layout
 from walrus_node.store.access import StoreAccess
 from walrus_node.store.records import ScrubState
 from walrus_node.store.shards import SliverKey
@@ -48,8 +48,12 @@ class Verification(StoreAccess):
         return await self._read(self._shards.stored, blob_id)
 
     async def wrong_records(self) -> list[str]:
-        """A sentence for each record about blobs and objects that is damaged; reads them all."""
-        return await self._read(lambda: list(self._blobs.wrong_records()))
+        """A sentence for each record about blobs, objects and pools that is damaged or contradicts another; reads all."""
+        return await self._read(lambda: list(audit.wrong_records(self._kv)))
+
+    async def records(self) -> list[dict[str, Any]]:
+        """Every record about blobs, objects and storage pools as plain values; reads them all."""
+        return await self._read(lambda: list(audit.records(self._kv)))
 
     async def remove_sliver(self, key: SliverKey, seen: bytes | None) -> bool:
         """Takes a rotten sliver out, so that recovery brings it back; False when it is another one by now.

@@ -8,7 +8,8 @@ import sys
 import pytest
 from tests.unit.node.recovery_worlds import OURS, make_blob
 from tests.unit.node.test_scrub import PLACES, World
-from tests.unit.node.test_storage import start_epochs
+from tests.unit.node.test_storage import feed, start_epochs
+from tests.unit.node.worlds import object_id, pool_created, pool_id, pooled
 from typer.testing import CliRunner
 
 from walrus_codec import blob_id as blob_ids
@@ -48,6 +49,7 @@ def folder(tmp_path):
         await start_epochs(world.storage, 1)
         await world.storage.create_shards(OURS, ShardStatus.ACTIVE)
         await world.add(FIRST, SECOND)
+        await feed(world.storage, pool_created(pool_id(1), 9), pooled(FIRST.blob_id, object_id(77), pool_id(1)))
 
     change(tmp_path, fill)
     return tmp_path
@@ -233,6 +235,11 @@ class TestExport:
         target = tmp_path_factory.mktemp("out")
         result = db("export", folder, target)
         assert result.exit_code == 0, result.output
+        lines = [json.loads(line) for line in (target / "records.jsonl").read_text().splitlines()]
+        assert sorted(line["kind"] for line in lines) == ["blob", "blob", "object", "object", "pool", "pooled"]
+        pooled_blob = next(line for line in lines if line["kind"] == "pooled")
+        assert pooled_blob["blob_id"] == blob_ids.to_text(FIRST.blob_id)
+        assert next(line["end_epoch"] for line in lines if line["kind"] == "pool") == 9
         for blob in (FIRST, SECOND):
             made = target / blob_ids.to_text(blob.blob_id)
             assert BlobMetadata.from_bcs((made / "metadata.bcs").read_bytes()) == blob.metadata
@@ -246,7 +253,7 @@ class TestExport:
         target = tmp_path_factory.mktemp("out")
         text = blob_ids.to_text(SECOND.blob_id)
         assert db("export", folder, target, f"--blob={text}").exit_code == 0
-        assert [path.name for path in target.iterdir()] == [text]
+        assert [path.name for path in target.iterdir()] == [text], "no records when blobs are chosen"
         unknown = blob_ids.to_text(make_blob(b"unknown").blob_id)
         result = db("export", folder, target, f"--blob={unknown}")
         assert result.exit_code == 6

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.unit.node.recovery_worlds import OURS, N, make_blob
 from tests.unit.node.test_storage import feed, start_epochs
-from tests.unit.node.worlds import certified, object_id, registered
+from tests.unit.node.worlds import certified, object_id, pool_created, pool_id, pooled, registered
 
 from walrus_client.compute import Compute
 from walrus_codec import mapping
@@ -338,6 +338,38 @@ class TestCheckingRecords:
         world.kv.write(batch)
         _verdict, _faults, (record,) = await self.check(world)
         assert "ends in epoch 9" in record
+
+    @pytest.mark.parametrize(
+        ("family", "told"),
+        [
+            (layout.OBJECT_INFO, "of which there is no record"),
+            (layout.POOLS, "of which there is no record"),
+            (layout.POOLED_INFO, "of which there is no record"),
+            (layout.POOL_MEMBERS, "the index of its pool does not name it"),
+            (layout.BLOB_INFO, "but no record of it"),
+        ],
+    )
+    async def test_a_record_that_is_gone_contradicts_others(self, world, blob, family, told):
+        await world.add(blob)
+        pool = pool_id(1)
+        await feed(world.storage, pool_created(pool, 9), pooled(blob.blob_id, object_id(77), pool))
+        assert (await self.check(world))[0].records == 0
+        ((key, _value),) = world.kv.scan(family)
+        batch = Batch()
+        batch.delete(family, key)
+        world.kv.write(batch)
+        _verdict, _faults, records = await self.check(world)
+        assert any(told in record for record in records), records
+
+    @pytest.mark.parametrize("family", [layout.POOLS, layout.POOLED_INFO])
+    async def test_unreadable_records_of_pools_are_told(self, world, blob, family):
+        await world.add(blob)
+        pool = pool_id(1)
+        await feed(world.storage, pool_created(pool, 9), pooled(blob.blob_id, object_id(77), pool))
+        ((key, value),) = world.kv.scan(family)
+        world.put(family, key, flipped(value, 0))
+        _verdict, _faults, records = await self.check(world)
+        assert layout.object_of_key(key) in records[0]
 
 
 async def test_state_survives_its_bytes():
