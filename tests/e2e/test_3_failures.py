@@ -2,46 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
-from typing import Any
 
-import requests
 from tests.e2e.conftest import EPOCHS, NAMESPACE, NETWORK, chain_client
 from tests.e2e.direct import NodeFace
-from tests.e2e.support import BackgroundReader, Gateway, Kubectl, port_forward, until
+from tests.e2e.network import hibernated, ordinal, own_words, slivers_rebuilt, store
+from tests.e2e.support import BackgroundReader, Gateway, Kubectl, until
 
 from walrus_codec import blob_id as blob_ids
 from walrus_codec.types import ObjectId
 from walrus_sui.client import ChainClient
 
 MIB = 2**20
-
-
-def store(gateway: Gateway, data: bytes) -> str:
-    answer = gateway.store(data, epochs=EPOCHS)
-    assert answer.status_code == 200, answer.text
-    return str(answer.json()["newlyCreated"]["blobObject"]["blobId"])
-
-
-def ordinal(number: int) -> str:
-    return f"{NETWORK}-{number}"
-
-
-@contextlib.contextmanager
-def hibernated(kubectl: Kubectl, names: list[str]) -> Iterator[None]:
-    for name in names:
-        kubectl.patch("wn", name, {"spec": {"desiredState": "Hibernated"}})
-    try:
-        for name in names:
-            until(f"pod of {name} gone", lambda name=name: not kubectl.get("pod", f"{name}-0"), seconds=120)
-        yield
-    finally:
-        for name in names:
-            kubectl.patch("wn", name, {"spec": {"desiredState": "Active"}})
-        for name in names:
-            kubectl.wait("wn", name, "Ready", "True", seconds=300)
 
 
 def test_three_of_ten_nodes_may_sleep(kubectl: Kubectl, gateway: Gateway, reader: BackgroundReader) -> None:
@@ -79,21 +51,6 @@ def test_beyond_the_bound_a_store_gets_the_documented_error_and_nothing_is_lost(
     assert gateway.read(blob_id).content == data
     reader.watch(blob_id, data)
     reader.read_all()
-
-
-def own_words(name: str) -> dict[str, Any]:
-    """What the node's pod says about itself: what the operator remembers of the pod before is no proof."""
-    with port_forward(NAMESPACE, f"pod/{name}-0", 9184) as port:
-        return dict(requests.get(f"http://127.0.0.1:{port}/v1/info", timeout=30).json())
-
-
-def slivers_rebuilt(name: str) -> float:
-    """How many slivers the node's pod has rebuilt from other nodes since it started."""
-    with port_forward(NAMESPACE, f"pod/{name}-0", 9184) as port:
-        page = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
-    values = [line.rsplit(" ", 1)[1] for line in page.splitlines() if line.startswith("walrus_node_recovery_slivers")]
-    assert values, page
-    return sum(map(float, values))
 
 
 async def test_a_deleted_node_pod_comes_back_with_its_data(
