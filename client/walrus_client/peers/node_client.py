@@ -48,6 +48,9 @@ P_co = TypeVar("P_co", covariant=True)
 P_contra = TypeVar("P_contra", contravariant=True)
 D_co = TypeVar("D_co", covariant=True)
 
+_LOST_STATUS = "Internal error from Core"
+"""What grpc.aio itself says when a write fails before the status that the node has sent is there: no word of the node."""
+
 UNARY_TIMEOUT_S = 10.0
 STATUS_TIMEOUT_S = 5.0
 
@@ -356,6 +359,8 @@ class NodeClient:
                 return PeerTimeoutError(self.name, "it did not answer in time")
             case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
                 return PeerUnreachableError(self.name, details)
+            case grpc.StatusCode.INTERNAL if details == _LOST_STATUS:
+                return PeerUnreachableError(self.name, "it ended the call while the request was being sent")
             case _:
                 return PeerMisbehavedError(self.name, f"it answered {error.code().name}: {details}")
 

@@ -77,21 +77,30 @@ def _unary_stream(behavior: Any) -> Any:
 
 def _stream_unary(behavior: Any) -> Any:
     async def handle(requests: Any, context: Any) -> Any:
-        return await behavior(_checked(requests), context)
+        return await behavior(_Checked(requests), context)
 
     return handle
 
 
 def _stream_stream(behavior: Any) -> Any:
     async def handle(requests: Any, context: Any) -> AsyncIterator[Any]:
-        async for answer in behavior(_checked(requests), context):
+        async for answer in behavior(_Checked(requests), context):
             yield answer
 
     return handle
 
 
-async def _checked(requests: Any) -> AsyncIterator[Any]:
-    async for request in requests:
+class _Checked:
+    """A request stream that refuses what cannot be decoded; it goes on behind it, for whoever hears the sender out."""
+
+    def __init__(self, requests: Any) -> None:
+        self._requests = aiter(requests)
+
+    def __aiter__(self) -> _Checked:
+        return self
+
+    async def __anext__(self) -> Any:
+        request = await anext(self._requests)
         if isinstance(request, Undecodable):
             raise _REFUSAL
-        yield request
+        return request

@@ -39,6 +39,10 @@ from walrus_sui.types import CommitteeMember
 
 _log = logging.getLogger(__name__)
 
+_HEAR_OUT_S = 1.0
+_HEAR_OUT_BYTES = 1 << 20
+"""How long, and for how much, a sender is listened to that is refused already."""
+
 MAX_REFUSALS = 4096
 """Refused slivers of one stream after which the sender is told to stop."""
 
@@ -79,8 +83,9 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
         self, request_iterator: AsyncIterator[pb.StoreBlobRequest], context: _Context
     ) -> pb.StoreBlobResponse:
         """One blob's metadata and slivers in, confirmation out."""
-        async with self._refusing(context):
-            return await self._store_blob(request_iterator, client_of(context.peer()))
+        stream = _Stream(request_iterator, self._limits.pace)
+        async with self._refusing(context), stream.heard_out():
+            return await self._store_blob(stream, client_of(context.peer()))
 
     async def StoreMetadata(self, request: pb.StoreMetadataRequest, context: _Context) -> pb.StoreMetadataResponse:
         """Metadata alone."""
@@ -94,8 +99,9 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
         self, request_iterator: AsyncIterator[pb.StoreSliverRequest], context: _Context
     ) -> pb.StoreSliverResponse:
         """One sliver; every refusal ends the call."""
-        async with self._refusing(context):
-            return await self._store_sliver(request_iterator, client_of(context.peer()))
+        stream = _Stream(request_iterator, self._limits.pace)
+        async with self._refusing(context), stream.heard_out():
+            return await self._store_sliver(stream, client_of(context.peer()))
 
     async def GetConfirmation(
         self, request: pb.GetConfirmationRequest, context: _Context
@@ -210,8 +216,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
             request.envelope, method=method, receiver=identity.node_id, body=request.body
         )
 
-    async def _store_blob(self, requests: AsyncIterator[pb.StoreBlobRequest], client: str) -> pb.StoreBlobResponse:
-        stream = _Stream(requests, self._limits.pace)
+    async def _store_blob(self, stream: _Stream, client: str) -> pb.StoreBlobResponse:
         header = (await stream.first("header")).header
         blob_id, epoch = _blob_id(header.blob_id), Epoch(header.epoch)
         persistence = _persistence(header.persistence)
@@ -258,10 +263,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
             upload.refusals.append(SliverRefusal(head.axis, head.pair, refusal.reason, refusal.message))
             return False
 
-    async def _store_sliver(
-        self, requests: AsyncIterator[pb.StoreSliverRequest], client: str
-    ) -> pb.StoreSliverResponse:
-        stream = _Stream(requests, self._limits.pace)
+    async def _store_sliver(self, stream: _Stream, client: str) -> pb.StoreSliverResponse:
         header = (await stream.first("header")).header
         upload = await self._service.open_upload(_blob_id(header.blob_id), Epoch(header.epoch))
         head = _head((await stream.first("sliver")).sliver)
@@ -311,6 +313,7 @@ class _Stream:
     def __init__(self, requests: AsyncIterator[Any], pace: Pace) -> None:
         self._requests = aiter(requests)
         self._progress = Progress(pace)
+        self._over = False
 
     def __aiter__(self) -> _Stream:
         return self
@@ -321,7 +324,11 @@ class _Stream:
         try:
             async with asyncio.timeout(self._progress.allowance_s):
                 part = await anext(self._requests)
+        except StopAsyncIteration:
+            self._over = True
+            raise
         except TimeoutError:
+            self._over = True
             raise RequestRefused(
                 Reason.UNAVAILABLE,
                 f"the upload was ended: it must bring at least {pace.least_bytes_per_s:.0f} bytes per second, "
@@ -329,6 +336,23 @@ class _Stream:
             ) from None
         self._progress.moved(part.ByteSize(), now() - begun)
         return part
+
+    @contextlib.asynccontextmanager
+    async def heard_out(self) -> AsyncIterator[None]:
+        """Takes, when the request is refused, what the sender has under way, within bounds, before the refusal goes out.
+
+        A client of grpc.aio that is still writing when the status arrives may lose it and tell of an internal error.
+        """
+        try:
+            yield
+        except RequestRefused:
+            taken = 0
+            with contextlib.suppress(StopAsyncIteration, TimeoutError):
+                async with asyncio.timeout(_HEAR_OUT_S):
+                    while not self._over and taken <= _HEAR_OUT_BYTES:
+                        with contextlib.suppress(RequestRefused):  # one refusal is enough
+                            taken += (await anext(self)).ByteSize()
+            raise
 
     async def first(self, kind: str) -> Any:
         """The next message, which must be of this kind."""

@@ -4,10 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import grpc
+import grpc.aio
 import pytest
 from tests.unit.client.fakes import FakeNode
+from tests.unit.client.worlds import member
 
 from walrus_client.errors import (
+    PeerError,
     PeerIdentityError,
     PeerMisbehavedError,
     PeerRefusedError,
@@ -170,3 +174,12 @@ async def test_the_pool_keeps_a_client_until_its_endpoint_changes(node: FakeNode
     node.network_key = NetworkKey.generate()
     assert pool.get(node.member) is not first
     await pool.close()
+
+
+@pytest.mark.parametrize(
+    ("details", "kind"),
+    [("Internal error from Core", PeerUnreachableError), ("Internal error of the node", PeerMisbehavedError)],
+)
+def test_a_status_that_the_library_lost_is_no_word_of_the_node(details: str, kind: type[PeerError]) -> None:
+    error = grpc.aio.AioRpcError(grpc.StatusCode.INTERNAL, grpc.aio.Metadata(), grpc.aio.Metadata(), details)
+    assert type(NodeClient(member(1, [0]))._peer_error(error)) is kind

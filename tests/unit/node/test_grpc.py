@@ -437,6 +437,29 @@ class TestRefusedStreams:
         assert refusal.reason is Reason.INVALID_BLOB
         assert refusal.metadata == {"tx_digest": "t1", "event_seq": "0"}
 
+    async def test_a_sender_is_heard_out_before_it_is_refused(self, world):
+        """A client that is still writing when the status comes may lose it."""
+        sent = []
+
+        async def requests():
+            yield header()
+            await asyncio.sleep(0.2)
+            for part in parts(both(PAIRS)):
+                sent.append(part)
+                yield part
+
+        refusal = await world.refuses(world.stub.StoreBlob(requests(), timeout=20))
+        assert refusal.reason is Reason.NOT_REGISTERED
+        assert sent == list(parts(both(PAIRS)))
+
+    async def test_a_sender_that_does_not_end_is_refused_all_the_same(self, world):
+        async def requests():
+            yield header()
+            await asyncio.Event().wait()
+
+        refusal = await world.refuses(world.stub.StoreBlob(requests(), timeout=20))
+        assert refusal.reason is Reason.NOT_REGISTERED
+
     async def test_before_the_chain_was_reached(self, world):
         world.view._staking = None
         world.chain.down = True
