@@ -40,6 +40,13 @@ def run_kubectl(*arguments: str, text: str | None = None, check: bool = True) ->
     return done
 
 
+def let_nodes_go(namespace: str) -> None:
+    """Takes the finalizers of nodes that drain: no operator is left that would, and the namespace would stay for ever."""
+    for node in run_kubectl("--namespace", namespace, "get", "wn", "-o", "name", check=False).stdout.split():
+        clear = '{"metadata":{"finalizers":null}}'
+        run_kubectl("--namespace", namespace, "patch", node, "--type=merge", "-p", clear, check=False)
+
+
 def leave_out(reason: str) -> NoReturn:
     """Skips where somebody sees it; CI has made a cluster of its own for these tests and must not go without them."""
     if os.environ.get("CI"):
@@ -60,6 +67,8 @@ def cluster() -> Iterator[None]:
         leave_out(f"no cluster: {kubeconfig} does not exist; run `make cluster-up`")
     if run_kubectl("version", "--request-timeout=10s", check=False).returncode:
         leave_out(f"the cluster of {kubeconfig} does not answer; run `make cluster-up`")
+    for left in run_kubectl("get", "namespaces", "--selector", TRACE, "-o", "name").stdout.split():
+        let_nodes_go(left.removeprefix("namespace/"))
     run_kubectl("delete", "namespaces,customresourcedefinitions", "--selector", TRACE, "--timeout=110s")
     crds = [crd.name for crd in ALL]
     were_there = run_kubectl("get", "crd", *crds, "--ignore-not-found", "-o", "name").stdout.strip()
@@ -94,6 +103,7 @@ def namespace(cluster: None) -> Iterator[str]:
     run_kubectl("create", "namespace", name)
     run_kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted", TRACE)
     yield name
+    let_nodes_go(name)
     run_kubectl("delete", "namespace", name, "--wait=false")
 
 

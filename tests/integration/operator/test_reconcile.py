@@ -117,10 +117,37 @@ class Operator:
         return self.kube.writes - before
 
     async def settle(self) -> None:
-        for _ in range(10):
-            if not await self.one():
+        """Passes until one of them, which began after the cluster's own controllers had come to rest, writes nothing."""
+        deadline = asyncio.get_running_loop().time() + 60
+        writing = 0
+        while writing < 10:
+            rested = await self.rested()
+            if await self.one():
+                writing += 1
+            elif rested:
                 return
+            else:
+                assert asyncio.get_running_loop().time() < deadline, "pods are not made, or not found unschedulable"
+                await asyncio.sleep(0.1)
         raise AssertionError("passes go on writing")
+
+    async def rested(self) -> bool:
+        """All StatefulSets have the pods that they want, and the scheduler has said that these cannot run.
+
+        What Kubernetes does after a pass shows in the status that the next one writes.
+        """
+        namespace = self.key.split("/")[0]
+        sets = await self.kube.list("StatefulSet", namespace)
+        pods = await self.kube.list("Pod", namespace)
+        judged = [
+            pod for pod in pods if any(entry["type"] == "PodScheduled" for entry in pod["status"].get("conditions", []))
+        ]
+        return (
+            all(item["status"].get("observedGeneration") == item["metadata"]["generation"] for item in sets)
+            and len(judged) == len(pods) == sum(item["spec"]["replicas"] for item in sets)
+            and all(item["status"].get("replicas", 0) == item["spec"]["replicas"] for item in sets)
+            and not any("deletionTimestamp" in item["metadata"] for item in (*sets, *pods))
+        )
 
 
 def network(**spec: Any) -> dict[str, Any]:
