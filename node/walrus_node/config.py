@@ -149,6 +149,8 @@ class LimitsConfig(_Section):
     """Workers that verify; one for each core when absent."""
     background_memory: Annotated[int, Field(ge=1 << 20)] = 32 << 20
     """Bytes for all symbols that other nodes fetch to recover, and proofs that are judged."""
+    disk_reserve: Annotated[int, Field(ge=0)] = 256 << 20
+    """Bytes of disk that slivers leave free, for deletion and the chain's events; the last half of them to recovery too."""
     idle_stream_s: Annotated[float, Field(gt=0)] = 30.0
     """How long a caller may send nothing in the middle of an upload, or fetch nothing of an answer."""
     slowest_bytes_per_s: Annotated[float, Field(gt=0)] = 32 << 10

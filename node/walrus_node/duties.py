@@ -25,7 +25,7 @@ from walrus_node.epochs.driver import EpochDriver
 from walrus_node.epochs.keeper import EpochKeeper
 from walrus_node.errors import ConfigError, EventConflictError
 from walrus_node.events.processor import EventProcessor, Heard
-from walrus_node.loops import Backoff, Wake, repeat, together, until_done
+from walrus_node.loops import DISK_PAUSE_S, Backoff, Wake, repeat, together, until_done
 from walrus_node.recovery.blobs import BlobRecoverer
 from walrus_node.recovery.denouncing import ChainDenouncer
 from walrus_node.recovery.gathering import Gatherer
@@ -207,7 +207,13 @@ class Duties:
             stream = cast("AsyncGenerator[CheckpointEvents]", aiter(self._follower))
             async with aclosing(stream) as checkpoints:
                 async for checkpoint in checkpoints:
-                    await self._processor.apply(checkpoint.sequence, checkpoint.timestamp_ms, checkpoint.events)
+                    await until_done(
+                        "the chain's events",
+                        functools.partial(
+                            self._processor.apply, checkpoint.sequence, checkpoint.timestamp_ms, checkpoint.events
+                        ),
+                        backoff=Backoff(first_s=0.5, last_s=DISK_PAUSE_S, rng=self._rng),
+                    )
         except HistoryPrunedError as error:
             raise EventConflictError(str(error)) from error
         raise AssertionError("a follower does not end")

@@ -44,6 +44,10 @@ class EventConflictError(WalrusNodeError):
     exit_code = 5
 
 
+class DiskError(StoreError):
+    """The disk refuses writes: it is full, read-only or broken. A running node waits until it takes them again."""
+
+
 class DamagedError(StoreError):
     """One stored value cannot be read as what it is, though the database works: bits have changed on disk."""
 

@@ -12,6 +12,8 @@ from walrus_node.recovery.task import Progress
 from walrus_node.rpc.admission import Gate
 from walrus_node.rpc.rules import Lane
 from walrus_node.scrub.scrubber import ScrubProgress
+from walrus_node.store.room import RoomKeeper
+from walrus_node.store.rules import Condition
 from walrus_node.store.storage import Storage
 from walrus_node.sync.task import SyncProgress
 from walrus_sui.telemetry import meter, names
@@ -88,4 +90,25 @@ def observe_gate(gate: Gate) -> None:
     )
     meter().create_observable_gauge(
         names.NODE_REQUESTS_WAITING, [waiting], description="Calls that wait for memory, by lane."
+    )
+
+
+def observe_room(room: RoomKeeper) -> None:
+    """Registers what is stored, what the node offers, what the disk has left, and which condition holds."""
+
+    def conditions(_options: CallbackOptions) -> Iterable[Observation]:
+        held = room.condition
+        return [Observation(int(each is held), {names.ATTR_CONDITION: each.value}) for each in Condition]
+
+    def gauge(name: str, description: str, read: Callable[[], int]) -> None:
+        def callback(_options: CallbackOptions) -> Iterable[Observation]:
+            return [Observation(read())]
+
+        meter().create_observable_gauge(name, [callback], unit="By", description=description)
+
+    gauge(names.NODE_BYTES_STORED, "Slivers stored.", lambda: room.room.stored)
+    gauge(names.NODE_CAPACITY, "Slivers that the node offers to store.", lambda: room.room.capacity)
+    gauge(names.NODE_DISK_FREE, "What the disk has left.", lambda: room.room.free)
+    meter().create_observable_gauge(
+        names.NODE_STORAGE_CONDITION, [conditions], description="1 for the condition of the store that holds, else 0."
     )

@@ -1,7 +1,7 @@
 """How long-running work is run: a pass at a time, woken or after an interval, with back-off when the chain is away.
 
-A loop is a `run_once` function; tests call it by itself. `repeat` calls it again and again: a `ChainError` is waited
-out with exponential back-off, every other exception ends the loop and with it the process.
+A loop is a `run_once` function; tests call it by itself. `repeat` calls it again and again: a `ChainError` and a
+`DiskError` are waited out with exponential back-off, every other exception ends the loop and with it the process.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
+from walrus_node.errors import DiskError
 from walrus_sui.errors import ChainError, NetworkConfigError
 
 _T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
+
+DISK_PAUSE_S = 5.0
+"""A disk that refuses writes is tried this often at least: it costs nothing."""
 
 
 class Wake:
@@ -72,7 +76,7 @@ async def repeat(
         name: for logs.
         run_once: one pass; may return the seconds until the next one as a float.
         interval_s: pause after a pass that succeeded and asked for no other, unless woken.
-        backoff: pauses after `ChainError`.
+        backoff: pauses after `ChainError` and `DiskError`.
         wake: ends a pause early.
     """
     bell = wake or Wake()
@@ -82,6 +86,9 @@ async def repeat(
         except ChainError as error:
             pause = backoff.next_s()
             _log.warning("a loop waits for the chain", extra=_facts(name, error, pause))
+        except DiskError as error:
+            pause = min(DISK_PAUSE_S, backoff.next_s())
+            _log.warning("a loop waits for the disk", extra=_facts(name, error, pause))
         else:
             backoff.reset()
             pause = wanted if isinstance(wanted, float) else interval_s
@@ -89,13 +96,13 @@ async def repeat(
 
 
 async def until_done(name: str, attempt: Callable[[], Awaitable[_T]], *, backoff: Backoff) -> _T:
-    """Tries again as long as the chain refuses; returns the first result."""
+    """Tries again as long as the chain or the disk refuses; returns the first result."""
     while True:
         try:
             return await attempt()
-        except (ChainError, NetworkConfigError) as error:
+        except (ChainError, NetworkConfigError, DiskError) as error:
             pause = backoff.next_s()
-            _log.warning("the start waits for the chain", extra=_facts(name, error, pause))
+            _log.warning("waiting for the chain or the disk", extra=_facts(name, error, pause))
             await asyncio.sleep(pause)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
 import logging
 import random
 from contextlib import AsyncExitStack
@@ -20,6 +21,7 @@ from walrus_node.chain import ChainView
 from walrus_node.config import NodeConfig, NodeKeys
 from walrus_node.duties import Duties
 from walrus_node.events.processor import EventProcessor
+from walrus_node.loops import DISK_PAUSE_S, Backoff, repeat
 from walrus_node.memory import keep_trimmed
 from walrus_node.rpc import certificate
 from walrus_node.rpc.admission import Gate
@@ -33,6 +35,9 @@ from walrus_node.rpc.servicer import StorageNodeServicer, StreamLimits
 from walrus_node.rpc.shards import ShardService
 from walrus_node.rpc.symbols import RecoveryService
 from walrus_node.store.records import Identity
+from walrus_node.store.reviving import free_bytes
+from walrus_node.store.room import WATCH_INTERVAL_S, RoomKeeper
+from walrus_node.store.rules import Condition
 from walrus_node.store.storage import Storage
 
 _log = logging.getLogger(__name__)
@@ -54,6 +59,7 @@ class Node:
         self._config = config
         self._storage = storage
         self._view = ChainView()
+        self._rng = random.Random()  # noqa: S311 - jitter, no secret
         gate = Gate(
             {
                 Lane.WRITE: limits.upload_memory,
@@ -72,7 +78,13 @@ class Node:
             view=self._view,
             compute=self._compute,
             on_registered=self._registered,
-            rng=random.Random(),  # noqa: S311 - jitter, no secret
+            rng=self._rng,
+        )
+        self._room = RoomKeeper(
+            storage,
+            free=functools.partial(free_bytes, config.data_dir),
+            capacity=config.registration.node_capacity,
+            reserve=limits.disk_reserve,
         )
         self._service = NodeService(
             storage=storage,
@@ -81,6 +93,7 @@ class Node:
             compute=self._compute,
             key=keys.protocol,
             gate=gate,
+            room=self._room,
             registration_wait_s=limits.registration_wait_s,
         )
         self._info = InfoSource(
@@ -89,6 +102,7 @@ class Node:
             processor=processor,
             view=self._view,
             follower_age_s=self._duties.follower_age_s,
+            room=self._room,
             recovery=self._duties.recovery_progress,
             scrub=self._duties.scrub_progress,
             sync=self._duties.sync_progress,
@@ -123,6 +137,7 @@ class Node:
             sync=self._duties.sync_progress,
         )
         gauges.observe_gate(gate)
+        gauges.observe_room(self._room)
 
     @classmethod
     async def open(cls, config: NodeConfig, keys: NodeKeys) -> Self:
@@ -131,7 +146,7 @@ class Node:
         Raises:
             StoreError: the store cannot be opened, or the certificate cannot be written.
         """
-        storage = await Storage.open(config.data_dir / _DATABASE)
+        storage = await Storage.open(config.data_dir / _DATABASE, floor=config.limits.disk_reserve // 2)
         try:
             processor = EventProcessor(storage, cursor=await storage.cursor())
             node = cls(config, keys, storage, processor)
@@ -163,11 +178,15 @@ class Node:
             _log.info("stopping")
 
     def not_ready(self) -> list[str]:
-        """Why the node is not ready: its store must be open, it must be registered and have reached the chain's tip."""
+        """Why the node is not ready: it must be registered, have reached the chain's tip, and have a disk to write on.
+
+        A node that is merely full stays ready: it serves what it has.
+        """
         reasons = {
             "the node is stopping": self._stopping,
             "the node is not registered yet": self._info.identity is None,
             "the events have not reached the chain's tip yet": not self._duties.caught_up,
+            self._room.message: self._room.condition is Condition.DISK_FAILING,
         }
         return [reason for reason, holds in reasons.items() if holds]
 
@@ -176,8 +195,11 @@ class Node:
         duties = asyncio.create_task(self._duties.run(), name="duties")
         watch = asyncio.create_task(self._watch(), name="watch")
         memory = asyncio.create_task(keep_trimmed(), name="memory")
+        backoff = Backoff(first_s=1.0, last_s=DISK_PAUSE_S, rng=self._rng)
+        look = repeat("disk", self._room.run_once, interval_s=WATCH_INTERVAL_S, backoff=backoff)
+        disk = asyncio.create_task(look, name="disk")
         stopper = asyncio.create_task(stop.wait(), name="stop")
-        tasks = {duties, watch, memory, stopper}
+        tasks = {duties, watch, memory, disk, stopper}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopper}:

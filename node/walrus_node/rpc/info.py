@@ -10,9 +10,10 @@ from walrus_codec.types import ShardIndex
 from walrus_node.chain import ChainView
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
-from walrus_node.rpc.model import NodeInfo, ShardState
+from walrus_node.rpc.model import NodeInfo, ShardState, StorageState
 from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.store.records import Identity, ShardStatus
+from walrus_node.store.room import RoomKeeper
 from walrus_node.store.storage import Storage
 from walrus_node.sync.task import SyncProgress
 
@@ -29,6 +30,7 @@ class InfoSource:
         processor: how far the events are.
         view: the newest committee.
         follower_age_s: seconds since the chain was last heard; infinite before the follower runs.
+        room: whether there is room for more.
         recovery: what was got back from other nodes.
         scrub: how far the verification of what is stored is.
         sync: how far shards have come from their previous owners.
@@ -42,6 +44,7 @@ class InfoSource:
         processor: EventProcessor,
         view: ChainView,
         follower_age_s: Callable[[], float],
+        room: RoomKeeper,
         recovery: Callable[[], Progress],
         scrub: Callable[[], ScrubProgress],
         sync: Callable[[], SyncProgress],
@@ -51,6 +54,7 @@ class InfoSource:
         self._processor = processor
         self._view = view
         self._follower_age_s = follower_age_s
+        self._room = room
         self._recovery = recovery
         self._scrub = scrub
         self._sync = sync
@@ -80,9 +84,21 @@ class InfoSource:
             uptime_seconds=round(time.monotonic() - self._started),
             blobs_stored=self._storage.blobs_stored,
             slivers_stored=self._storage.slivers_stored,
+            storage=self._storage_state(),
             recovery=self._recovery(),
             scrub=self._scrub(),
             sync=self._sync(),
+        )
+
+    def _storage_state(self) -> StorageState:
+        room = self._room.room
+        return StorageState(
+            condition=self._room.condition.value,
+            message=self._room.message,
+            bytes_stored=room.stored,
+            capacity=room.capacity,
+            disk_free=room.free,
+            disk_reserve=room.reserve,
         )
 
     def _shards(self) -> tuple[ShardState, ...]:

@@ -24,6 +24,18 @@ __all__ = ["MissingSliver", "MissingSource", "NodeInfo", "ShardState", "SignedMe
 
 
 @dataclass(frozen=True)
+class StorageState:
+    """Whether the node takes data; fields as in the protocol's StorageState."""
+
+    condition: str
+    message: str
+    bytes_stored: int
+    capacity: int
+    disk_free: int
+    disk_reserve: int
+
+
+@dataclass(frozen=True)
 class NodeInfo:
     """What a node tells about itself; field names are those of GetInfoResponse and of `GET /v1/info`.
 
@@ -42,6 +54,7 @@ class NodeInfo:
         uptime_seconds: since the process began.
         blobs_stored: blobs whose metadata is stored.
         slivers_stored: slivers in all shards.
+        storage: whether the node takes data, and what room it has.
         recovery: what was got back from other nodes.
         scrub: how far the verification of what is stored is, and what it found.
         sync: how far shards have come from their previous owners.
@@ -61,6 +74,7 @@ class NodeInfo:
     uptime_seconds: int
     blobs_stored: int
     slivers_stored: int
+    storage: StorageState
     recovery: Progress
     scrub: ScrubProgress
     sync: SyncProgress

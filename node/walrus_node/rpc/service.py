@@ -31,6 +31,8 @@ from walrus_node.rpc.model import MissingSliver, SignedMessage
 from walrus_node.rpc.rules import Lane
 from walrus_node.rpc.uploads import Upload
 from walrus_node.store.records import Identity, InvalidBlob, ShardStatus, ValidBlob
+from walrus_node.store.room import RoomKeeper
+from walrus_node.store.rules import Condition
 from walrus_node.store.storage import SliverKey, Storage
 from walrus_sui import messages
 from walrus_sui.keys import BlsKey
@@ -42,6 +44,8 @@ _log = logging.getLogger(__name__)
 
 MAX_METADATA = 1 << 17
 """Bytes of metadata that are looked at; 1,000 shards need 66,013."""
+_NO_ROOM_S = 30.0
+"""When a writer may look again whether there is room: nothing expires from one second to the next."""
 
 
 class NodeService:
@@ -54,6 +58,7 @@ class NodeService:
         compute: verification off the event loop.
         key: signs confirmations.
         gate: memory for what is being sent.
+        room: whether there is room for more.
         registration_wait_s: longest wait for a registration to be seen.
     """
 
@@ -66,6 +71,7 @@ class NodeService:
         compute: Compute,
         key: BlsKey,
         gate: Gate,
+        room: RoomKeeper,
         registration_wait_s: float,
     ) -> None:
         self._storage = storage
@@ -74,6 +80,7 @@ class NodeService:
         self._compute = compute
         self._key = key
         self._gate = gate
+        self.room = room
         self._registration_wait_s = registration_wait_s
         self._confirmations = meter().create_counter(names.NODE_CONFIRMATIONS, description="Confirmations signed.")
         self.identity: Identity | None = None
@@ -90,24 +97,26 @@ class NodeService:
             wait_s: how long to wait for the registration to be seen, capped by the configuration.
 
         Raises:
-            RequestRefused: INVALID_EPOCH, INVALID_BLOB, UNSUPPORTED_ENCODING_TYPE, INVALID_METADATA, NOT_REGISTERED.
+            RequestRefused: INVALID_EPOCH, INVALID_BLOB, UNSUPPORTED_ENCODING_TYPE, INVALID_METADATA, NOT_REGISTERED,
+                UNAVAILABLE when there is no room for the slivers that are to follow.
         """
-        await self._check_epoch(epoch)
+        staking = await self._check_epoch(epoch)
         await self._check_not_invalid(blob_id)
         if await self._storage.metadata(blob_id) is not None:
             return True
-        self._check_metadata(blob_id, metadata)
+        params, length = self._check_metadata(blob_id, metadata)
         if not await self._processor.wait_registered(blob_id, timeout_s=min(wait_s, self._registration_wait_s)):
             # The wait may have ended because the blob turned out to be invalid.
             await self._check_not_invalid(blob_id)
             raise _not_registered(blob_id)
+        await self._check_room(len(metadata) + len(self._owned(staking)) * _pair_size(params, length))
         return not await self._storage.put_metadata(blob_id, metadata)
 
     async def open_upload(self, blob_id: BlobId, epoch: Epoch) -> Upload:
         """Begins to take slivers of a blob whose metadata is stored.
 
         Raises:
-            RequestRefused: INVALID_EPOCH, INVALID_BLOB, METADATA_NOT_FOUND, UNAVAILABLE.
+            RequestRefused: INVALID_EPOCH, INVALID_BLOB, METADATA_NOT_FOUND, UNAVAILABLE also when there is no room.
         """
         staking = await self._check_epoch(epoch)
         await self._check_not_invalid(blob_id)
@@ -123,7 +132,11 @@ class NodeService:
             )
         metadata = BlobMetadata.from_bcs(stored)
         params = CodeParams(len(metadata.hashes), metadata.encoding_type)
-        return Upload(blob_id, metadata, params, self._storage, self._compute)
+        missing = await self._storage.missing(blob_id, self._owned(staking))
+        lacking = sum(params.sliver_size(key.axis, metadata.unencoded_length) for key in missing)
+        if lacking:
+            await self._check_room(lacking)
+        return Upload(blob_id, metadata, params, self._storage, self._compute, lacking)
 
     async def confirm(
         self, blob_id: BlobId, persistence: Persistence, epoch: Epoch, *, wait_s: float = 0.0
@@ -235,7 +248,12 @@ class NodeService:
                 {"tx_digest": info.event.tx_digest, "event_seq": str(info.event.seq)},
             )
 
-    def _check_metadata(self, blob_id: BlobId, encoded: bytes) -> None:
+    async def _check_room(self, size: int) -> None:
+        condition, message = await self.room.check(size)
+        if condition is not Condition.OK:
+            raise no_room(condition, message)
+
+    def _check_metadata(self, blob_id: BlobId, encoded: bytes) -> tuple[CodeParams, int]:
         if len(encoded) > MAX_METADATA:
             raise RequestRefused(
                 Reason.INVALID_METADATA, f"metadata has at most {MAX_METADATA} bytes, not {len(encoded)}"
@@ -248,6 +266,7 @@ class NodeService:
             raise RequestRefused(Reason.UNSUPPORTED_ENCODING_TYPE, str(error)) from None
         except MetadataError as error:
             raise RequestRefused(Reason.INVALID_METADATA, str(error)) from None
+        return CodeParams(len(metadata.hashes), metadata.encoding_type), metadata.unencoded_length
 
     async def _check_object(self, blob_id: BlobId, persistence: Deletable) -> None:
         found = await self._storage.object_info(persistence.object_id)
@@ -274,6 +293,20 @@ class NodeService:
     def _owned(self, staking: StakingView) -> frozenset[ShardIndex]:
         member = staking.committee.by_id(self.identity.node_id) if self.identity is not None else None
         return frozenset(member.shards) if member is not None else frozenset()
+
+
+def no_room(condition: Condition, message: str) -> RequestRefused:
+    """The refusal of data that the node has no room for, or that its disk does not take."""
+    return RequestRefused(
+        Reason.UNAVAILABLE,
+        f"this node takes no data: {message}",
+        {"condition": condition.value},
+        retry_after_s=_NO_ROOM_S,
+    )
+
+
+def _pair_size(params: CodeParams, length: int) -> int:
+    return sum(params.sliver_size(axis, length) for axis in Axis)
 
 
 def _not_registered(blob_id: BlobId) -> RequestRefused:

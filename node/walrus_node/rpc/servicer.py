@@ -21,16 +21,18 @@ from walrus_client import grpc_errors
 from walrus_client.peers import wire
 from walrus_client.reasons import Reason, RequestRefused
 from walrus_codec.types import Axis, BlobId, Epoch, ObjectId, PairIndex, ShardIndex
+from walrus_node.errors import DiskError
 from walrus_node.rpc.admission import CallCounter, Gate, client_of
 from walrus_node.rpc.assembly import SliverAssembler
 from walrus_node.rpc.envelopes import EnvelopeChecker
 from walrus_node.rpc.info import InfoSource
 from walrus_node.rpc.model import MissingSliver, SignedMessage, SliverRefusal
 from walrus_node.rpc.rules import Lane, Pace, Progress
-from walrus_node.rpc.service import NodeService
+from walrus_node.rpc.service import NodeService, no_room
 from walrus_node.rpc.shards import ShardQuery, ShardService
 from walrus_node.rpc.symbols import RecoveryService
 from walrus_node.rpc.uploads import Upload
+from walrus_node.store.rules import Condition
 from walrus_proto.node.v1 import node_pb2 as pb
 from walrus_proto.node.v1 import node_pb2_grpc
 from walrus_sui.messages import Deletable, Permanent, Persistence
@@ -204,6 +206,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
                 uptime_seconds=found.uptime_seconds,
                 blobs_stored=found.blobs_stored,
                 slivers_stored=found.slivers_stored,
+                storage=pb.StorageState(**asdict(found.storage)),
                 recovery=pb.RecoveryProgress(**asdict(found.recovery)),
                 scrub=pb.ScrubProgress(**asdict(found.scrub)),
                 sync=pb.SyncProgress(**asdict(found.sync)),
@@ -223,8 +226,9 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
         # The client sends right after registering: wait for the event, the stream's flow control holds the sender back.
         await self._service.store_metadata(blob_id, header.metadata, epoch, wait_s=float("inf"))
         upload = await self._service.open_upload(blob_id, epoch)
-        async with self._limits.gate.admitted(Lane.WRITE, client, upload.memory):
-            await self._receive(stream, upload)
+        with self._service.room.pending(upload.lacking):
+            async with self._limits.gate.admitted(Lane.WRITE, client, upload.memory):
+                await self._receive(stream, upload)
         answer = pb.StoreBlobResponse(stored=upload.stored, slivers=[_refused(entry) for entry in upload.refusals])
         try:
             answer.confirmation.CopyFrom(_signed(await self._service.confirm(blob_id, persistence, epoch)))
@@ -297,6 +301,10 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
         except RequestRefused as refusal:
             self._count(refusal)
             await grpc_errors.abort(context, refusal)
+        except DiskError as error:
+            failing = no_room(Condition.DISK_FAILING, str(error))
+            self._count(failing)
+            await grpc_errors.abort(context, failing)
         except Exception:
             _log.exception("a request failed")
             fault = RequestRefused(Reason.INTERNAL_ERROR, "this node could not do it; its log says why")

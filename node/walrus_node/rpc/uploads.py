@@ -47,6 +47,7 @@ class Upload:
         params: its code.
         storage: where good slivers go.
         compute: where they are verified.
+        lacking: bytes of slivers that are not stored yet.
         stored: how many this upload stored.
         refusals: which were refused, and why.
     """
@@ -56,6 +57,7 @@ class Upload:
     params: CodeParams
     storage: Storage
     compute: Compute
+    lacking: int = 0
     stored: int = 0
     refusals: list[SliverRefusal] = field(default_factory=list)
     _batch: list[_Arrived] = field(default_factory=list)

@@ -35,12 +35,21 @@ class StoreAccess:
         self._blobs = BlobTable(kv)
         self._shards = ShardTable(kv)
         self._shards.check_families()
-        self._slivers = self._shards.count()
+        self._slivers, self._sliver_bytes = self._shards.count()
         self._metadata = self._blobs.count_metadata()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-read")
         self._syncing: asyncio.Task[None] | None = None
         self._next_sync: asyncio.Task[None] | None = None
+
+    @property
+    def fault(self) -> str | None:
+        """Why the disk refuses writes, None when it takes them."""
+        return self._kv.fault
+
+    async def revive(self) -> bool:
+        """Opens the database anew when the disk refused a write; True when it takes writes (again)."""
+        return await self._write(self._kv.revive)
 
     async def close(self) -> None:
         """Waits for running work, flushes and closes; may be called twice."""

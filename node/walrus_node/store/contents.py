@@ -26,6 +26,11 @@ class Contents(StoreAccess):
         """Slivers in all shards."""
         return self._slivers
 
+    @property
+    def bytes_stored(self) -> int:
+        """Bytes of these slivers."""
+        return self._sliver_bytes
+
     async def metadata(self, blob_id: BlobId) -> bytes | None:
         """BCS BlobMetadata."""
         return await self._read(self._blobs.metadata, blob_id)
@@ -82,6 +87,7 @@ class Contents(StoreAccess):
             except ShardNotHereError as error:
                 return error
             self._slivers += 1
+            self._sliver_bytes += len(sliver)
             return True
 
         return await self._write(lambda: [put(key, sliver) for key, sliver in slivers])

@@ -62,6 +62,7 @@ class Garbage(StoreAccess):
                     batch.delete(layout.BLOB_INFO, blob_id)
             self._kv.write(batch)
             self._slivers -= len(sizes)
+            self._sliver_bytes -= sum(sizes)
             self._metadata -= metadata
             deleted = Collected(blobs, len(sizes), sum(sizes))
             self._collected += deleted

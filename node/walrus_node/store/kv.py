@@ -3,7 +3,8 @@
     write(batch)   all of it or nothing, in order, survives a crash of the process (kill -9)
     sync()         everything written before also survives a crash of the machine
 
-Two implementations: `rocks.RocksStore` on disk, `memory.MemoryStore` as the twin that tests use. Calls block; the
+Two implementations: `rocks.RocksStore` on disk (opened anew by `reviving` when the disk has failed), and
+`memory.MemoryStore` as the twin that tests use. Calls block; the
 caller (`storage.Storage`) keeps them off the event loop and lets one thread write.
 """
 
@@ -41,6 +42,15 @@ class KeyValueStore(Protocol):
     @property
     def read_only(self) -> bool:
         """Whether every write fails."""
+        ...
+
+    @property
+    def fault(self) -> str | None:
+        """Why every write is refused at present, None when they are not."""
+        ...
+
+    def revive(self) -> bool:
+        """Tries to take writes again after they were refused; True when it does."""
         ...
 
     def families(self) -> frozenset[Family]:

@@ -75,6 +75,7 @@ SHARD_STATUS_KEY = b"\x00"
 _INDEX_PREFIX = b"\x01"
 TRANSFER_KEY = b"\x02"
 _AXIS_BYTE = {Axis.PRIMARY: b"\x00", Axis.SECONDARY: b"\x01"}
+_BULKY_SUFFIXES = tuple(f"-{axis.value}" for axis in Axis)
 _STATE_NAME = re.compile(r"s(\d+)-state")
 _SLIVERS_NAME = re.compile(r"s(\d+)-(?:primary|secondary)")
 
@@ -82,6 +83,11 @@ _SLIVERS_NAME = re.compile(r"s(\d+)-(?:primary|secondary)")
 def sliver_family(shard: ShardIndex, axis: Axis) -> Family:
     """The family of a shard's slivers of one axis."""
     return Family(f"s{shard}-{axis.value}")
+
+
+def is_bulky(family: Family) -> bool:
+    """True for families of slivers, whose values are large."""
+    return family.endswith(_BULKY_SUFFIXES)
 
 
 def state_family(shard: ShardIndex) -> Family:

@@ -22,6 +22,15 @@ class MemoryStore:
         """Never."""
         return False
 
+    @property
+    def fault(self) -> str | None:
+        """None: memory does not fail."""
+        return None
+
+    def revive(self) -> bool:
+        """True: memory does not fail."""
+        return True
+
     def families(self) -> frozenset[Family]:
         """All families that exist."""
         return frozenset(self._live)

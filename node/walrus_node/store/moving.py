@@ -88,8 +88,13 @@ class Moving(NodeRecords, Contents, StoreAccess):
         """Removes shards with all their slivers and gives back their space; returns how many slivers went."""
 
         def drop() -> int:
-            gone = sum(self._shards.drop(shard) for shard in shards if shard in self.shards)
-            self._slivers -= gone
+            gone = 0
+            for shard in shards:
+                if shard in self.shards:
+                    slivers, size = self._shards.drop(shard)
+                    gone += slivers
+                    self._slivers -= slivers
+                    self._sliver_bytes -= size
             return gone
 
         return await self._write(drop)
@@ -114,9 +119,10 @@ class Moving(NodeRecords, Contents, StoreAccess):
         """
 
         def take() -> int:
-            stored = self._transfers.take_in(shard, axis, slivers, next_id)
-            self._slivers += stored
-            return stored
+            sizes = self._transfers.take_in(shard, axis, slivers, next_id)
+            self._slivers += len(sizes)
+            self._sliver_bytes += sum(sizes)
+            return len(sizes)
 
         return await self._write(take)
 

@@ -14,16 +14,18 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import shutil
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import rocksdict
 
-from walrus_node.errors import DamagedError, StoreError
+from walrus_node.errors import DamagedError, DiskError, StoreError
 from walrus_node.store.kv import Batch, Family
+from walrus_node.store.layout import is_bulky
 
-_BULKY_SUFFIXES = ("-primary", "-secondary")
 _WRITE_BUFFERS = 32 << 20
 """Bytes of unflushed writes over all families; the largest buffer is flushed when they exceed it."""
 _WRITE_BUFFER = 8 << 20
@@ -38,6 +40,9 @@ _BLOB_FILES_SIZE = "rocksdb.live-blob-file-size"
 _BLOB_FILES_DEAD = "rocksdb.live-blob-file-garbage-size"
 _AGE_CUTOFF = "blob_garbage_collection_age_cutoff"
 """Share of the blob files, oldest first, whose living values a compaction copies; RocksDB's default is a quarter."""
+_IN_USE = ("Resource temporarily unavailable", "lock hold by current process")
+"""What RocksDB says when another one has its lock: no fault of the disk."""
+_NOTES = "rocksdict-config.json"
 _STALL_LIMIT_S = 60.0
 _STALL_PAUSE_S = 0.005
 
@@ -62,24 +67,36 @@ class RocksStore:
         self._closed, self._read_only = False, read_only
         self._shut_out = contextlib.ExitStack()
         access = rocksdict.AccessType.read_only() if read_only else rocksdict.AccessType.read_write()
-        with _store_errors(f"cannot open the database in {path}"):
+        with _store_errors(f"cannot open the database in {path}"), contextlib.ExitStack() as failed:
+            failed.enter_context(self._shut_out)
             if read_only:
                 self._shut_out.enter_context(_shutting_out_writers(path))
+                path = self._shut_out.enter_context(_links_to(path))
             else:
                 path.mkdir(parents=True, exist_ok=True)
             existing = rocksdict.Rdict.list_cf(str(path)) if (path / "CURRENT").exists() else []
-            families = {name: self._options(bulky=name.endswith(_BULKY_SUFFIXES)) for name in existing}
+            families = {name: self._options(bulky=is_bulky(Family(name))) for name in existing}
             families.pop("default", None)
             self._db = rocksdict.Rdict(
                 str(path), self._options(bulky=False), column_families=families, access_type=access
             )
             self._handles = {Family(name): self._db.get_column_family_handle(name) for name in families}
             self._tables = {Family(name): self._db.get_column_family(name) for name in families}
+            failed.pop_all()
 
     @property
     def read_only(self) -> bool:
         """Whether it was opened so."""
         return self._read_only
+
+    @property
+    def fault(self) -> str | None:
+        """None: it does not remember; `reviving.RevivingStore` does."""
+        return None
+
+    def revive(self) -> bool:
+        """True: there is nothing that it could do."""
+        return True
 
     def families(self) -> frozenset[Family]:
         """All families that exist."""
@@ -87,7 +104,7 @@ class RocksStore:
 
     def create_family(self, family: Family, *, bulky: bool) -> None:
         """Makes an empty family, durably (RocksDB syncs its manifest)."""
-        if bulky != family.endswith(_BULKY_SUFFIXES):
+        if bulky != is_bulky(family):
             raise StoreError(f"the name of family {family!r} tells another kind of values")
         if family in self._handles:
             return
@@ -131,7 +148,7 @@ class RocksStore:
         """Applies a batch atomically; waits when RocksDB asks to slow down.
 
         Raises:
-            StoreError: the disk is full or broken, or could not keep up for a minute.
+            DiskError: the disk is full, read-only or broken, or could not keep up for a minute.
         """
         deadline = time.monotonic() + _STALL_LIMIT_S
         while True:
@@ -142,8 +159,10 @@ class RocksStore:
                 return
             except Exception as error:
                 # rocksdict knows one class for all failures; the text is RocksDB's own and stable.
-                if not str(error).startswith("Result incomplete") or time.monotonic() > deadline:
-                    raise StoreError(f"cannot write: {error}") from error
+                if not str(error).startswith("Result incomplete"):
+                    raise _kind_of(error)(f"cannot write: {error}") from error
+                if time.monotonic() > deadline:
+                    raise DiskError(f"cannot write: the disk did not keep up for {_STALL_LIMIT_S:.0f} s") from error
                 time.sleep(_STALL_PAUSE_S)
 
     def sync(self) -> None:
@@ -162,7 +181,7 @@ class RocksStore:
             table = self._table(family)
             table.flush(True)
             table.compact_range(None, None, _compaction())
-            if not family.endswith(_BULKY_SUFFIXES):
+            if not is_bulky(family):
                 return
             size, dead = (int(table.property_int_value(name) or 0) for name in (_BLOB_FILES_SIZE, _BLOB_FILES_DEAD))
             if dead * _DEAD_SHARE <= size:
@@ -177,17 +196,28 @@ class RocksStore:
         """Flushes and closes; may be called twice."""
         if self._closed:
             return
+        self._closed = True
+        failures: list[Exception] = []
+
+        def attempt(step: Callable[[], object]) -> None:
+            try:
+                step()
+            except Exception as error:
+                # rocksdict raises bare ones; the rest must be closed nevertheless.
+                failures.append(error)
+
+        if not self._read_only:
+            attempt(lambda: self._db.flush_wal(True))
+        # Every handle keeps the database open, and with it its lock.
+        self._handles.clear()
+        for table in self._tables.values():
+            attempt(table.close)
+        self._tables.clear()
+        attempt(self._db.close)
+        attempt(self._shut_out.close)
         with _store_errors("cannot close the database"):
-            if not self._read_only:
-                self._db.flush_wal(True)
-            self._closed = True
-            # Every handle keeps the database open, and with it its lock.
-            self._handles.clear()
-            for table in self._tables.values():
-                table.close()
-            self._tables.clear()
-            self._db.close()
-            self._shut_out.close()
+            for failure in failures[:1]:
+                raise failure
 
     def _native(self, batch: Batch) -> rocksdict.WriteBatch:
         writes = rocksdict.WriteBatch(raw_mode=True)
@@ -257,8 +287,28 @@ def _store_errors(what: str) -> Iterator[None]:
     except StoreError:
         raise
     except Exception as error:  # rocksdict raises bare exceptions, the file system OSError
-        kind = DamagedError if str(error).startswith("Corruption") else StoreError
-        raise kind(f"{what}: {error}") from error
+        raise _kind_of(error)(f"{what}: {error}") from error
+
+
+def _kind_of(error: Exception) -> type[StoreError]:
+    text = str(error)
+    if text.startswith("Corruption"):
+        return DamagedError
+    in_use = any(phrase in text for phrase in _IN_USE)
+    return DiskError if isinstance(error, OSError) or (text.startswith("IO error") and not in_use) else StoreError
+
+
+@contextlib.contextmanager
+def _links_to(path: Path) -> Iterator[Path]:
+    """A folder of links to the database's files: opening one, even for reading, writes a log and rocksdict's own notes."""
+    with tempfile.TemporaryDirectory(prefix="walrus-db-") as made:
+        folder = Path(made)
+        for file in path.iterdir():
+            if file.name == _NOTES:
+                shutil.copyfile(file, folder / file.name)
+            elif file.name not in {"LOG", "LOCK"}:
+                (folder / file.name).symlink_to(file.resolve())
+        yield folder
 
 
 @contextlib.contextmanager

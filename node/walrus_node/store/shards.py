@@ -94,15 +94,15 @@ class ShardTable:
         self._kv.write(batch)
         self._statuses = {**self._statuses, **changes}
 
-    def drop(self, shard: ShardIndex) -> int:
-        """Removes a shard with all its slivers; returns how many they were."""
-        slivers = sum(1 for axis in Axis for _ in self.blobs(shard, axis))
+    def drop(self, shard: ShardIndex) -> tuple[int, int]:
+        """Removes a shard with all its slivers; returns how many they were, and their bytes."""
+        sizes = [size for axis in Axis for _, size in self.blobs(shard, axis)]
         # First for the readers, then on disk, and the state family before the slivers.
         self._statuses = {other: status for other, status in self._statuses.items() if other != shard}
         self._kv.drop_family(layout.state_family(shard))
         for axis in Axis:
             self._kv.drop_family(layout.sliver_family(shard, axis))
-        return slivers
+        return len(sizes), sum(sizes)
 
     def transfer(self, shard: ShardIndex) -> TransferState:
         """How far the transfer of a stored shard is."""
@@ -165,9 +165,19 @@ class ShardTable:
             if shard in self._statuses:
                 raise
 
-    def count(self) -> int:
-        """Number of slivers in all shards; reads all indexes."""
-        return sum(1 for shard in self._statuses for axis in Axis for _ in self.blobs(shard, axis))
+    def count(self) -> tuple[int, int]:
+        """Number of slivers in all shards, and their bytes; reads all indexes."""
+        slivers = size = 0
+        for shard in self._statuses:
+            for axis in Axis:
+                for _blob_id, each in self.blobs(shard, axis):
+                    slivers, size = slivers + 1, size + each
+        return slivers, size
+
+    def size(self, key: SliverKey) -> int:
+        """Bytes of a stored sliver, 0 when it is not stored."""
+        value = self._kv.get(layout.state_family(key.shard), layout.index_key(key.axis, key.blob_id))
+        return 0 if value is None else int.from_bytes(unversioned(value, "sliver size"), "little")
 
     def delete_into(self, batch: Batch, blob_id: BlobId) -> list[int]:
         """Adds the deletion of a blob's slivers in all shards to a batch; returns their sizes in bytes."""

@@ -15,6 +15,7 @@ from walrus_node.store.chain_records import ChainRecords
 from walrus_node.store.garbage import Collected, Garbage
 from walrus_node.store.kv import KeyValueStore
 from walrus_node.store.moving import Moving
+from walrus_node.store.reviving import RevivingStore, free_bytes
 from walrus_node.store.shards import SliverKey
 from walrus_node.store.suspects import Suspects
 from walrus_node.store.verification import Verification
@@ -24,25 +25,42 @@ class Storage(Moving, ChainRecords, Suspects, Garbage, Verification):
     """All that the node keeps. Make it with `open`; every method raises `StoreError` when the database fails."""
 
     @classmethod
-    async def open(cls, path: Path) -> Storage:
-        """Opens the database on disk.
+    async def open(cls, path: Path, *, floor: int = 0) -> Storage:
+        """Opens the database on disk; one on a disk that refuses writes is read until `revive` succeeds.
+
+        Args:
+            path: its directory.
+            floor: bytes of disk that slivers must leave.
 
         Raises:
+            DiskError: the disk refuses writes, and there is nothing to be read either.
             StoreError: it cannot be opened, or was written by a newer release.
         """
         from walrus_node.store.rocks import RocksStore  # noqa: PLC0415 - tests with memory need no RocksDB
 
+        def open_(read_only: bool) -> KeyValueStore:  # noqa: FBT001 - the type `reviving.Opener`
+            return RocksStore(path, read_only=read_only)
+
         def opened() -> Storage:
-            storage = cls(RocksStore(path))
-            storage.drop_leftovers()
+            storage = cls._taking_over(RevivingStore(open_, free=lambda: free_bytes(path), floor=floor))
+            if storage.fault is None:
+                storage.drop_leftovers()
             return storage
 
         return await asyncio.to_thread(opened)
 
     @classmethod
     async def over(cls, kv: KeyValueStore) -> Storage:
-        """Uses a database that is open already."""
-        return await asyncio.to_thread(cls, kv)
+        """Uses a database that is open already; closes it when that fails."""
+        return await asyncio.to_thread(cls._taking_over, kv)
+
+    @classmethod
+    def _taking_over(cls, kv: KeyValueStore) -> Storage:
+        try:
+            return cls(kv)
+        except BaseException:
+            kv.close()
+            raise
 
 
 __all__ = ["Axis", "Collected", "SliverKey", "Storage"]

@@ -107,8 +107,8 @@ class TransferTable:
 
     def take_in(
         self, shard: ShardIndex, axis: Axis, slivers: Sequence[tuple[BlobId, bytes]], next_id: bytes | None
-    ) -> int:
-        """Stores verified slivers and where the transfer goes on; returns how many were new.
+    ) -> list[int]:
+        """Stores verified slivers and where the transfer goes on; returns the bytes of those that were new.
 
         Raises:
             ShardNotHereError: the shard is not being transferred (any more).
@@ -116,13 +116,13 @@ class TransferTable:
         status = self._shards.statuses.get(shard, ShardStatus.NONE)
         if status is not ShardStatus.ACTIVE_SYNC:
             raise ShardNotHereError(f"shard {shard} is {status.value} by now, not ActiveSync: its transfer has ended")
-        batch, stored = Batch(), 0
+        batch, stored = Batch(), list[int]()
         for blob_id, sliver in slivers:
             key = SliverKey(shard, axis, blob_id)
             # Without metadata the blob has ended meanwhile.
             if not self._shards.has(key) and self._blobs.has_metadata(blob_id):
                 self._shards.put_into(batch, key, sliver)
-                stored += 1
+                stored.append(len(sliver))
         state = self._shards.transfer(shard).after(axis, next_id)
         batch.put(layout.state_family(shard), layout.TRANSFER_KEY, state.to_bytes())
         self._kv.write(batch)

@@ -66,8 +66,10 @@ class Verification(StoreAccess):
         def remove() -> bool:
             if not self._shards.has(key) or _read_again(self._shards.get, key) != seen:
                 return False
+            size = self._shards.size(key)
             self._shards.take_out(key)
             self._slivers -= 1
+            self._sliver_bytes -= size
             return True
 
         return await self._write(remove)

@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import os
+import threading
 from dataclasses import replace
 
 import grpc
@@ -34,6 +35,7 @@ from walrus_codec.metadata import BlobMetadata
 from walrus_codec.params import CodeParams
 from walrus_codec.types import Axis, EncodingType, Epoch, ShardIndex
 from walrus_node.chain import ChainView
+from walrus_node.errors import DiskError
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
 from walrus_node.rpc import certificate
@@ -48,6 +50,7 @@ from walrus_node.rpc.shards import ShardService
 from walrus_node.rpc.symbols import RecoveryService
 from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.store.records import ShardStatus
+from walrus_node.store.room import RoomKeeper
 from walrus_node.store.storage import SliverKey, Storage
 from walrus_node.sync.task import SyncProgress
 from walrus_proto.node.v1 import node_pb2 as pb
@@ -125,9 +128,11 @@ class World:
         self.view = ChainView(self.chain)
         self.compute = Compute(workers=1, inline_limit_s=1e9)
         self.limits = limits()
+        self.free = self.capacity = 1 << 40
 
     async def start(self):
         self.processor = EventProcessor(self.storage, cursor=await self.storage.cursor())
+        self.room = RoomKeeper(self.storage, free=lambda: self.free, capacity=self.capacity, reserve=1 << 20)
         self.service = NodeService(
             storage=self.storage,
             processor=self.processor,
@@ -135,6 +140,7 @@ class World:
             compute=self.compute,
             key=KEY,
             gate=self.limits.gate,
+            room=self.room,
             registration_wait_s=0.2,
         )
         self.info = InfoSource(
@@ -143,6 +149,7 @@ class World:
             processor=self.processor,
             view=self.view,
             follower_age_s=lambda: 0.5,
+            room=self.room,
             recovery=Progress,
             scrub=ScrubProgress,
             sync=SyncProgress,
@@ -632,6 +639,80 @@ class TestRefusedStreams:
         await until(lambda: held(Lane.READ) == 0)
         assert len([part async for part in world.stub.GetSlivers(request, timeout=20)]) == 2 * len(OURS)
         await world.stop()
+
+    async def test_a_full_node_refuses_before_it_takes_bytes_and_confirms_what_it_has(self, world):
+        await world.register()
+        uploads = {"whole": parts(both(PAIRS)), "nothing": []}
+        world.free = (1 << 20) - 1
+        for slivers in uploads.values():
+            refusal = await world.refuses(world.store(header(), *slivers))
+            assert refusal.reason is Reason.UNAVAILABLE
+            assert refusal.metadata == {"condition": "DISK_NEARLY_FULL"}
+            assert refusal.retry_after_s == 30
+        answer = await world.stub.GetInfo(pb.GetInfoRequest())
+        assert answer.storage.condition == "DISK_NEARLY_FULL"
+        assert "larger volume" in answer.storage.message
+        assert answer.storage.disk_free == world.free
+        world.free = 1 << 40
+        assert (await world.store(header(), *parts(both(PAIRS[:1])))).refusal.reason == Reason.MISSING_SLIVERS
+        world.free = 0
+        refusal = await world.refuses(world.store(header(), *parts(both(PAIRS))), left=2, metadata=True)
+        assert refusal.metadata == {"condition": "DISK_NEARLY_FULL"}
+        request = pb.StoreSliverHeader(blob_id=BLOB, epoch=EPOCH)
+        call = world.stub.StoreSliver(iter([pb.StoreSliverRequest(header=request)]), timeout=20)
+        assert (await world.refuses(call, left=2, metadata=True)).reason is Reason.UNAVAILABLE
+        world.free = 1 << 40
+        assert verified((await world.store(header(), *parts(both(PAIRS)))).confirmation)
+        world.free = 0
+        assert verified((await world.store(header(), *parts(both(PAIRS)))).confirmation), "it has all of it"
+        assert (await world.stub.GetInfo(pb.GetInfoRequest())).storage.bytes_stored == world.storage.bytes_stored
+
+    async def test_a_node_stores_no_more_than_it_offers(self, world):
+        await world.register()
+        size = len(METADATA) + sum(len(sliver.data) for _pair, sliver in both(PAIRS))
+        world.room._capacity = size - 1
+        refusal = await world.refuses(world.store(header(), *parts(both(PAIRS))))
+        assert refusal.metadata == {"condition": "CAPACITY_REACHED"}
+        assert "node_capacity" in refusal.message
+        world.room._capacity = size
+        assert verified((await world.store(header(), *parts(both(PAIRS)))).confirmation)
+
+    async def test_a_disk_that_fails_before_the_confirmation(self, world, monkeypatch):
+        await world.register()
+
+        def refuse():
+            raise DiskError("cannot sync: No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(world.storage._kv, "sync", refuse)
+            refusal = await world.refuses(world.store(header(), *parts(both(PAIRS))), left=8, metadata=True)
+            assert refusal.reason is Reason.UNAVAILABLE
+            assert refusal.metadata == {"condition": "DISK_FAILING"}
+            assert "No space" in refusal.message
+        confirm = pb.GetConfirmationRequest(blob_id=BLOB, persistence=PERMANENT, epoch=EPOCH)
+        assert verified((await world.stub.GetConfirmation(confirm)).confirmation)
+
+    async def test_a_slow_disk_delays_confirmations_and_nothing_else(self, world, monkeypatch, running):
+        await world.register()
+        reached, go, sync = threading.Event(), threading.Event(), world.storage._kv.sync
+
+        def slowly():
+            reached.set()
+            assert go.wait(20)
+            sync()
+
+        monkeypatch.setattr(world.storage._kv, "sync", slowly)
+        stores = [running(world.store(header(), *parts(both(PAIRS)))) for _ in range(5)]
+        await asyncio.to_thread(reached.wait, 20)
+        assert (await world.stub.GetInfo(pb.GetInfoRequest(), timeout=20)).slivers_stored == 8
+        before = world.processor.cursor.sequence
+        await world.events(registered(BLOB, object_id(7), 9))
+        assert world.processor.cursor.sequence == before + 1, "the chain is followed"
+        request = pb.GetSliversRequest(blob_id=BLOB, axis=pb.AXIS_PRIMARY)
+        assert len([part async for part in world.stub.GetSlivers(request, timeout=20)]) == 2 * len(OURS)
+        assert not any(store.done() for store in stores)
+        go.set()
+        assert all(verified(answer.confirmation) for answer in await asyncio.gather(*stores))
 
     async def test_more_calls_than_are_served(self, storage, tmp_path):
         world = World(storage, tmp_path)

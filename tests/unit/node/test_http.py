@@ -18,6 +18,7 @@ from walrus_node.rpc.http import HttpServer
 from walrus_node.rpc.info import InfoSource
 from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.store.records import ShardStatus
+from walrus_node.store.room import RoomKeeper
 from walrus_node.sync.task import SyncProgress
 
 
@@ -31,6 +32,7 @@ class World:
             processor=processor,
             view=view,
             follower_age_s=lambda: self.age,
+            room=RoomKeeper(storage, free=lambda: 5000, capacity=10**9, reserve=1000),
             recovery=Progress,
             scrub=ScrubProgress,
             sync=SyncProgress,

@@ -1284,6 +1284,44 @@ class ScrubProgress(_message.Message):
 Global___ScrubProgress: _TypeAlias = ScrubProgress  # noqa: Y015
 
 @_typing.final
+class StorageState(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONDITION_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    BYTES_STORED_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    DISK_FREE_FIELD_NUMBER: _builtins.int
+    DISK_RESERVE_FIELD_NUMBER: _builtins.int
+    condition: _builtins.str
+    """OK, CAPACITY_REACHED, DISK_NEARLY_FULL or DISK_FAILING: whether slivers are taken."""
+    message: _builtins.str
+    """What is wrong and what to do; empty when all is well."""
+    bytes_stored: _builtins.int
+    """Bytes of slivers that are stored, and that the node offers on chain."""
+    capacity: _builtins.int
+    disk_free: _builtins.int
+    """Bytes that the disk has left, and how many of them are kept for deletion and the chain's events."""
+    disk_reserve: _builtins.int
+    def __init__(
+        self,
+        *,
+        condition: _builtins.str = ...,
+        message: _builtins.str = ...,
+        bytes_stored: _builtins.int = ...,
+        capacity: _builtins.int = ...,
+        disk_free: _builtins.int = ...,
+        disk_reserve: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_stored", b"bytes_stored", "capacity", b"capacity", "condition", b"condition", "disk_free", b"disk_free", "disk_reserve", b"disk_reserve", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StorageState: _TypeAlias = StorageState  # noqa: Y015
+
+@_typing.final
 class GetInfoResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1304,6 +1342,7 @@ class GetInfoResponse(_message.Message):
     RECOVERY_FIELD_NUMBER: _builtins.int
     SCRUB_FIELD_NUMBER: _builtins.int
     SYNC_FIELD_NUMBER: _builtins.int
+    STORAGE_FIELD_NUMBER: _builtins.int
     node_id: _builtins.bytes
     name: _builtins.str
     epoch: _builtins.int
@@ -1330,6 +1369,8 @@ class GetInfoResponse(_message.Message):
     def scrub(self) -> Global___ScrubProgress: ...
     @_builtins.property
     def sync(self) -> Global___SyncProgress: ...
+    @_builtins.property
+    def storage(self) -> Global___StorageState: ...
     def __init__(
         self,
         *,
@@ -1350,10 +1391,11 @@ class GetInfoResponse(_message.Message):
         recovery: Global___RecoveryProgress | None = ...,
         scrub: Global___ScrubProgress | None = ...,
         sync: Global___SyncProgress | None = ...,
+        storage: Global___StorageState | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["recovery", b"recovery", "scrub", b"scrub", "sync", b"sync"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recovery", b"recovery", "scrub", b"scrub", "storage", b"storage", "sync", b"sync"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs_stored", b"blobs_stored", "chain_id", b"chain_id", "chain_reachable", b"chain_reachable", "checkpoint_age_ms", b"checkpoint_age_ms", "epoch", b"epoch", "event_cursor", b"event_cursor", "n_shards", b"n_shards", "name", b"name", "node_id", b"node_id", "recovery", b"recovery", "scrub", b"scrub", "shards", b"shards", "slivers_stored", b"slivers_stored", "status", b"status", "sync", b"sync", "uptime_seconds", b"uptime_seconds", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs_stored", b"blobs_stored", "chain_id", b"chain_id", "chain_reachable", b"chain_reachable", "checkpoint_age_ms", b"checkpoint_age_ms", "epoch", b"epoch", "event_cursor", b"event_cursor", "n_shards", b"n_shards", "name", b"name", "node_id", b"node_id", "recovery", b"recovery", "scrub", b"scrub", "shards", b"shards", "slivers_stored", b"slivers_stored", "status", b"status", "storage", b"storage", "sync", b"sync", "uptime_seconds", b"uptime_seconds", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
