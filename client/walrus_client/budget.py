@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
+from typing import Self
 
 
 class ByteBudget:
@@ -82,3 +83,38 @@ class ByteBudget:
 
     def _fits(self, size: int) -> bool:
         return self._used == 0 or self._used + size <= self.capacity
+
+
+class Place:
+    """One piece at a time of a budget, taken by one task and given back by another: leaving the block frees what is held.
+
+    Args:
+        budget: whose bytes; without one nothing is bounded.
+    """
+
+    def __init__(self, budget: ByteBudget | None) -> None:
+        self._budget = budget
+        self._held = 0
+        self._left = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        self._left = True
+        self._give_back()
+
+    async def take(self, size: int) -> bool:
+        """Gives back the piece before, waits for the next one; False when the block was left meanwhile."""
+        self._give_back()
+        if self._budget is not None:
+            await self._budget.acquire(size)
+            self._held = size
+            if self._left:
+                self._give_back()
+        return not self._left
+
+    def _give_back(self) -> None:
+        if self._budget is not None and self._held:
+            self._budget.release(self._held)
+        self._held = 0

@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 import grpc
 import grpc.aio
 
-from walrus_client.budget import ByteBudget
+from walrus_client.budget import ByteBudget, Place
 from walrus_client.errors import (
     PeerError,
     PeerMisbehavedError,
@@ -119,19 +119,20 @@ class NodeClient:
         `in_flight` bounds the copies of chunks that wait to be sent, over all streams that share it.
         """
 
-        async def requests() -> AsyncIterator[pb.StoreBlobRequest]:
+        async def requests(place: Place) -> AsyncIterator[pb.StoreBlobRequest]:
             yield pb.StoreBlobRequest(header=header)
             for part in wire.sliver_stream(slivers):
                 if isinstance(part, pb.SliverHead):
                     yield pb.StoreBlobRequest(sliver=part)
-                elif in_flight is None:
+                elif await place.take(len(part)):
                     yield pb.StoreBlobRequest(data=part)
                 else:
-                    async with in_flight.reserve(len(part)):
-                        yield pb.StoreBlobRequest(data=part)
+                    return
 
         async def call(stub: node_pb2_grpc.StorageNodeAsyncStub) -> pb.StoreBlobResponse:
-            return await stub.StoreBlob(requests(), timeout=timeout_s)
+            # grpc.aio forgets the iterator of a call that ends early: it must not be what gives the bytes back.
+            with Place(in_flight) as place:
+                return await stub.StoreBlob(requests(place), timeout=timeout_s)
 
         answer = await self._call(call)
         with self._well_formed():

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from walrus_client.budget import ByteBudget
+from walrus_client.budget import ByteBudget, Place
 
 
 async def test_what_does_not_fit_waits_its_turn() -> None:
@@ -71,6 +71,31 @@ async def test_a_grant_that_meets_a_cancellation_goes_back() -> None:
     waiter.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiter
+    assert budget.used == 0
+
+
+async def test_a_place_holds_one_piece_and_frees_it_whoever_took_it() -> None:
+    budget = ByteBudget(10)
+    with Place(budget) as place:
+        for size in (8, 3, 10):
+            assert await place.take(size)
+            assert budget.used == size
+    assert budget.used == 0
+    with Place(None) as place:
+        assert await place.take(1000)
+
+
+async def test_who_waits_for_a_place_that_was_left_gets_nothing_and_keeps_nothing() -> None:
+    budget = ByteBudget(10)
+    assert budget.try_reserve(10)
+    with Place(budget) as place:
+        waiting = asyncio.create_task(place.take(5))
+        await asyncio.sleep(0)
+        assert budget.waiting == 1
+    budget.release(10)
+    assert not await waiting
+    assert budget.used == 0
+    assert not await place.take(1)
     assert budget.used == 0
 
 
