@@ -79,12 +79,21 @@ class PeerMisbehavedError(PeerError):
 
 
 class PeerRefusedError(PeerError):
-    """The node answered with one of the documented reasons."""
+    """The node answered with one of the documented reasons; `retry_after_s` is when it wants to be asked again."""
 
-    def __init__(self, node: str, reason: Reason, message: str, metadata: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        node: str,
+        reason: Reason,
+        message: str,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(node, f"{reason}: {message}")
         self.refusal = reason
         self.metadata = dict(metadata or {})
+        self.retry_after_s = retry_after_s
 
     @property
     def may_succeed_later(self) -> bool:

@@ -353,7 +353,9 @@ class NodeClient:
     def _peer_error(self, error: grpc.aio.AioRpcError) -> PeerError:
         refusal = refusal_of(error)
         if refusal is not None:
-            return PeerRefusedError(self.name, refusal.reason, refusal.message, refusal.metadata)
+            return PeerRefusedError(
+                self.name, refusal.reason, refusal.message, refusal.metadata, retry_after_s=refusal.retry_after_s
+            )
         details = error.details() or error.code().name
         match error.code():
             case grpc.StatusCode.DEADLINE_EXCEEDED:

@@ -1,6 +1,7 @@
 """When to ask again: exponential back-off with jitter, within a deadline.
 
-A pure schedule; the caller supplies randomness. Only idempotent calls may be retried: every call of the node's public
+A pure schedule; the caller supplies randomness. A node that says when it wants to be asked again is not asked earlier, and
+not by all whom it has refused at the same moment. Only idempotent calls may be retried: every call of the node's public
 protocol is (storing the same sliver twice stores it once), so the caller decides by the error alone.
 """
 
@@ -11,6 +12,11 @@ from dataclasses import dataclass
 from random import Random
 
 from walrus_client.errors import PeerError, PeerRefusedError
+
+HINT_JITTER = 0.25
+"""A hint is exceeded by up to so much of itself."""
+LONGEST_HINT_S = 60.0
+"""What a node asks for counts up to here: nobody may send its askers away for ever."""
 
 
 @dataclass(frozen=True)
@@ -35,3 +41,15 @@ def worth_retrying(error: PeerError) -> bool:
     if isinstance(error, PeerRefusedError):
         return error.may_succeed_later
     return error.retryable
+
+
+def asked_for_s(error: PeerError, draw: float) -> float | None:
+    """Seconds that the node wants to be left alone, with jitter; None when it says nothing, or nothing will change.
+
+    Args:
+        error: what it answered.
+        draw: from [0, 1).
+    """
+    if not isinstance(error, PeerRefusedError) or error.retry_after_s is None or not worth_retrying(error):
+        return None
+    return min(error.retry_after_s, LONGEST_HINT_S) * (1 + HINT_JITTER * draw)

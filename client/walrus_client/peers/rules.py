@@ -3,7 +3,8 @@
 Life of a memory: reads tell how long each sliver kept them waiting (`Pace`) and which nodes lied, failed or stalled
 (`Standing`). From the first follows after how long a silent node is hedged by others; from the second which nodes are
 asked only when the others do not suffice. A bad mark ends by itself, later each time that the node earns another one,
-until it has served well in between; nobody is shut out for ever, because a blob may need everybody.
+until it has served well in between; nobody is shut out for ever, because a blob may need everybody. A node that asks
+to be left alone for a while gets no mark, but is asked last for so long.
 
 The clock is an argument, in seconds of any monotonic clock.
 """
@@ -78,10 +79,11 @@ class _Mark:
 
 
 class Standing:
-    """Nodes with a bad mark."""
+    """Nodes with a bad mark, and nodes that are busy."""
 
     def __init__(self) -> None:
         self._marks: dict[NodeId, _Mark] = {}
+        self._busy: dict[NodeId, float] = {}
 
     def blame(self, node_id: NodeId, fault: Fault, now: float) -> None:
         """Marks the node; a mark that is renewed after it has ended lasts twice as long, one that still holds is not shortened."""
@@ -101,7 +103,11 @@ class Standing:
         if known is not None and known.until <= now:
             del self._marks[node_id]
 
+    def busy(self, node_id: NodeId, until: float) -> None:
+        """The node has asked to be left alone until then: no fault of its own, whatever it was before."""
+        self._busy[node_id] = max(until, self._busy.get(node_id, until))
+
     def is_doubtful(self, node_id: NodeId, now: float) -> bool:
-        """True while a mark holds."""
+        """True while a mark holds, and while the node is busy."""
         known = self._marks.get(node_id)
-        return known is not None and now < known.until
+        return (known is not None and now < known.until) or now < self._busy.get(node_id, now)

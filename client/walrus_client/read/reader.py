@@ -207,7 +207,7 @@ class Reader:
 
     async def _context(self, blob_id: BlobId, metadata: BlobMetadata, committee: Committee) -> ReadContext:
         params = CodeParams(committee.n_shards, metadata.encoding_type)
-        return ReadContext(blob_id, metadata, params, committee, self._peers, self._compute)
+        return ReadContext(blob_id, metadata, params, committee, self._peers, self._compute, self._rng)
 
     async def _read(
         self, blob_id: BlobId, committee: Committee, check: ConsistencyCheck, metadata: BlobMetadata | None

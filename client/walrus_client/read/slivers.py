@@ -2,7 +2,8 @@
 
 One stream per request to a node; slivers are verified in batches while others still arrive. All decisions are made by
 `Collection`, with the patience that the pool's `pace` gives; this module only moves bytes and time, and tells the pool
-which nodes lied, failed or stalled, so that the next reads ask them last.
+which nodes lied, failed or stalled, so that the next reads ask them last. A node that is busy is asked again when it wants
+to be; meanwhile others are asked as for one that stalls, which is not held against it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,18 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 
 from walrus_client.compute import Compute
-from walrus_client.errors import BlobUnavailableError, PeerError, PeerMisbehavedError, PeerUnreachableError
-from walrus_client.peers import ExpectedSlivers, Fault, MissingSliver, PeerPool
+from walrus_client.errors import (
+    BlobUnavailableError,
+    PeerError,
+    PeerMisbehavedError,
+    PeerRefusedError,
+    PeerUnreachableError,
+)
+from walrus_client.peers import ExpectedSlivers, Fault, MissingSliver, NodeClient, PeerPool
+from walrus_client.peers.retrying import asked_for_s
 from walrus_client.read.collecting import Collection
 from walrus_codec import blob_id as blob_ids
 from walrus_codec import mapping
@@ -44,6 +53,7 @@ class ReadContext:
     committee: Committee
     peers: PeerPool
     compute: Compute
+    rng: Random
 
     def owner_of(self, pair: PairIndex) -> NodeId:
         """The node that stores this pair."""
@@ -86,6 +96,7 @@ class _Collector:
         self._streams: dict[asyncio.Task[None], NodeId] = {}
         self._verifying: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
+        self._busy: set[NodeId] = set()
         self._problems: list[str] = []
 
     async def run(self) -> dict[SliverIndex, Sliver]:
@@ -111,7 +122,7 @@ class _Collector:
 
     async def close(self) -> None:
         # Whoever still owes something is left behind by others.
-        for node_id in self._collection.slow_nodes:
+        for node_id in self._collection.slow_nodes - self._busy:
             self._blame(node_id, Fault.STALLED)
         running = [*self._streams, *([self._verifying] if self._verifying else [])]
         for task in running:
@@ -136,15 +147,39 @@ class _Collector:
     async def _stream(self, node_id: NodeId, pairs: list[PairIndex]) -> None:
         context, collection = self._context, self._collection
         client = context.peers.get(self._members[node_id])
-        expected = ExpectedSlivers(Axis.PRIMARY, tuple(pairs), self._symbol_size, self._sliver_size)
         timeout_s = STREAM_TIMEOUT_S + len(pairs) * self._sliver_size / SLOWEST_BYTES_PER_S
         now = asyncio.get_running_loop().time
         try:
             # The certificate fetch and a name that does not resolve have no deadline of gRPC's: this one is ours.
-            async with (
-                asyncio.timeout(timeout_s + 5),
-                contextlib.aclosing(client.get_slivers(context.blob_id, expected, timeout_s=timeout_s)) as parts,
-            ):
+            async with asyncio.timeout(timeout_s + 5):
+                while owed := collection.owed_by(node_id) & set(pairs):
+                    pause_s = await self._fetch(node_id, client, owed, timeout_s)
+                    if pause_s is None:
+                        break
+                    await asyncio.sleep(pause_s)
+            context.peers.standing.served(node_id, now())
+        except (PeerError, TimeoutError) as error:
+            problem = error if isinstance(error, PeerError) else PeerUnreachableError(client.name, "it is too slow")
+            _log.debug("a storage node failed a read", extra={"node": client.name, "cause": str(problem)})
+            self._problems.append(str(problem))
+            if node_id not in self._busy:
+                self._blame(node_id, Fault.LIED if isinstance(problem, PeerMisbehavedError) else Fault.FAILED)
+            collection.exclude(node_id)
+
+    async def _fetch(
+        self, node_id: NodeId, client: NodeClient, pairs: frozenset[PairIndex], timeout_s: float
+    ) -> float | None:
+        """Takes what the node gives of these pairs; returns after how long it wants to be asked for the rest.
+
+        Raises:
+            PeerError: it gives nothing more, or not in time.
+        """
+        context, collection = self._context, self._collection
+        expected = ExpectedSlivers(Axis.PRIMARY, pairs, self._symbol_size, self._sliver_size)
+        now = asyncio.get_running_loop().time
+        self._busy.discard(node_id)
+        try:
+            async with contextlib.aclosing(client.get_slivers(context.blob_id, expected, timeout_s=timeout_s)) as parts:
                 async for part in parts:
                     if isinstance(part, MissingSliver):
                         self._problems.append(f"storage node {client.name}: {part.reason} for pair {part.pair}")
@@ -155,13 +190,17 @@ class _Collector:
                         self._unverified.append(pair)
                         context.peers.pace.took(self._sliver_size, collection.arrived(node_id, pair, now()))
                     self._news.set()
-            context.peers.standing.served(node_id, now())
-        except (PeerError, TimeoutError) as error:
-            problem = error if isinstance(error, PeerError) else PeerUnreachableError(client.name, "it is too slow")
-            _log.debug("a storage node failed a read", extra={"node": client.name, "cause": str(problem)})
-            self._problems.append(str(problem))
-            self._blame(node_id, Fault.LIED if isinstance(problem, PeerMisbehavedError) else Fault.FAILED)
-            collection.exclude(node_id)
+        except PeerRefusedError as refusal:
+            pause_s = asked_for_s(refusal, context.rng.random())
+            if pause_s is None:
+                raise
+            self._busy.add(node_id)
+            context.peers.standing.busy(node_id, now() + pause_s)
+            if pause_s > timeout_s:
+                raise
+            self._problems.append(str(refusal))
+            return pause_s
+        return None
 
     def _blame(self, node_id: NodeId, fault: Fault) -> None:
         self._context.peers.standing.blame(node_id, fault, asyncio.get_running_loop().time())

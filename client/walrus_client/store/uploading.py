@@ -1,7 +1,7 @@
 """Brings a blob's slivers to the nodes of one committee and comes back with a quorum of confirmations.
 
 All members are written to at once, one stream each; chunks in flight are bounded over all of them. A node that fails in
-a way that may pass is asked again with back-off. When the confirmed weight is a quorum the blob can be certified; while
+a way that may pass is asked again with back-off, and one that says when, not before, as long as the round lasts. When the confirmed weight is a quorum the blob can be certified; while
 that happens, the nodes that are still at work go on, and they get some extra time, because every sliver that is stored
 now needs no recovery later. Nodes that have only failed so far, or are in doubt from earlier, are not waited for.
 
@@ -32,7 +32,7 @@ from walrus_client.errors import (
     PeerUnreachableError,
 )
 from walrus_client.peers import Fault, PeerPool, SignedMessage, wire
-from walrus_client.peers.retrying import Backoff, worth_retrying
+from walrus_client.peers.retrying import Backoff, asked_for_s, worth_retrying
 from walrus_client.reasons import Reason
 from walrus_client.store.confirmations import Confirmation, verified
 from walrus_codec import quorum
@@ -111,10 +111,12 @@ class Round:
         self._news = asyncio.Event()
         self._epoch_changed = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._started = self._patience = 0.0
+        self._started = self._patience = self._deadline = 0.0
 
     async def __aenter__(self) -> Self:
+        total = self._upload.params.encoded_length(self._upload.encoded.metadata.unencoded_length)
         self._started = time.monotonic()
+        self._deadline = self._started + ROUND_TIMEOUT_S + total / SLOWEST_ROUND_BYTES_PER_S
         self._tasks = [
             asyncio.ensure_future(self._serve(member)) for member in self._committee.members if member.weight
         ]
@@ -132,16 +134,14 @@ class Round:
             InsufficientConfirmationsError: No quorum in time.
             EpochChangedError: The chain has moved on.
         """
-        total = self._upload.params.encoded_length(self._upload.encoded.metadata.unencoded_length)
-        deadline = self._started + ROUND_TIMEOUT_S + total / SLOWEST_ROUND_BYTES_PER_S
         while not rules.has_quorum(self._committee, self._signatures.keys()):
-            await self._wait_for_news(deadline)
+            await self._wait_for_news(self._deadline)
             claimed = {entry.member.node_id for entry in self._unverified} | self._signatures.keys()
             if rules.has_quorum(self._committee, claimed):
                 await self._verify()
             if self._epoch_changed:
                 raise EpochChangedError
-            over = time.monotonic() >= deadline or not self._working()
+            over = time.monotonic() >= self._deadline or not self._working()
             if not rules.has_quorum(self._committee, self._signatures.keys()) and (over or self._hopeless()):
                 raise self._insufficient()
         now = time.monotonic()
@@ -172,7 +172,7 @@ class Round:
                 self._fail(entry.member, "its signature does not verify under its registered key", Fault.LIED)
 
     async def _serve(self, member: CommitteeMember) -> None:
-        """Writes to one node until it confirms, fails for good, or the attempts are used up."""
+        """Writes to one node until it confirms, fails for good, or the attempts or the round's time are used up."""
         try:
             delays = BACKOFF.delays(self._network.rng)
             while True:
@@ -182,15 +182,22 @@ class Round:
                     return None
                 except PeerError as error:
                     self._problems[member.node_id] = str(error)
-                    if not await self._may_retry(error):
+                    pause_s = self._pause_s(member, error, delays) if await self._may_retry(error) else None
+                    if pause_s is None:
                         return self._fail(member, str(error), _fault_of(error))
                     self._news.set()
-                try:
-                    await asyncio.sleep(next(delays))
-                except StopIteration:
-                    return self._fail(member, self._problems[member.node_id], Fault.FAILED)
+                await asyncio.sleep(pause_s)
         finally:
             self._news.set()
+
+    def _pause_s(self, member: CommitteeMember, error: PeerError, delays: Iterator[float]) -> float | None:
+        """How long to wait before the next attempt; None when there is to be none."""
+        pause_s = asked_for_s(error, self._network.rng.random())
+        if pause_s is None:
+            return next(delays, None)
+        self._network.peers.standing.busy(member.node_id, asyncio.get_running_loop().time() + pause_s)
+        # A node that is busy for longer than the round lasts is as good as one that refuses.
+        return pause_s if time.monotonic() + pause_s < self._deadline else None
 
     async def _attempt(self, member: CommitteeMember) -> SignedMessage:
         upload, committee = self._upload, self._committee

@@ -18,8 +18,8 @@ from walrus_node.rpc.rules import SHARE, Admission, Lane, LaneLimits, Ticket, Ti
 
 QUEUE = 256
 """Requests that wait in one lane."""
-WAIT_S = 20.0
-"""Longest wait in the queue: shorter than the time-outs of clients, so that they hear the reason."""
+WAIT_S = 8.0
+"""Longest wait in the queue: shorter than the time-outs of clients (10 s and more), so that they hear the reason."""
 MAX_CALLS = 1024
 """Calls that are served at a time, health and information not counted."""
 _BUSY_S = 1.0

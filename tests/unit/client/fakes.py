@@ -70,6 +70,7 @@ class FakeNode(node_pb2_grpc.StorageNodeServicer):
         self.epoch = 5
         self.port = 0
         self.calls: list[str] = []
+        self.called_at: list[float] = []
         self.metadata: dict[bytes, bytes] = {}
         self.slivers: dict[bytes, dict[tuple[Axis, PairIndex], Sliver]] = {}
         self._server: grpc.aio.Server | None = None
@@ -178,6 +179,7 @@ class FakeNode(node_pb2_grpc.StorageNodeServicer):
 
     async def _begin(self, method: str, context: Any) -> None:
         self.calls.append(method)
+        self.called_at.append(asyncio.get_running_loop().time())
         if self.behaviour.stall is not None:
             await self.behaviour.stall.wait()
         if self.behaviour.refusals and method != "GetBlobStatus":

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from walrus_client.errors import PeerError, PeerRefusedError, PeerUnreachableError
+from walrus_client.peers.retrying import HINT_JITTER, LONGEST_HINT_S, asked_for_s
 from walrus_client.peers.rules import (
     FEWEST_SAMPLES,
     LONGEST_PATIENCE_S,
@@ -16,6 +18,7 @@ from walrus_client.peers.rules import (
     Standing,
     patience_s,
 )
+from walrus_client.reasons import Reason
 from walrus_codec.types import NodeId
 
 NODE, OTHER = NodeId("0x1"), NodeId("0x2")
@@ -91,3 +94,34 @@ def test_good_service_clears_only_what_has_ended() -> None:
     standing.blame(NODE, Fault.FAILED, 100.0)
     assert not standing.is_doubtful(NODE, 100.0 + Fault.FAILED.first_s), "it begins again with the first mark"
     standing.served(OTHER, 0.0)
+
+
+def test_a_busy_node_is_asked_last_for_so_long_and_gets_no_mark() -> None:
+    standing = Standing()
+    standing.busy(NODE, 10.0)
+    standing.busy(NODE, 5.0)
+    assert standing.is_doubtful(NODE, 9.9)
+    assert not standing.is_doubtful(NODE, 10.0)
+    assert not standing.is_doubtful(OTHER, 0.0)
+    standing.blame(NODE, Fault.FAILED, 20.0)
+    assert not standing.is_doubtful(NODE, 20.0 + Fault.FAILED.first_s), "its first mark: having been busy was none"
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1, exclude_max=True))
+def test_a_hint_is_kept_and_spread_within_bounds(hint: float, draw: float) -> None:
+    pause = asked_for_s(PeerRefusedError("n", Reason.CACHE_SATURATED, "busy", retry_after_s=hint), draw)
+    assert pause is not None
+    kept = min(hint, LONGEST_HINT_S)
+    assert kept <= pause <= kept * (1 + HINT_JITTER)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PeerUnreachableError("n", "away"),
+        PeerRefusedError("n", Reason.CACHE_SATURATED, "busy"),
+        PeerRefusedError("n", Reason.INVALID_BLOB, "never", retry_after_s=1.0),
+    ],
+)
+def test_without_a_hint_or_a_hope_nothing_is_asked_for(error: PeerError) -> None:
+    assert asked_for_s(error, 0.5) is None

@@ -123,6 +123,11 @@ async def test_a_documented_refusal_keeps_reason_and_facts(node: FakeNode, clien
         await client.get_metadata(ENCODED.blob_id)
     assert caught.value.refusal is Reason.INVALID_EPOCH
     assert caught.value.metadata == {"server_epoch": "7"}
+    assert caught.value.retry_after_s is None
+    node.behaviour.refusals = [RequestRefused(Reason.CACHE_SATURATED, "busy", retry_after_s=1.5)]
+    with pytest.raises(PeerRefusedError) as caught:
+        await client.get_metadata(ENCODED.blob_id)
+    assert caught.value.retry_after_s == 1.5
 
 
 async def test_a_silent_node_meets_the_deadline(node: FakeNode, client: NodeClient) -> None:
