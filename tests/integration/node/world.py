@@ -177,7 +177,15 @@ class Network:
             await chain.stake_many(self.treasury, [(node_id, 100 * WAL) for node_id in ids])
             if self.manual_ms:
                 await self.next_epoch(chain)
-            await self.until_epoch(chain, 1)
+            view = await self.until_epoch(chain, 1)
+        # The chain has enough with a quorum of them; stores of the tests ask all.
+        for node in self.nodes:
+            await asyncio.to_thread(until, f"{node.name} has its shards", lambda n=node: self.holds_its_shards(view, n))
+
+    def holds_its_shards(self, view, node):
+        """Whether a node has set up all shards that the chain gives to it."""
+        active = {entry["shard"] for entry in node.info["shards"] if entry["status"] == "Active"}
+        return self.shards_of(view, node) <= active
 
     async def next_epoch(self, chain, *, done=True):
         """Moves a manual clock to the end of the epoch and the chain to the next one; returns the chain's view.
