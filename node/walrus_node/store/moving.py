@@ -55,7 +55,10 @@ class Moving(NodeRecords, Contents, StoreAccess):
     async def advance_shards(
         self, shards: Iterable[ShardIndex], before: ShardStatus, after: ShardStatus, *, epoch: Epoch
     ) -> bool:
-        """Changes the status of shards, durably; False when one has another, or the node has gone to another epoch."""
+        """Changes the status of shards, durably; False when one has another, or the node has gone to another epoch.
+
+        What shards lack whose transfer has ended must be suspected before (`Suspects.suspect_gaps`).
+        """
 
         def change() -> bool:
             changes = dict.fromkeys(shards, after)
@@ -64,7 +67,7 @@ class Moving(NodeRecords, Contents, StoreAccess):
             for shard in changes:
                 self._check_transition(shard, after)
             self._kv.sync()  # the slivers first: a status must not promise what a loss of power takes away
-            self._shards.set_statuses(changes, Batch())
+            self._shards.set_statuses(changes, Batch(), looked_through=True)
             self._kv.sync()
             return True
 
@@ -129,10 +132,6 @@ class Moving(NodeRecords, Contents, StoreAccess):
     async def transfer_state(self, shard: ShardIndex) -> TransferState:
         """How far the transfer of a stored shard is."""
         return await self._read(self._transfers.transfer, shard)
-
-    async def lacking(self, shard: ShardIndex, epoch: Epoch) -> int:
-        """How many slivers of blobs certified before `epoch` a shard lacks."""
-        return await self._read(self._transfers.lacking, shard, epoch)
 
     async def without_metadata(self, epoch: Epoch) -> list[BlobId]:
         """Blobs certified in `epoch` whose metadata is not stored, in order of their ids."""

@@ -64,6 +64,11 @@ class ShardStatus(Enum):
         """True while the node takes new slivers for the shard."""
         return self in {ShardStatus.ACTIVE, ShardStatus.ACTIVE_SYNC, ShardStatus.ACTIVE_RECOVER}
 
+    @property
+    def settled(self) -> bool:
+        """True when what the shard lacks is recovery's business; before, a transfer is to bring it."""
+        return self in {ShardStatus.ACTIVE, ShardStatus.ACTIVE_RECOVER}
+
     def may_become(self, other: ShardStatus) -> bool:
         """Whether this status may be followed by the other one; each may be written again."""
         return other is self or other in _SHARD_TRANSITIONS[self]

@@ -76,12 +76,16 @@ class ShardTable:
         self._kv.create_family(layout.state_family(shard), bulky=False)
         self._statuses = {shard: ShardStatus.NONE} | self._statuses
 
-    def set_statuses(self, changes: Mapping[ShardIndex, ShardStatus], batch: Batch) -> None:
+    def set_statuses(
+        self, changes: Mapping[ShardIndex, ShardStatus], batch: Batch, *, looked_through: bool = False
+    ) -> None:
         """Changes the statuses of stored shards together with whatever else the batch holds.
 
-        A shard whose transfer begins forgets how far an earlier one was.
+        A shard whose transfer begins forgets how far an earlier one was. With `looked_through` all that the shards lack
+        is suspected already.
         """
-        if any(status.writable and not self.writable(shard) for shard, status in changes.items()):
+        settle = (shard for shard, status in changes.items() if status.settled and not self.settled(shard))
+        if not looked_through and any(True for _ in settle):
             # Every certified blob may lack something in them: `suspects` searches through all of them.
             asked = self._kv.get(layout.NODE, layout.SEARCH_KEY)
             number = 1 if asked is None else 1 + int.from_bytes(unversioned(asked, "search"), "little")
@@ -112,6 +116,10 @@ class ShardTable:
     def writable(self, shard: ShardIndex) -> bool:
         """True when the shard is stored here and takes new slivers."""
         return self._statuses.get(shard, ShardStatus.NONE).writable
+
+    def settled(self, shard: ShardIndex) -> bool:
+        """True when the shard is stored here and no transfer is to bring what it lacks."""
+        return self._statuses.get(shard, ShardStatus.NONE).settled
 
     def put(self, key: SliverKey, sliver: bytes) -> None:
         """Stores the BCS form of a sliver with its index entry.

@@ -1,24 +1,27 @@
 """Which certified blobs may lack something here: an index, so that nobody has to look through all blobs to find out.
 
     suspected   when the blob is certified (in the batch of its event), when something of it is taken out because it has
-                rotted, when shards begin to take slivers (then every certified blob is, by one search through all)
+                rotted, when shards become Active or ActiveRecover (then every certified blob is, by one search through
+                all; what a transferred shard lacks is found by the order of its index instead, without any search)
     cleared     by a look that finds nothing lacking, and with the blob's end
 
-The law of it: whatever `incomplete`, which reads everything, finds, is suspected; so `blobs_lacking`, which looks at suspects
-only, finds the same. A look costs as many reads as there are suspects, none when all is well. The search through all is
-noted on disk before shards change, goes in steps, and is done again from the beginning when the process dies in it.
+The law of it: whatever `incomplete`, which reads everything, finds in shards that are Active or ActiveRecover, is suspected;
+so `blobs_lacking`, which looks at suspects only, finds the same. A look costs as many reads as there are suspects, none
+when all is well. The search through all is noted on disk before shards change, goes in steps, and is done again from
+the beginning when the process dies in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from walrus_codec.types import BlobId, Epoch, ShardIndex
+from walrus_codec.types import Axis, BlobId, Epoch, ShardIndex
 from walrus_node.errors import DamagedError
 from walrus_node.store import layout
 from walrus_node.store.access import StoreAccess
 from walrus_node.store.kv import Batch
 from walrus_node.store.records import ValidBlob, versioned
+from walrus_node.store.transfers import is_certified_before
 
 _STEP = 500
 """Blobs looked at in one go of a reading or of the writing thread: some milliseconds."""
@@ -41,7 +44,10 @@ class Suspects(StoreAccess):
         return await self._read(look)
 
     async def blobs_lacking(self, epoch: Epoch, shards: Iterable[ShardIndex]) -> list[BlobId]:
-        """What `incomplete` finds, from the suspects; `shards` must take slivers. Clears those that lack nothing."""
+        """What `incomplete` finds, from the suspects. Clears those that lack nothing.
+
+        `shards` must be Active or ActiveRecover: what lacks in others is not searched for, a transfer brings it.
+        """
         owned = tuple(shards)
         while (asked := await self._read(self._search_asked)) is not None:
             await self._search(asked, epoch)
@@ -54,6 +60,21 @@ class Suspects(StoreAccess):
             if clear:
                 await self._write(self._clear, clear)
         return found if owned else []
+
+    async def suspect_gaps(self, shard: ShardIndex, epoch: Epoch) -> int:
+        """Suspects what a shard lacks whose transfer has ended; returns how many blobs should have come with it.
+
+        These are the ones that were certified before `epoch`. Blob ids and the shard's index are read side by side, in
+        steps; nothing is looked up one by one.
+        """
+        gaps, after = 0, b""
+        while step := await self._read(self._blobs.certified_after, epoch, after, _STEP):
+            after = step[-1]
+            lacking, due = await self._read(self._gaps, shard, step, epoch)
+            if lacking:
+                await self._write(self._suspect, lacking)
+                gaps += due
+        return gaps
 
     async def suspect(self, blob_ids: Iterable[BlobId]) -> None:
         """These blobs may lack something here: the next look will tell."""
@@ -68,7 +89,7 @@ class Suspects(StoreAccess):
         after = b""
         while step := await self._read(self._blobs.certified_after, epoch, after, _STEP):
             after = step[-1]
-            await self._write(self._suspect, await self._read(self._judge_all, step))
+            await self._write(self._suspect, await self._read(self._judge_settled, step))
         await self._write(self._search_done, asked)
 
     def _search_asked(self) -> bytes | None:
@@ -99,8 +120,27 @@ class Suspects(StoreAccess):
         return lacking, sorted(innocent)
 
     def _judge_all(self, blob_ids: Iterable[BlobId]) -> tuple[BlobId, ...]:
+        """Those that lack something in a shard that takes slivers."""
         writable = [shard for shard, status in self._shards.statuses.items() if status.writable]
         return tuple(blob_id for blob_id in blob_ids if self._lacks(blob_id, writable))
+
+    def _judge_settled(self, blob_ids: Iterable[BlobId]) -> tuple[BlobId, ...]:
+        """Those that lack something that no transfer is to bring."""
+        settled = [shard for shard, status in self._shards.statuses.items() if status.settled]
+        return tuple(blob_id for blob_id in blob_ids if self._lacks(blob_id, settled))
+
+    def _gaps(self, shard: ShardIndex, blob_ids: list[BlobId], epoch: Epoch) -> tuple[tuple[BlobId, ...], int]:
+        """Those of these blobs, which follow one another, that lack a sliver of the shard; how many were due with it."""
+        lacking: set[BlobId] = set()
+        for axis in Axis:
+            here: set[BlobId] = set()
+            for blob_id, _size in self._shards.blobs_from(shard, axis, blob_ids[0]):
+                if blob_id > blob_ids[-1]:
+                    break
+                here.add(blob_id)
+            lacking.update(blob_id for blob_id in blob_ids if blob_id not in here)
+        due = sum(is_certified_before(self._blobs.info(blob_id), epoch) for blob_id in lacking)
+        return tuple(sorted(lacking)), due
 
     def _suspect(self, blob_ids: tuple[BlobId, ...]) -> None:
         batch = Batch()

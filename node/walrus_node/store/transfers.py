@@ -132,14 +132,6 @@ class TransferTable:
         """How far the transfer of a stored shard is."""
         return self._shards.transfer(shard)
 
-    def lacking(self, shard: ShardIndex, epoch: Epoch) -> int:
-        """How many slivers of blobs certified before `epoch` the shard lacks."""
-        return sum(
-            len(self._shards.missing(blob_id, [shard]))
-            for blob_id in self._blobs.certified(epoch)
-            if is_certified_before(self._blobs.info(blob_id), epoch)
-        )
-
     def without_metadata(self, epoch: Epoch) -> list[BlobId]:
         """Blobs certified in `epoch` whose metadata is not stored, in order of their ids."""
         return [blob_id for blob_id in self._blobs.certified(epoch) if not self._blobs.has_metadata(blob_id)]

@@ -184,10 +184,8 @@ class SyncTask:
         """What follows from an attempt."""
         facts: dict[str, object] = {"epoch": staking.epoch, "shard": shard}
         if failure is None:
-            lacking = await self._storage.lacking(shard, staking.epoch)
-            _log.info("a shard has come", extra=facts | {"lacking": lacking})
             self._transferred += 1
-            await self._leave(shard, ShardStatus.ACTIVE_RECOVER if lacking else ShardStatus.ACTIVE, staking)
+            await self._leave(shard, staking)
             return
         facts["why"] = failure.why
         pause = None
@@ -201,11 +199,15 @@ class SyncTask:
                 "a shard is recovered from all nodes, because its previous owner does not give it", extra=facts
             )
             self._given_up += 1
-            await self._leave(shard, ShardStatus.ACTIVE_RECOVER, staking)
+            await self._leave(shard, staking, given_up=True)
         else:
             _log.info("a transfer is tried again", extra=facts | {"pause_s": round(pause, 1)})
 
-    async def _leave(self, shard: ShardIndex, after: ShardStatus, staking: StakingView) -> None:
+    async def _leave(self, shard: ShardIndex, staking: StakingView, *, given_up: bool = False) -> None:
+        """Ends a transfer: what the shard lacks is recovery's from now on."""
+        lacking = await self._storage.suspect_gaps(shard, staking.epoch)
+        _log.info("a transfer has ended", extra={"epoch": staking.epoch, "shard": shard, "blobs_lacking": lacking})
+        after = ShardStatus.ACTIVE_RECOVER if lacking or given_up else ShardStatus.ACTIVE
         await self._storage.advance_shards([shard], ShardStatus.ACTIVE_SYNC, after, epoch=staking.epoch)
         self._agenda.done(shard)
         self._on_change()
