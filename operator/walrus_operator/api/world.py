@@ -268,6 +268,10 @@ class NodeInfo:
     """Blobs that may lack something here, which is fetched from the other nodes."""
     recovered: float = 1.0
     """Share of the blobs that it looks through which is whole again."""
+    shards_pending: int = 0
+    """Shards that are still to come from their previous owners."""
+    synced: float = 1.0
+    """Share of what is to come from previous owners in this epoch that has come."""
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def parse(answer: Any) -> NodeInfo:
         node_id = _text(answer.get("node_id"))
         entries = answer.get("shards") or []
         shards = {_count(entry["shard"], below=_MAX_SHARD): _text(entry["status"]) for entry in entries}
-        recovery = answer.get("recovery") or {}
+        recovery, sync = answer.get("recovery") or {}, answer.get("sync") or {}
         return NodeInfo(
             node_id=node_id or None,
             epoch=_count(answer.get("epoch")),
@@ -89,6 +89,8 @@ def parse(answer: Any) -> NodeInfo:
             slivers_stored=_count(answer.get("slivers_stored")),
             blobs_pending=_count(recovery.get("blobs_pending")),
             recovered=_share(recovery.get("fraction", 1.0)),
+            shards_pending=_count(sync.get("shards_pending")),
+            synced=_share(sync.get("fraction", 1.0)),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not an answer of a storage node: {error!r}") from error

@@ -296,13 +296,17 @@ def _synced(context: _Context) -> Condition:
         return _say(ConditionType.SYNCED, "False", Reason.CATCHING_UP, f"the node reports {info.status}")
     waiting = [shard for shard in seat.shards if info.shards.get(shard) != _ACTIVE]
     if waiting:
-        return _say(
-            ConditionType.SYNCED,
-            "False",
-            Reason.SHARDS_NOT_READY,
-            f"{len(waiting)} of {seat.weight} shards are not ready",
-        )
+        what = f"{len(waiting)} of {seat.weight} shards are not ready{_coming(info)}"
+        return _say(ConditionType.SYNCED, "False", Reason.SHARDS_NOT_READY, what)
     return _say(ConditionType.SYNCED, "True", Reason.ALL_SHARDS_READY, f"all {seat.weight} shards are ready")
+
+
+def _coming(info: NodeInfo) -> str:
+    """How far the transfers from previous owners are; whole per cents, so that not every pass writes."""
+    if not info.shards_pending:
+        return ""
+    come = int(100 * info.synced)  # 100 would look as if all had come
+    return f": {info.shards_pending} still come from their previous owners, {come} % of this epoch's transfers are done"
 
 
 def _deletion_blocked(context: _Context) -> Condition:

@@ -94,6 +94,8 @@ class World:
     statuses: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     """Status of the shards that a node does not have yet, by node."""
+    progress: dict[str, dict[str, float]] = field(default_factory=dict)
+    """What nodes say of their transfers, by node."""
     epoch: int = 0
     phase: EpochPhase = EpochPhase.WAITING
     committee: tuple[Seat, ...] = ()
@@ -274,6 +276,7 @@ class World:
                     shards=shards,
                     version="0.1.0",
                     slivers_stored=0,
+                    **self.progress.get(node, {}),
                 ),
                 UnixSeconds(self.now),
             )

@@ -85,6 +85,23 @@ def test_a_member_that_has_not_taken_over_its_shards_does_not_serve(world: World
     assert world.says("Synced", "demo-2") == ("False", "Recovering")
 
 
+def test_how_far_the_transfers_are_is_told_in_whole_per_cents(world: World) -> None:
+    world.missing["demo-2"] = "ActiveSync"
+    world.settle()
+    assert world.says("Synced", "demo-2") == ("False", "ShardsNotReady")
+    assert world.condition("Synced", "demo-2")["message"] == "10 of 10 shards are not ready"
+    world.progress["demo-2"] = {"shards_pending": 7, "synced": 0.9999}
+    world.settle()
+    told = world.condition("Synced", "demo-2")["message"]
+    assert told == (
+        "10 of 10 shards are not ready: 7 still come from their previous owners, 99 % of this epoch's transfers are done"
+    )
+    world.missing.clear()
+    world.progress.clear()
+    world.settle()
+    assert world.says("Synced", "demo-2") == ("True", "AllShardsReady")
+
+
 def test_the_first_committee_must_have_its_shards_before_the_network_is_ready() -> None:
     world = World()
     world.settle()

@@ -93,8 +93,10 @@ def test_what_a_node_says() -> None:
             "version": "0.1.0",
             "slivers_stored": "12",
             "recovery": {"blobs_pending": "3", "fraction": 0.25},
+            "sync": {"shards_pending": 2, "fraction": 0.5},
         }
     )
+    assert (info.shards_pending, info.synced) == (2, 0.5)
     assert (info.blobs_pending, info.recovered) == (3, 0.25)
     assert (info.epoch, info.status, dict(info.shards), info.slivers_stored) == (3, "Active", {7: "Active"}, 12)
 
@@ -107,6 +109,8 @@ def test_what_a_node_says() -> None:
         {"status": "A" * 129},
         {"status": "A\x1b[2J"},
         {"status": "Active", "epoch": -1},
+        {"status": "Active", "sync": {"fraction": 1.5}},
+        {"status": "Active", "sync": {"shards_pending": -1}},
         {"status": "Active", "epoch": 1 << 63},
         {"status": "Active", "slivers_stored": float("inf")},
         {"status": "Active", "shards": [{"shard": 1 << 16, "status": "Active"}]},
