@@ -52,7 +52,8 @@ class EpochKeeper:
         if cursor is None or cursor.epoch == 0:
             return
         state = await self._storage.node_state()
-        if self._attested >= cursor.epoch and state.epoch >= cursor.epoch:
+        at_rest = state.status in {NodeStatus.ACTIVE, NodeStatus.STANDBY}
+        if at_rest and self._attested >= cursor.epoch and state.epoch >= cursor.epoch:
             return
         staking = await self._view.at_least(cursor.epoch)
         if staking.epoch > cursor.epoch:

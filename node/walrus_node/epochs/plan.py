@@ -7,7 +7,8 @@
     continuing member, nothing to come          stays Active            lock what was lost                  keeper, at once
     continuing member, shards gained or coming  stays                   new ones ActiveSync                 sync
     already RecoveryInProgress                  stays                   new ones ActiveSync                 recovery
-    fell behind, or lost its disk               RecoveryInProgress      what lacks writes ActiveRecover     recovery
+    fell behind, lost its disk, or the chain    RecoveryInProgress      what lacks writes ActiveRecover     recovery
+      has pruned events that it needed
 
 In all of them, shards that were not ours in the epoch before either are removed: they were a source for one epoch. An epoch
 that the chain has left already is skipped (`EpochKeeper`): the node is RecoveryCatchUp until one is current.
@@ -85,10 +86,11 @@ def plan_epoch(
     }
     if not owned:
         return EpochPlan(NodeStatus.STANDBY, changes, removed)
-    if not view.previous_committee.members and not attested:
+    first = not view.previous_committee.members and not attested
+    if first and status is not NodeStatus.RECOVERY_CATCH_UP_WITH_INCOMPLETE_HISTORY:
         changes |= {shard: ShardStatus.ACTIVE for shard in owned if not _is_active(stored, shard)}
         return EpochPlan(NodeStatus.RECOVER_METADATA, changes, removed)
-    if before and (status in CATCHING_UP or status is NodeStatus.STANDBY):
+    if (before or first) and (status in CATCHING_UP or status is NodeStatus.STANDBY):
         changes |= {shard: ShardStatus.ACTIVE_RECOVER for shard in owned if not _is_active(stored, shard)}
         return EpochPlan(NodeStatus.RECOVERY_IN_PROGRESS, changes, removed)
     changes |= {

@@ -42,10 +42,11 @@ _CATCHING_UP = (NodeStatus.RECOVERY_CATCH_UP, NodeStatus.RECOVERY_CATCH_UP_WITH_
 _AFTER_CATCH_UP = frozenset({NodeStatus.STANDBY, NodeStatus.RECOVER_METADATA, NodeStatus.RECOVERY_IN_PROGRESS})
 _NODE_TRANSITIONS: dict[NodeStatus, frozenset[NodeStatus]] = {
     NodeStatus.STANDBY: frozenset({NodeStatus.RECOVER_METADATA, *_CATCHING_UP}),
-    NodeStatus.ACTIVE: frozenset({NodeStatus.STANDBY, NodeStatus.RECOVERY_CATCH_UP}),
-    NodeStatus.RECOVER_METADATA: frozenset({NodeStatus.ACTIVE, NodeStatus.STANDBY, NodeStatus.RECOVERY_CATCH_UP}),
-    NodeStatus.RECOVERY_IN_PROGRESS: frozenset({NodeStatus.ACTIVE, NodeStatus.STANDBY, NodeStatus.RECOVERY_CATCH_UP}),
-    NodeStatus.RECOVERY_CATCH_UP: _AFTER_CATCH_UP,
+    NodeStatus.ACTIVE: frozenset({NodeStatus.STANDBY, *_CATCHING_UP}),
+    NodeStatus.RECOVER_METADATA: frozenset({NodeStatus.ACTIVE, NodeStatus.STANDBY, *_CATCHING_UP}),
+    NodeStatus.RECOVERY_IN_PROGRESS: frozenset({NodeStatus.ACTIVE, NodeStatus.STANDBY, *_CATCHING_UP}),
+    # The last: the chain has pruned what the node would catch up with.
+    NodeStatus.RECOVERY_CATCH_UP: _AFTER_CATCH_UP | {NodeStatus.RECOVERY_CATCH_UP_WITH_INCOMPLETE_HISTORY},
     NodeStatus.RECOVERY_CATCH_UP_WITH_INCOMPLETE_HISTORY: _AFTER_CATCH_UP,
 }
 

@@ -359,7 +359,14 @@ def _node_rows() -> Iterable[Row]:
     yield Row(
         kind, t.SYNCED, "False", r.CATCHING_UP, "The node has not reached the chain's epoch, or recovers.", "Wait."
     )
-    yield Row(kind, t.SYNCED, "False", r.SHARDS_NOT_READY, "Some shards are not ready.", "Wait; the message tells how far the transfers are.")
+    yield Row(
+        kind,
+        t.SYNCED,
+        "False",
+        r.SHARDS_NOT_READY,
+        "Some shards are not ready.",
+        "Wait; the message tells how far the transfers are.",
+    )
     yield Row(
         kind,
         t.SYNCED,

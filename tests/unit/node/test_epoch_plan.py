@@ -66,6 +66,8 @@ def plan(view, *, status=A, stored=None, attested=False):
         ),
         ("fell behind, lost and regained", [0], [0], C, {0: LOCKED}, False, P, {0: RECOVER}, set()),
         ("fell behind without history", [0], [0], I, {0: ACTIVE}, False, P, {}, set()),
+        ("without the history of the first epoch", [0, 1], None, I, {0: ACTIVE}, False, P, {1: RECOVER}, set()),
+        ("without history as a new member", [3], [], I, {}, False, M, {3: SYNC}, set()),
         ("fell behind and left", [], [0], C, {0: ACTIVE, 1: ACTIVE}, False, S, {0: LOCKED}, {1}),
         ("recovery goes on", [0, 1], [0], P, {0: ACTIVE}, False, P, {1: SYNC}, set()),
         ("recovering and leaving", [], [0], P, {0: RECOVER}, False, S, {0: LOCKED}, set()),
@@ -126,7 +128,7 @@ def test_what_recovery_must_make_whole(status, stored, expected):
 
 
 def test_node_statuses_follow_one_another_as_documented_and_in_no_other_way():
-    legal = {S: {M, C, I}, A: {S, C}, M: {A, S, C}, P: {A, S, C}, C: {S, M, P}, I: {S, M, P}}
+    legal = {S: {M, C, I}, A: {S, C, I}, M: {A, S, C, I}, P: {A, S, C, I}, C: {S, M, P, I}, I: {S, M, P}}
     for before, after in itertools.product(NodeStatus, repeat=2):
         assert before.may_become(after) is (before is after or after in legal[before]), (before, after)
 
