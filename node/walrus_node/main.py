@@ -19,6 +19,7 @@ from walrus_node import config as configs
 from walrus_node import db
 from walrus_node.config import NodeConfig, NodeKeys
 from walrus_node.errors import ConfigError, WalrusNodeError
+from walrus_sui.program import VersionOption
 from walrus_sui.telemetry import names, setup
 
 _UNEXPECTED: Final = 1
@@ -34,7 +35,7 @@ app.add_typer(db.app, name="db")
 
 
 @app.callback()
-def _program() -> None:
+def _program(*, _version: VersionOption = False) -> None:
     """A Walrus storage node."""
 
 

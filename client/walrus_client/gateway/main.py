@@ -18,6 +18,7 @@ from walrus_client.gateway.config import GatewayConfig, load
 from walrus_client.gateway.server import serve
 from walrus_sui.errors import KeyFileError
 from walrus_sui.keys import SuiKey
+from walrus_sui.program import VersionOption
 from walrus_sui.telemetry import names, setup
 
 EXIT_CONFIG = 2
@@ -27,7 +28,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 
 @app.callback()
-def _program() -> None:
+def _program(*, _version: VersionOption = False) -> None:
     """HTTP publisher and aggregator of a Walrus network."""
 
 

@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 failed (or the network is not Ready), 2 wrong usage, 3 not
 from __future__ import annotations
 
 import logging
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
@@ -14,18 +13,9 @@ import typer
 from walrus_client import cli
 from walrus_operator.ctl import network
 from walrus_operator.ctl.target import Target
+from walrus_sui.program import VersionOption
 
 _target = Target()
-
-
-def _show_version(wanted: bool) -> None:  # noqa: FBT001  (typer's callback form)
-    if not wanted:
-        return
-    try:
-        typer.echo(version("walrus-on-kubernetes"))
-    except PackageNotFoundError:
-        typer.echo("unknown")
-    raise typer.Exit
 
 
 def application() -> typer.Typer:
@@ -52,9 +42,7 @@ def application() -> typer.Typer:
             str | None,
             typer.Option(envvar="WALRUS_GATEWAY", help="URL of a gateway; no Kubernetes is needed then."),
         ] = None,
-        _version: Annotated[
-            bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
-        ] = False,
+        _version: VersionOption = False,
     ) -> None:
         _target.namespace, _target.network, _target.gateway = namespace, network_name, gateway
         # The library warns of an absent kubeconfig in words of its own, twice; ours say what to do.

@@ -7,10 +7,10 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, cast
 
 from walrus_operator.api.world import Settings
+from walrus_sui.release import release
 
 DEFAULT_IMAGE = "walrus-on-kubernetes"
 
@@ -32,14 +32,6 @@ class OperatorConfig:
     otlp_endpoint: str | None
 
 
-def release() -> str:
-    """Version of the project."""
-    try:
-        return version("walrus-on-kubernetes")
-    except PackageNotFoundError:
-        return "0"
-
-
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not port.isdecimal() or int(port) > 65_535:
@@ -50,7 +42,7 @@ def _address(text: str) -> tuple[str, int]:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     root = argparse.ArgumentParser(prog="walrus-operator", description="Runs Walrus networks on Kubernetes.")
-    root.add_argument("--version", action="version", version=release())
+    root.add_argument("--version", action="version", version=release(unknown="0"))
     commands = root.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run the operator until it is told to stop")
     run.add_argument(
@@ -73,10 +65,10 @@ def read(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.en
     own = environment.get("POD_NAMESPACE", "default")
     return OperatorConfig(
         settings=Settings(
-            image=flags.image or environment.get("WALRUS_IMAGE") or f"{DEFAULT_IMAGE}:{release()}",
+            image=flags.image or environment.get("WALRUS_IMAGE") or f"{DEFAULT_IMAGE}:{release(unknown='0')}",
             operator_namespace=own,
             cluster_domain=environment.get("CLUSTER_DOMAIN") or "cluster.local",
-            version=release(),
+            version=release(unknown="0"),
         ),
         namespaces=tuple(sorted({name.strip() for name in namespaces.split(",") if name.strip()})),
         identity=environment.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",

@@ -21,6 +21,7 @@ from walrus_sui.devnet.ledger.records import GenesisError
 from walrus_sui.devnet.server.grpc_server import PortError
 from walrus_sui.devnet.storage import archive, audit, genesis_text
 from walrus_sui.devnet.storage.schema import DATABASE, StoreError
+from walrus_sui.program import VersionOption
 from walrus_sui.telemetry import names, setup
 
 EXIT_CONFIG: Final = 2
@@ -39,7 +40,7 @@ _DEFAULTS: Final = node.Listen()
 
 
 @app.callback()
-def _program() -> None:
+def _program(*, _version: VersionOption = False) -> None:
     """An embedded Sui chain with the Walrus, WAL and exchange contracts."""
 
 

@@ -11,7 +11,6 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -21,10 +20,11 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
+from walrus_sui.release import DISTRIBUTION, release
 from walrus_sui.telemetry import logs
 from walrus_sui.telemetry.logs import LogFormat
 
-SCOPE = "walrus-on-kubernetes"
+SCOPE = DISTRIBUTION
 _FROM_ENVIRONMENT = {
     "k8s.namespace.name": "POD_NAMESPACE",
     "k8s.pod.name": "POD_NAME",
@@ -114,14 +114,10 @@ def _exporters(endpoint: str) -> tuple[SpanExporter, MetricExporter]:
 
 
 def _resource_attributes(service: str) -> dict[str, str]:
-    try:
-        release = version(SCOPE)
-    except PackageNotFoundError:
-        release = "unknown"
     found = {name: os.environ[variable] for name, variable in _FROM_ENVIRONMENT.items() if os.environ.get(variable)}
     return {
         "service.name": service,
-        "service.version": release,
+        "service.version": release(),
         "service.instance.id": os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
         **found,
     }
