@@ -1,12 +1,18 @@
 """Carries refusals over gRPC, both ways.
 
 A server calls `abort`: the refusal becomes a gRPC status with a `google.rpc.ErrorInfo` detail, and a
-`google.rpc.RetryInfo` when the node knows when it is worth to ask again. A client passes the `grpc.aio.AioRpcError` to `refusal_of` and gets the refusal back, or `None` when the
-error has another origin (a broken connection, a deadline, a foreign server).
+`google.rpc.RetryInfo` when the node knows when it is worth to ask again. A client passes the `grpc.aio.AioRpcError` to
+`refusal_of` and gets the refusal back, or `None` when the error has another origin (a broken connection, a deadline, a
+foreign server).
+
+A client of grpc.aio that is still writing when the status comes may lose it, and tells of an internal error instead. What
+has come before the status is not lost: a server that refuses in the middle of a stream therefore says so ahead
+(`announce`), in the initial metadata.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, NoReturn
 
 import grpc
@@ -19,10 +25,16 @@ from grpc_status import rpc_status
 from walrus_client.reasons import DOMAIN, Reason, RequestRefused
 
 _MAX_MESSAGE = 1024
+_AHEAD = "walrus-refusal-bin"
+"""Initial metadata with the same bytes as grpc-status-details-bin, a name that the library keeps for itself."""
 
 
 def to_status(refusal: RequestRefused) -> grpc.Status:
     """Builds the gRPC status with its details; the message is cut so that it fits a header."""
+    return rpc_status.to_status(_status_of(refusal))
+
+
+def _status_of(refusal: RequestRefused) -> status_pb2.Status:
     info = error_details_pb2.ErrorInfo(reason=refusal.reason.value, domain=DOMAIN, metadata=dict(refusal.metadata))
     details = [_packed(info)]
     if refusal.retry_after_s is not None:
@@ -30,8 +42,13 @@ def to_status(refusal: RequestRefused) -> grpc.Status:
         retry.retry_delay.FromMilliseconds(round(refusal.retry_after_s * 1000))
         details.append(_packed(retry))
     message = refusal.message[:_MAX_MESSAGE]
-    status = status_pb2.Status(code=refusal.reason.status.grpc_number, message=message, details=details)
-    return rpc_status.to_status(status)
+    return status_pb2.Status(code=refusal.reason.status.grpc_number, message=message, details=details)
+
+
+async def announce(context: grpc.aio.ServicerContext[Any, Any], refusal: RequestRefused) -> None:
+    """Says ahead that the call will be refused; for calls that have answered nothing yet. Whoever is gone hears nothing."""
+    with contextlib.suppress(grpc.aio.InternalError):
+        await context.send_initial_metadata(((_AHEAD, _status_of(refusal).SerializeToString()),))
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], refusal: RequestRefused) -> NoReturn:
@@ -44,14 +61,16 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], refusal: RequestRef
 
 def refusal_of(error: grpc.aio.AioRpcError) -> RequestRefused | None:
     """The refusal that a node put into the error, or None when the error carries none of ours."""
-    trailing: Any = error.trailing_metadata() or ()
-    details = next((value for key, value in trailing if key == "grpc-status-details-bin"), None)
-    if not isinstance(details, bytes):
-        return None
-    try:
-        return _refusal_in(status_pb2.Status.FromString(details))
-    except DecodeError:
-        return None
+    places = ((error.trailing_metadata(), "grpc-status-details-bin"), (error.initial_metadata(), _AHEAD))
+    for metadata, name in places:
+        pairs: Any = metadata or ()
+        details = next((value for key, value in pairs if key == name), None)
+        if isinstance(details, bytes):
+            try:
+                return _refusal_in(status_pb2.Status.FromString(details))
+            except DecodeError:
+                return None
+    return None
 
 
 def _refusal_in(status: status_pb2.Status) -> RequestRefused | None:

@@ -72,6 +72,15 @@ class Gate:
         finally:
             self._tell(self._rules.leave(ticket))
 
+    @contextlib.contextmanager
+    def charged(self, lane: Lane, client: str, size: int) -> Iterator[None]:
+        """Counts bytes that are held already while the block runs, whether or not they fit."""
+        ticket = self._rules.charge(lane, client, max(1, size))
+        try:
+            yield
+        finally:
+            self._tell(self._rules.leave(ticket))
+
     async def _turn(self, ticket: Ticket) -> None:
         future = self._waiting[ticket] = asyncio.get_running_loop().create_future()
         try:

@@ -3,7 +3,7 @@
 An interceptor writes each message of a streamed answer itself, under a deadline (`rules.Pace`). When it passes, the
 handler is closed first, which gives back what it holds; then the call is ended with a reason. Flow control holds that
 reason, and the one message before it, until the reader drains, leaves, or its connection grows too old: so long its
-bytes stay counted in the lane of reads.
+bytes stay counted in the lane of reads, even when that is full, because they are there.
 """
 
 from __future__ import annotations
@@ -73,6 +73,8 @@ class SlowReaders(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
                         del answer
                         break
                     progress.moved(size, time.monotonic() - begun)
+                    # The next one may be waited for: what was sent must not be held so long.
+                    del answer
                 else:
                     return
             await self._end(context, size)
@@ -88,9 +90,7 @@ class SlowReaders(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
             f"and a pause of at most {self._pace.patience_s:.0f} s; ask again for what is missing",
             retry_after_s=1.0,
         )
-        async with contextlib.AsyncExitStack() as stack:
-            # When the lane is full to the brim, the reason must be told nevertheless.
-            with contextlib.suppress(RequestRefused):
-                await stack.enter_async_context(self._gate.admitted(Lane.READ, client_of(context.peer()), stuck))
+        # The encoded message and gRPC's copy of it.
+        with self._gate.charged(Lane.READ, client_of(context.peer()), 2 * stuck):
             self.cut += 1
             await grpc_errors.abort(context, refusal)

@@ -144,14 +144,17 @@ class _LaneState:
             return head
         return None
 
+    def charge(self, ticket: Ticket) -> None:
+        self.clients.setdefault(ticket.client, _Client()).held += ticket.size
+        self.used += ticket.size
+        self.admitted += 1
+        ticket.state = TicketState.ADMITTED
+
     def _admit(self, ticket: Ticket) -> None:
         client = self.clients[ticket.client]
         client.waiting.popleft()
         client.deficit -= ticket.size
-        client.held += ticket.size
-        self.used += ticket.size
-        self.admitted += 1
-        ticket.state = TicketState.ADMITTED
+        self.charge(ticket)
         self._tidy(ticket.client)
 
     def _tidy(self, name: str) -> None:
@@ -205,6 +208,12 @@ class Admission:
             changed.append(newest)
             changed += self._admit_all()
         return ticket, changed
+
+    def charge(self, lane: Lane, client: str, size: int) -> Ticket:
+        """Counts bytes that the client holds already, whether or not they fit; what comes later waits for them."""
+        ticket = Ticket(lane, client, size, deadline=0.0)
+        self._lanes[lane].charge(ticket)
+        return ticket
 
     def leave(self, ticket: Ticket) -> list[Ticket]:
         """The request has ended, or does not want to wait any more; returns the tickets that are admitted thereby."""

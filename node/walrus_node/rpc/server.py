@@ -29,6 +29,8 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # A window follows what is being read, and is small otherwise: grown ones of many streams would hold what no budget counts.
+    ("grpc.http2.bdp_probe", 0),
     # Clients ping every 20 s, also between calls.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.so_reuseport", 0),

@@ -13,6 +13,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 
 from walrus_client.compute import Compute
+from walrus_client.peers.wire import CHUNK
 from walrus_client.reasons import Reason, RequestRefused
 from walrus_client.statuses import BlobStatus
 from walrus_codec import blob_id as blob_ids
@@ -186,7 +187,7 @@ class NodeService:
             blob_id: which blob.
             axis: which slivers.
             pairs: whose.
-            client: who asks: the memory of one sliver at a time is reserved in its name.
+            client: who asks: the memory that sending one sliver takes is reserved in its name, for one at a time.
 
         Raises:
             RequestRefused: INDEX_OUT_OF_RANGE, MALFORMED_REQUEST for pairs that are asked for twice, INVALID_BLOB,
@@ -206,9 +207,10 @@ class NodeService:
             if shard not in held:
                 yield MissingSliver(pair, Reason.SHARD_NOT_ASSIGNED)
                 continue
-            async with self._gate.admitted(Lane.READ, client, size):
+            async with self._gate.admitted(Lane.READ, client, sending(size)):
                 sliver = await self._sliver(SliverKey(shard, axis, blob_id))
                 yield MissingSliver(pair, Reason.SLIVER_NOT_FOUND) if sliver is None else (pair, sliver)
+                del sliver
 
     async def status(self, blob_id: BlobId) -> BlobStatus:
         """What the events say about the blob."""
@@ -303,6 +305,11 @@ def no_room(condition: Condition, message: str) -> RequestRefused:
         {"condition": condition.value},
         retry_after_s=_NO_ROOM_S,
     )
+
+
+def sending(size: int) -> int:
+    """Bytes that a sliver takes while it is sent: itself, and of one part the message, its encoding and gRPC's copy."""
+    return size + 3 * min(size, CHUNK)
 
 
 def _pair_size(params: CodeParams, length: int) -> int:

@@ -44,6 +44,8 @@ _log = logging.getLogger(__name__)
 _HEAR_OUT_S = 1.0
 _HEAR_OUT_BYTES = 1 << 20
 """How long, and for how much, a sender is listened to that is refused already."""
+_HEARD_AT_ONCE = 8
+"""How many of them are listened to at a time: no budget counts their bytes."""
 
 MAX_REFUSALS = 4096
 """Refused slivers of one stream after which the sender is told to stop."""
@@ -58,6 +60,7 @@ class StreamLimits:
     gate: Gate
     pace: Pace
     calls: CallCounter = field(default_factory=CallCounter)
+    hearing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_HEARD_AT_ONCE))
 
 
 class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
@@ -86,7 +89,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
     ) -> pb.StoreBlobResponse:
         """One blob's metadata and slivers in, confirmation out."""
         stream = _Stream(request_iterator, self._limits.pace)
-        async with self._refusing(context), stream.heard_out():
+        async with self._refusing(context), stream.heard_out(context, self._limits.hearing):
             return await self._store_blob(stream, client_of(context.peer()))
 
     async def StoreMetadata(self, request: pb.StoreMetadataRequest, context: _Context) -> pb.StoreMetadataResponse:
@@ -102,7 +105,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
     ) -> pb.StoreSliverResponse:
         """One sliver; every refusal ends the call."""
         stream = _Stream(request_iterator, self._limits.pace)
-        async with self._refusing(context), stream.heard_out():
+        async with self._refusing(context), stream.heard_out(context, self._limits.hearing):
             return await self._store_sliver(stream, client_of(context.peer()))
 
     async def GetConfirmation(
@@ -137,11 +140,14 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
                         missing = pb.MissingSliver(pair_index=item.pair, reason=item.reason.value)
                         yield pb.GetSliversResponse(missing=missing)
                         continue
-                    for part in wire.sliver_stream([item]):
+                    parts = wire.sliver_stream([item])
+                    while (part := next(parts, None)) is not None:
                         if isinstance(part, pb.SliverHead):
                             yield pb.GetSliversResponse(sliver=part)
                         else:
                             yield pb.GetSliversResponse(data=part)
+                    # Until the next sliver has its turn nothing is reserved, so nothing may be held.
+                    del item, parts
 
     async def GetRecoverySymbols(
         self, request: pb.GetRecoverySymbolsRequest, context: _Context
@@ -159,8 +165,10 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
             )
             async with contextlib.aclosing(found):
                 async for item in found:
-                    for part in wire.symbol_parts(item):
+                    parts = wire.symbol_parts(item)
+                    while (part := next(parts, None)) is not None:
                         yield part
+                    del item, parts
 
     async def SubmitInconsistencyProof(
         self, request: pb.SubmitInconsistencyProofRequest, context: _Context
@@ -179,8 +187,10 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
             pages = self._shards.pages(query, asker=asker)
             async with contextlib.aclosing(pages):
                 async for page in pages:
-                    for part in wire.synced_parts(page.slivers, complete=page.next_id is None):
+                    parts = wire.synced_parts(page.slivers, complete=page.next_id is None)
+                    while (part := next(parts, None)) is not None:
                         yield part
+                    del page, parts
 
     async def GetBlobStatus(self, request: pb.GetBlobStatusRequest, context: _Context) -> pb.GetBlobStatusResponse:
         """What the events say about a blob."""
@@ -346,21 +356,28 @@ class _Stream:
         return part
 
     @contextlib.asynccontextmanager
-    async def heard_out(self) -> AsyncIterator[None]:
-        """Takes, when the request is refused, what the sender has under way, within bounds, before the refusal goes out.
+    async def heard_out(self, context: _Context, hearing: asyncio.Semaphore) -> AsyncIterator[None]:
+        """Says ahead that a request is refused, and takes, within bounds, what its sender has under way.
 
-        A client of grpc.aio that is still writing when the status arrives may lose it and tell of an internal error.
+        A client of grpc.aio that is still writing when the status arrives may lose it and tell of an internal error. Ours
+        look into what was said ahead; others are helped by being listened to, as long as few want that at once.
         """
         try:
             yield
-        except RequestRefused:
-            taken = 0
-            with contextlib.suppress(StopAsyncIteration, TimeoutError):
-                async with asyncio.timeout(_HEAR_OUT_S):
-                    while not self._over and taken <= _HEAR_OUT_BYTES:
-                        with contextlib.suppress(RequestRefused):  # one refusal is enough
-                            taken += (await anext(self)).ByteSize()
+        except RequestRefused as refusal:
+            await grpc_errors.announce(context, refusal)
+            if not hearing.locked():
+                async with hearing:
+                    await self._hear_out()
             raise
+
+    async def _hear_out(self) -> None:
+        taken = 0
+        with contextlib.suppress(StopAsyncIteration, TimeoutError):
+            async with asyncio.timeout(_HEAR_OUT_S):
+                while not self._over and taken <= _HEAR_OUT_BYTES:
+                    with contextlib.suppress(RequestRefused):  # one refusal is enough
+                        taken += (await anext(self)).ByteSize()
 
     async def first(self, kind: str) -> Any:
         """The next message, which must be of this kind."""

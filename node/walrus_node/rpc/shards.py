@@ -83,6 +83,7 @@ class ShardService:
                 if page.next_id is None:
                     return
                 start = page.next_id
+                del page
 
     def _check(self, query: ShardQuery, asker: CommitteeMember) -> None:
         if query.epoch != self._processor.epoch:

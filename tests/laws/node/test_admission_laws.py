@@ -196,3 +196,16 @@ def test_a_peer_is_waited_for_as_long_as_it_keeps_the_pace_and_never_longer(pati
         progress.moved(size, gap)
     # Whatever it does, it is waited for no longer than this.
     assert waited + progress.allowance_s <= (patience + moved / rate) * (1 + 1e-9)
+
+
+def test_what_is_held_anyway_counts_also_beyond_the_lane_and_everything_later_waits():
+    admission = Admission(LIMITS)
+    stuck = [admission.charge(Lane.READ, client, 12 * MIB) for client in ("alice", "bob")]
+    assert admission.used(Lane.READ) == 24 * MIB
+    tickets = [admission.offer(Lane.READ, client, MIB, now=0)[0] for client in ("alice", "carol")]
+    assert [ticket.state for ticket in tickets] == [TicketState.WAITING] * 2
+    assert admission.leave(stuck[1]) == [tickets[1]], "alice waits for her own"
+    assert admission.leave(stuck[0]) == [tickets[0]]
+    for ticket in tickets:
+        admission.leave(ticket)
+    assert [admission.used(lane) for lane in Lane] == [0, 0, 0]

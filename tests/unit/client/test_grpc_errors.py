@@ -21,6 +21,11 @@ class Node(node_pb2_grpc.StorageNodeServicer):
         yield node_pb2.GetSliversResponse(data=b"x")
         await grpc_errors.abort(context, REFUSAL)
 
+    async def StoreBlob(self, request_iterator, context):
+        await anext(request_iterator)
+        await grpc_errors.announce(context, REFUSAL)
+        await grpc_errors.abort(context, REFUSAL)
+
     async def GetMetadata(self, request, context):
         await context.abort(grpc.StatusCode.INTERNAL, "not one of ours")
 
@@ -40,6 +45,7 @@ def test_the_advice_when_to_ask_again_crosses_too():
     class Ended:
         def __init__(self, refusal):
             self.trailing_metadata = lambda: grpc_errors.to_status(refusal).trailing_metadata
+            self.initial_metadata = lambda: None
 
     for advice in (None, 0.0, 1.5):
         refusal = RequestRefused(Reason.CACHE_SATURATED, "later", retry_after_s=advice)
@@ -77,3 +83,21 @@ def test_every_reason_has_a_status_that_grpc_knows(reason: Reason) -> None:
     status = grpc_errors.to_status(RequestRefused(reason, "m"))
     assert status.code is not grpc.StatusCode.OK
     assert 400 <= reason.status.http < 600
+
+
+async def test_a_sender_in_the_middle_of_much_hears_the_refusal_whatever_becomes_of_the_status(stub) -> None:
+    async def requests():
+        while True:
+            yield node_pb2.StoreBlobRequest(data=bytes(1 << 20))
+
+    for _ in range(30):  # the library loses the status of about every third
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.StoreBlob(requests(), timeout=20)
+        assert caught.value.code() in {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL}
+        assert_same(grpc_errors.refusal_of(caught.value))
+
+
+def test_a_refusal_ahead_that_cannot_be_read_is_none() -> None:
+    ahead = grpc.aio.Metadata(("walrus-refusal-bin", b"\xff"))
+    error = grpc.aio.AioRpcError(grpc.StatusCode.INTERNAL, ahead, grpc.aio.Metadata(), "lost")
+    assert grpc_errors.refusal_of(error) is None

@@ -38,7 +38,7 @@ from walrus_node.chain import ChainView
 from walrus_node.errors import DiskError
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
-from walrus_node.rpc import certificate
+from walrus_node.rpc import certificate, servicer
 from walrus_node.rpc.admission import CallCounter, Gate, client_of
 from walrus_node.rpc.envelopes import EnvelopeChecker
 from walrus_node.rpc.info import InfoSource
@@ -458,6 +458,26 @@ class TestRefusedStreams:
         refusal = await world.refuses(world.stub.StoreBlob(requests(), timeout=20))
         assert refusal.reason is Reason.NOT_REGISTERED
         assert sent == list(parts(both(PAIRS)))
+
+    async def test_only_a_few_are_heard_out_at_a_time(self, world, monkeypatch):
+        """No budget counts what they send, so the others are refused at once; the reason has gone ahead."""
+        heard, hear_out = [], servicer._Stream._hear_out
+
+        async def noted(stream):
+            heard.append(stream)
+            await hear_out(stream)
+
+        monkeypatch.setattr(servicer._Stream, "_hear_out", noted)
+        places = 0
+        while not world.limits.hearing.locked():
+            await world.limits.hearing.acquire()
+            places += 1
+        assert (await world.refuses(world.store(header()))).reason is Reason.NOT_REGISTERED
+        assert not heard
+        for _ in range(places):
+            world.limits.hearing.release()
+        assert (await world.refuses(world.store(header()))).reason is Reason.NOT_REGISTERED
+        assert len(heard) == 1
 
     async def test_a_sender_that_does_not_end_is_refused_all_the_same(self, world):
         async def requests():
