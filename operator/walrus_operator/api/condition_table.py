@@ -78,6 +78,14 @@ def _network_rows() -> Iterable[Row]:
         "The key Secret of treasury or gateway holds another key than before.",
         "Restore the Secret from a backup.",
     )
+    yield Row(
+        kind,
+        t.VALID,
+        "False",
+        r.MEMORY_LIMIT_TOO_SMALL,
+        "The memory limit of the gateway, or of the template's nodes, does not bear the largest blob.",
+        "Raise the limit as the message says.",
+    )
     yield Row(kind, t.READY, "True", r.SERVING, "All nodes and gateways that should run serve.")
     yield Row(kind, t.READY, "False", r.NOT_VALID, "The spec cannot be carried out.", "See condition Valid.")
     yield Row(kind, t.READY, "False", r.CHAIN_STARTING, "The chain has not answered yet.", wait)
@@ -267,6 +275,14 @@ def _node_rows() -> Iterable[Row]:
         "The node's key Secret holds other keys than the node registered with.",
         "Restore the Secret from a backup.",
     )
+    yield Row(
+        kind,
+        t.VALID,
+        "False",
+        r.MEMORY_LIMIT_TOO_SMALL,
+        "The memory limit does not bear the largest blob; a pod that runs goes on as it is.",
+        "Raise resources.limits.memory as the message says.",
+    )
     yield Row(kind, t.READY, "True", r.SERVING, "The node serves.")
     yield Row(kind, t.READY, "False", r.NOT_VALID, "The spec cannot be carried out.", "See condition Valid.")
     yield Row(
@@ -376,7 +392,47 @@ def _node_rows() -> Iterable[Row]:
         "Wait; the message tells how far it is.",
     )
     yield Row(kind, t.SYNCED, "Unknown", r.NODE_UNREACHABLE, "The node does not answer.", "See condition Ready.")
+    yield from _storage_rows()
     yield from _deletion_rows()
+
+
+def _storage_rows() -> Iterable[Row]:
+    """StorageOk: whether the node takes slivers; in the first three failures it serves all that it has."""
+    kind, ok, r = Kind.NODE, ConditionType.STORAGE_OK, Reason
+    yield Row(kind, ok, "True", r.TAKES_SLIVERS, "The node takes slivers, and its volume holds what it offers.")
+    yield Row(
+        kind,
+        ok,
+        "False",
+        r.CAPACITY_REACHED,
+        "As much is stored as the node offers on chain.",
+        "Raise votes.nodeCapacity if the volume has room, add nodes, or wait until blobs expire.",
+    )
+    yield Row(
+        kind,
+        ok,
+        "False",
+        r.DISK_NEARLY_FULL,
+        "The volume has only its reserve left.",
+        "Give the node a larger volume, or wait until blobs expire.",
+    )
+    yield Row(
+        kind,
+        ok,
+        "False",
+        r.DISK_FAILING,
+        "The volume refuses writes: full to the end, read-only or broken.",
+        "Free space on it, make it writable, or replace it; the message has the cause.",
+    )
+    yield Row(
+        kind,
+        ok,
+        "False",
+        r.VOLUME_TOO_SMALL,
+        "The volume is smaller than what the node offers on chain and the reserve.",
+        "Lower votes.nodeCapacity, or leave it out; or make the node anew with a larger volume.",
+    )
+    yield Row(kind, ok, "Unknown", r.NODE_UNREACHABLE, "The node does not answer.", "See condition Ready.")
 
 
 def _deletion_rows() -> Iterable[Row]:

@@ -33,6 +33,7 @@ class ConditionType(StrEnum):
     SYNCED = "Synced"
     CURRENT = "Current"
     CHANGE_DONE = "ChangeDone"
+    STORAGE_OK = "StorageOk"
     DELETION_BLOCKED = "DeletionBlocked"
 
 
@@ -49,6 +50,7 @@ class Reason(StrEnum):
     KEY_SECRET_INVALID = "KeySecretInvalid"  # noqa: S105  (a reason, not a secret)
     KEY_SECRET_CHANGED = "KeySecretChanged"  # noqa: S105  (a reason, not a secret)
     NETWORK_NOT_FOUND = "NetworkNotFound"
+    MEMORY_LIMIT_TOO_SMALL = "MemoryLimitTooSmall"
 
     SERVING = "Serving"
     CHAIN_UNREACHABLE = "ChainUnreachable"
@@ -98,6 +100,12 @@ class Reason(StrEnum):
     SHARDS_NOT_READY = "ShardsNotReady"
     NO_SHARDS = "NoShards"
     RECOVERING = "Recovering"
+
+    TAKES_SLIVERS = "TakesSlivers"
+    CAPACITY_REACHED = "CapacityReached"
+    DISK_NEARLY_FULL = "DiskNearlyFull"
+    DISK_FAILING = "DiskFailing"
+    VOLUME_TOO_SMALL = "VolumeTooSmall"
 
     NOT_LEAVING = "NotLeaving"
     REMOVABLE = "Removable"

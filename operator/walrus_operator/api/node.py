@@ -30,8 +30,8 @@ class Votes(SpecModel):
     """FROST per MiB and epoch of encoded size."""
     write_price: Annotated[int, Field(ge=0)] = 20_000
     """FROST per MiB written."""
-    node_capacity: Annotated[int, Field(ge=1)] = 250_000_000_000
-    """Bytes that the node offers."""
+    node_capacity: Annotated[int, Field(ge=1)] | None = None
+    """Bytes that the node offers; three quarters of the volume without 256Mi when absent."""
 
 
 class NodeTemplate(PodSettings):
@@ -120,4 +120,4 @@ class NodeStatus(StatusModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ]
-    """Valid, Ready, Registered, InCommittee, Synced, DeletionBlocked."""
+    """Valid, Ready, Registered, InCommittee, Synced, StorageOk, DeletionBlocked."""

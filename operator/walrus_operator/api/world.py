@@ -268,6 +268,10 @@ class NodeInfo:
     """Blobs that may lack something here, which is fetched from the other nodes."""
     recovered: float = 1.0
     """Share of the blobs that it looks through which is whole again."""
+    storage: str = "OK"
+    """Whether it takes slivers: OK, or the condition that stops it."""
+    storage_message: str = ""
+    """What it says about that."""
     shards_pending: int = 0
     """Shards that are still to come from their previous owners."""
     synced: float = 1.0
@@ -417,7 +421,7 @@ class Workload:
     templated: tuple[str, ...]
     """Names of the WalrusNodes that are made from the network's template."""
     gateway: bool
-    gateway_replicas: int
+    """Whether the gateway can be run as its spec asks; if not, what there is of it is left as it is."""
     max_unavailable: int
     """For the one PodDisruptionBudget over all node pods."""
     epochs: tuple[EpochRecord, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from walrus_operator.api import names
+from walrus_operator.api import names, sizing
 from walrus_operator.api.world import Manifest, NetworkObject, Settings
 from walrus_operator.build import common
 from walrus_operator.build.nodes import chain_config
@@ -36,8 +36,16 @@ def config(network: NetworkObject, settings: Settings) -> dict[str, Any]:
         "telemetry": common.telemetry(network),
         "limits": {"drain_delay_s": DRAIN_DELAY_S, "grace_period_s": GRACE_PERIOD_S},
     }
-    if network.spec is not None and network.spec.gateway.max_body_size is not None:
-        content["max_body_size"] = network.spec.gateway.max_body_size
+    if network.spec is not None:
+        gateway = network.spec.gateway
+        largest = gateway.max_body_size
+        code = sizing.params(network.spec.shards, network.spec.encoding)
+        fits = sizing.gateway_budget(sizing.memory_limit(gateway.resources), code, largest)
+        if fits is not None:
+            content["limits"] |= {"memory": fits.memory, "compute_workers": fits.workers}
+            largest = fits.max_body_size
+        if largest is not None:
+            content["max_body_size"] = largest
     return content
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from walrus_operator.api import names
+from walrus_operator.api import names, sizing
 from walrus_operator.api.world import NODE_LABEL, Manifest, NetworkObject, NodeWorkload, Settings
 from walrus_operator.build import common
 
@@ -28,7 +28,7 @@ def chain_config(network: NetworkObject, settings: Settings) -> dict[str, Any]:
 
 def config(network: NetworkObject, node: NodeWorkload, settings: Settings) -> dict[str, Any]:
     """The node's configuration file."""
-    votes = node.spec.votes
+    votes, volume = node.spec.votes, node.spec.storage.size
     return {
         "name": node.name,
         "data_dir": DATA,
@@ -48,11 +48,30 @@ def config(network: NetworkObject, node: NodeWorkload, settings: Settings) -> di
             "commission_rate": votes.commission_rate,
             "storage_price": votes.storage_price,
             "write_price": votes.write_price,
-            "node_capacity": votes.node_capacity,
+            "node_capacity": sizing.capacity(volume, votes.node_capacity),
         },
         "telemetry": common.telemetry(network),
         "epoch_driver": {"enabled": True},
+        **budgets(network, node),
     }
+
+
+def budgets(network: NetworkObject, node: NodeWorkload) -> dict[str, Any]:
+    """The sections that bound memory and disk; without a memory limit the node's own defaults hold."""
+    limits: dict[str, int] = {"disk_reserve": sizing.DISK_RESERVE}
+    if network.spec is None:
+        return {"limits": limits}
+    code = sizing.params(network.spec.shards, network.spec.encoding)
+    found = sizing.node_budgets(sizing.memory_limit(node.spec.resources), code)
+    if found is None:
+        return {"limits": limits}
+    limits |= {
+        "upload_memory": found.upload,
+        "read_memory": found.read,
+        "background_memory": found.background,
+        "compute_memory": found.compute,
+    }
+    return {"limits": limits, "recovery": {"memory": found.recovery}}
 
 
 def spread(network: NetworkObject, node: NodeWorkload) -> list[dict[str, Any]]:

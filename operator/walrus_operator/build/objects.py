@@ -21,6 +21,7 @@ def manifests(workload: Workload, settings: Settings) -> list[Manifest]:
         found += devnet.manifests(network, settings)
     for node in workload.nodes:
         found += nodes.manifests(network, node, settings)
-    # Without replicas the objects stay, so that a gateway that is switched off and on keeps its Service's address.
-    found += gateway.manifests(network, settings)
+    if workload.gateway:
+        # Without replicas the objects stay, so that a gateway that is switched off and on keeps its Service's address.
+        found += gateway.manifests(network, settings)
     return [common.signed(manifest) for manifest in found]

@@ -21,6 +21,7 @@ from walrus_operator.api.world import NodeInfo, Observed, PodView, UnixSeconds
 TIMEOUT = 3.0
 _MAX_ANSWER = 1 << 20
 _MAX_TEXT = 128
+_MAX_SENTENCE = 1024
 _MAX_SHARD = 1 << 16
 _MAX_COUNT = 1 << 63
 
@@ -80,6 +81,7 @@ def parse(answer: Any) -> NodeInfo:
         entries = answer.get("shards") or []
         shards = {_count(entry["shard"], below=_MAX_SHARD): _text(entry["status"]) for entry in entries}
         recovery, sync = answer.get("recovery") or {}, answer.get("sync") or {}
+        storage = answer.get("storage") or {}
         return NodeInfo(
             node_id=node_id or None,
             epoch=_count(answer.get("epoch")),
@@ -91,14 +93,16 @@ def parse(answer: Any) -> NodeInfo:
             recovered=_share(recovery.get("fraction", 1.0)),
             shards_pending=_count(sync.get("shards_pending")),
             synced=_share(sync.get("fraction", 1.0)),
+            storage=_text(storage.get("condition")) or "OK",
+            storage_message=_text(storage.get("message"), longest=_MAX_SENTENCE),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not an answer of a storage node: {error!r}") from error
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, *, longest: int = _MAX_TEXT) -> str:
     text = str(value or "")
-    if len(text) > _MAX_TEXT or not text.isprintable():
+    if len(text) > longest or not text.isprintable():
         raise ValueError(f"not an answer of a storage node: a text of {len(text)} characters")
     return text
 

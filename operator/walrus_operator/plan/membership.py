@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from walrus_codec.types import NodeId
-from walrus_operator.api import names
-from walrus_operator.api.node import NodeSpec
+from walrus_operator.api import names, sizing
+from walrus_operator.api.network import NetworkSpec
+from walrus_operator.api.node import NodeSpec, NodeTemplate
 from walrus_operator.api.world import NodeObject, NodeWorkload, Snapshot
 
 
@@ -96,6 +97,8 @@ def decide(snapshot: Snapshot) -> Membership:
     else:
         removed = (known | frozenset(everyone)) - frozenset(wanted)
     workloads = tuple(workload(name, present.get(name), snapshot) for name in wanted if _readable(present.get(name)))
+    # What does not fit is left as it is, as if its spec could not be read.
+    workloads = tuple(member for member in workloads if memory_problem(network.spec, member.spec) is None)
     return Membership(
         frozen=frozen,
         members=workloads,
@@ -104,6 +107,26 @@ def decide(snapshot: Snapshot) -> Membership:
         leaving=leaving,
         removed=removed,
     )
+
+
+def memory_problem(network: NetworkSpec, node: NodeTemplate) -> str | None:
+    """Why a node of the network cannot live with its memory limit; None when it can."""
+    code = sizing.params(network.shards, network.encoding)
+    try:
+        sizing.node_budgets(sizing.memory_limit(node.resources), code)
+    except sizing.TooSmallError as error:
+        return str(error)
+    return None
+
+
+def gateway_problem(network: NetworkSpec) -> str | None:
+    """Why the gateway cannot live with its memory limit; None when it can."""
+    code, gateway = sizing.params(network.shards, network.encoding), network.gateway
+    try:
+        sizing.gateway_budget(sizing.memory_limit(gateway.resources), code, gateway.max_body_size)
+    except sizing.TooSmallError as error:
+        return str(error)
+    return None
 
 
 def _readable(node: NodeObject | None) -> bool:

@@ -15,6 +15,7 @@ from walrus_operator.api import names
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, Truth, condition, merge
 from walrus_operator.api.network import GatewayStatus, NetworkStatus, NodeCounts, ShardCounts
 from walrus_operator.api.world import EpochPhase, ObjectKey, Snapshot, StatusUpdate
+from walrus_operator.plan import membership as members
 from walrus_operator.plan.budget import Shards
 from walrus_operator.plan.chain_state import ChainState, ChainVerdict
 from walrus_operator.plan.departures import Departures
@@ -146,6 +147,10 @@ def _valid(snapshot: Snapshot, facts: Facts) -> Condition:
         return _say(valid, "False", *facts.verdict.mismatch)
     if facts.keys.network_problem is not None:
         return _say(valid, "False", facts.keys.network_problem.reason, facts.keys.network_problem.message)
+    too_small = members.memory_problem(network.spec, network.spec.nodes.template)
+    too_small = too_small or members.gateway_problem(network.spec)
+    if too_small is not None:
+        return _say(valid, "False", Reason.MEMORY_LIMIT_TOO_SMALL, too_small)
     if snapshot.refusals:
         return _say(valid, "False", *snapshot.refusals[0])
     return _say(valid, "True", Reason.ACCEPTED, "the spec can be carried out")

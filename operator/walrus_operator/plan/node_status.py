@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from walrus_codec.types import NodeId, SuiAddress
-from walrus_operator.api import names
+from walrus_operator.api import names, sizing
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, Truth, condition, merge
 from walrus_operator.api.node import NodeStatus
 from walrus_operator.api.world import (
@@ -26,12 +26,13 @@ from walrus_operator.plan import stakes as pieces
 from walrus_operator.plan.departures import Departures
 from walrus_operator.plan.gates import RECOVERING, Hold
 from walrus_operator.plan.keys import Keys
-from walrus_operator.plan.membership import Membership
+from walrus_operator.plan.membership import Membership, memory_problem
 from walrus_operator.plan.times import iso
 
 INFO_MAX_AGE = 20.0
 """Seconds for which an answer of a node stands in for one that did not come."""
 
+_TAKES_SLIVERS = "OK"
 _ACTIVE = "Active"
 _LOST = "ActiveRecover"
 _CATCHING_UP = "RecoveryCatchUp"
@@ -146,6 +147,7 @@ def _view(context: _Context) -> NodeView:
         _registered(context.node_id, chain),
         _in_committee(context),
         _synced(context),
+        _storage_ok(context),
         _deletion_blocked(context),
     )
     before = node.status
@@ -183,6 +185,10 @@ def _valid(context: _Context) -> Condition:
     problem = context.keys.node_problems.get(node.name)
     if problem is not None:
         return _say(ConditionType.VALID, "False", problem.reason, problem.message)
+    network = context.snapshot.network.spec
+    too_small = memory_problem(network, node.spec) if network is not None else None
+    if too_small is not None:
+        return _say(ConditionType.VALID, "False", Reason.MEMORY_LIMIT_TOO_SMALL, too_small)
     return _say(ConditionType.VALID, "True", Reason.ACCEPTED, "the spec can be carried out")
 
 
@@ -307,6 +313,27 @@ def _coming(info: NodeInfo) -> str:
         return ""
     come = int(100 * info.synced)  # 100 would look as if all had come
     return f": {info.shards_pending} still come from their previous owners, {come} % of this epoch's transfers are done"
+
+
+_STORAGE = {
+    "CAPACITY_REACHED": Reason.CAPACITY_REACHED,
+    "DISK_NEARLY_FULL": Reason.DISK_NEARLY_FULL,
+    "DISK_FAILING": Reason.DISK_FAILING,
+}
+
+
+def _storage_ok(context: _Context) -> Condition:
+    """What the node says now comes before what would go wrong later."""
+    info, spec, storage_ok = context.info, context.node.spec, ConditionType.STORAGE_OK
+    if info is not None and info.storage != _TAKES_SLIVERS:
+        reason = _STORAGE.get(info.storage, Reason.DISK_FAILING)
+        return _say(storage_ok, "False", reason, info.storage_message or f"the node reports {info.storage}")
+    too_small = sizing.volume_problem(spec.storage.size, spec.votes.node_capacity) if spec is not None else None
+    if too_small is not None:
+        return _say(storage_ok, "False", Reason.VOLUME_TOO_SMALL, too_small)
+    if info is None:
+        return _say(storage_ok, "Unknown", Reason.NODE_UNREACHABLE, "the node does not answer")
+    return _say(storage_ok, "True", Reason.TAKES_SLIVERS, "the node takes slivers")
 
 
 def _deletion_blocked(context: _Context) -> Condition:

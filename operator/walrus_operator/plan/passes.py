@@ -113,8 +113,7 @@ def plan(snapshot: Snapshot) -> Plan:
             devnet=network.spec.chain.devnet is not None,
             nodes=(*members.members, *leaving.staying),
             templated=members.templated,
-            gateway=network.spec.gateway.replicas > 0,
-            gateway_replicas=network.spec.gateway.replicas,
+            gateway=membership.gateway_problem(network.spec) is None,
             max_unavailable=budget.disruption_budget(
                 (*members.members, *leaving.staying), shards.weights, n_shards=network.spec.shards
             ),
