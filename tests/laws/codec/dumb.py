@@ -9,7 +9,7 @@ times entry (j, i), at each element of the symbols by itself. Nothing here is fa
   values of the interpolation polynomial, in one of two forms, chosen by the next powers of two of k and n − k.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
@@ -35,6 +35,10 @@ def multiply_polynomials(a: int, b: int, modulus: int) -> int:
 def bytes_product_table() -> list[bytes]:
     """table[a][b] = a·b in GF(2^8)."""
     return [bytes(multiply_polynomials(a, b, 0x11D) for b in range(256)) for a in range(256)]
+
+
+def multiply_bytes(a: int, b: int) -> int:
+    return bytes_product_table()[a][b]
 
 
 def inverse_byte(a: int) -> int:
@@ -84,6 +88,34 @@ class Code(Protocol):
 
     def expand(self, source: Sequence[bytes], n: int) -> list[bytes]: ...
 
+    def solve(self, known: dict[int, bytes], k: int, n: int) -> list[bytes]: ...
+
+
+def eliminate(
+    rows: list[list[int]],
+    values: list[list[int]],
+    multiply: Callable[[int, int], int],
+    inverse: Callable[[int], int],
+) -> list[list[int]]:
+    """Solves rows · x = values by Gauss, an element of each value at a time; any k symbols are independent."""
+    k = len(rows)
+    for pivot in range(k):
+        found = next(row for row in range(pivot, k) if rows[row][pivot])
+        rows[pivot], rows[found] = rows[found], rows[pivot]
+        values[pivot], values[found] = values[found], values[pivot]
+        factor = inverse(rows[pivot][pivot])
+        rows[pivot] = [multiply(factor, entry) for entry in rows[pivot]]
+        values[pivot] = [multiply(factor, entry) for entry in values[pivot]]
+        for row in range(k):
+            if row != pivot and (factor := rows[row][pivot]):
+                rows[row] = [a ^ multiply(factor, b) for a, b in zip(rows[row], rows[pivot], strict=True)]
+                values[row] = [a ^ multiply(factor, b) for a, b in zip(values[row], values[pivot], strict=True)]
+    return values
+
+
+def unit(k: int, at: int) -> list[int]:
+    return [int(i == at) for i in range(k)]
+
 
 class Cauchy:
     encoding_type = 128
@@ -100,6 +132,12 @@ class Cauchy:
             word.append(bytes(total))
         return word
 
+    def solve(self, known: dict[int, bytes], k: int, n: int) -> list[bytes]:
+        """The k source symbols of the word that has these k symbols at these positions."""
+        rows = [unit(k, j) if j < k else [inverse_byte(i ^ j) for i in range(k)] for j in known]
+        found = eliminate(rows, [list(symbol) for symbol in known.values()], multiply_bytes, inverse_byte)
+        return [bytes(symbol) for symbol in found]
+
 
 class Leopard:
     encoding_type = 1
@@ -115,6 +153,12 @@ class Leopard:
                     total[at] ^= multiply_words(factor, element)
             word.append(from_words(total))
         return word
+
+    def solve(self, known: dict[int, bytes], k: int, n: int) -> list[bytes]:
+        matrix = leopard_matrix(k, n - k)
+        rows = [unit(k, j) if j < k else list(matrix[j - k]) for j in known]
+        values = [to_words(symbol) for symbol in known.values()]
+        return [from_words(found) for found in eliminate(rows, values, multiply_words, lambda a: divide_words(1, a))]
 
 
 @cache
