@@ -50,7 +50,7 @@ def check(data_dir: DataDir) -> None:
 
 @app.command()
 def repair(data_dir: DataDir) -> None:
-    """Take rotten metadata and slivers out, so that the node recovers them from others at its next start.
+    """Count what is stored anew, and take rotten metadata and slivers out: the node recovers them at its next start.
 
     Exit codes: 0 nothing rotten is left, 6 something rotten could not be taken out.
     """
@@ -112,6 +112,8 @@ async def _check(storage: Storage, compute: Compute) -> int:
 
 async def _repair(storage: Storage, compute: Compute) -> int:
     found: list[Fault] = []
+    if recounted := await storage.recount():
+        typer.echo(f"{recounted} counts of what is stored were wrong and are right now")
     verdict = await _examine(storage, compute, found.append)
     rotten = [fault for fault in found if fault.kind is Kind.ROTTEN]
     removed = sum([await remove(storage, fault) for fault in rotten])

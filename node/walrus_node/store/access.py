@@ -35,8 +35,8 @@ class StoreAccess:
         self._blobs = BlobTable(kv)
         self._shards = ShardTable(kv)
         self._shards.check_families()
-        self._slivers, self._sliver_bytes = self._shards.count()
-        self._metadata = self._blobs.count_metadata()
+        if not kv.read_only and (self._blobs.is_uncounted() or self._shards.is_uncounted()):
+            self._recount()  # an older release wrote it: once, so that no later start has to
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-read")
         self._syncing: asyncio.Task[None] | None = None
@@ -49,7 +49,19 @@ class StoreAccess:
 
     async def revive(self) -> bool:
         """Opens the database anew when the disk refused a write; True when it takes writes (again)."""
-        return await self._write(self._kv.revive)
+
+        def revive() -> bool:
+            revived = self._kv.revive()
+            # What the failing disk did not keep is not there any more.
+            self._shards.read_tallies()
+            self._blobs.read_count()
+            return revived
+
+        return await self._write(revive)
+
+    async def recount(self) -> int:
+        """Counts everything anew and corrects the tallies; returns how many were wrong. For a stopped node's folder."""
+        return await self._write(self._recount)
 
     async def close(self) -> None:
         """Waits for running work, flushes and closes; may be called twice."""
@@ -71,6 +83,9 @@ class StoreAccess:
         if self._next_sync is None or self._next_sync.done():
             self._next_sync = asyncio.create_task(self._sync_after(self._syncing))
         await asyncio.shield(self._next_sync)
+
+    def _recount(self) -> int:
+        return self._shards.recount() + self._blobs.recount()
 
     def _put(self, key: bytes, value: bytes) -> None:
         batch = Batch()

@@ -18,6 +18,8 @@ from walrus_node.store import layout
 from walrus_node.store.kv import KeyValueStore
 from walrus_node.store.pools import PoolTable
 from walrus_node.store.records import InvalidBlob, ObjectInfo, PooledInfo, ValidBlob, blob_info_from_bytes
+from walrus_node.store.shards import ShardTable
+from walrus_node.store.tallies import stored_blobs, stored_tally
 
 _KINDS = ("permanent", "deletable", "pooled")
 Counts = Counter[tuple[str, bool]]
@@ -26,6 +28,7 @@ Counts = Counter[tuple[str, bool]]
 
 def wrong_records(kv: KeyValueStore) -> Iterator[str]:
     """A sentence for each record that is damaged, or contradicts another one."""
+    yield from _wrong_tallies(kv)
     counted: dict[BlobId, Counts] = {}
     readable = True
     for wrong in (*_wrong_objects(kv, counted), *_wrong_pools(kv, counted)):
@@ -72,6 +75,17 @@ def records(kv: KeyValueStore) -> Iterator[dict[str, Any]]:
             yield {"kind": "pool", "pool_id": pool_id, "end_epoch": pools.end(pool_id)}
         except StoreError:
             continue
+
+
+def _wrong_tallies(kv: KeyValueStore) -> Iterator[str]:
+    shards = ShardTable(kv)
+    for shard in sorted(shards.statuses):
+        counted, told = shards.count(shard), stored_tally(kv, shard)
+        if told is not None and told != counted:
+            yield f"shard {shard} counts {told.slivers} slivers of {told.size} bytes, but there are {counted.slivers} of {counted.size}"
+    blobs = sum(1 for _ in kv.scan(layout.METADATA))
+    if (known := stored_blobs(kv)) not in {None, blobs}:
+        yield f"{known} blobs with metadata are counted, but there are {blobs}"
 
 
 def _wrong_objects(kv: KeyValueStore, counted: dict[BlobId, Counts]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from walrus_node.store.records import (
     unversioned,
     versioned,
 )
+from walrus_node.store.tallies import put_blobs, stored_blobs
 from walrus_node.store.working import WorkingSet
 
 
@@ -31,6 +32,25 @@ class BlobTable:
     def __init__(self, kv: KeyValueStore) -> None:
         self._kv = kv
         self.pools = PoolTable(kv)
+        self.count = 0
+        self.read_count()
+
+    def read_count(self) -> None:
+        """Takes the number of blobs with metadata that is on disk; an older release has none, then they are counted."""
+        found = stored_blobs(self._kv)
+        self.count = self.count_metadata() if found is None else found
+
+    def is_uncounted(self) -> bool:
+        """Whether the number of blobs with metadata is not on disk."""
+        return stored_blobs(self._kv) is None
+
+    def recount(self) -> int:
+        """Counts the metadata anew and corrects their number, on disk too; returns 1 when it was absent or wrong."""
+        before, counted, batch = stored_blobs(self._kv), self.count_metadata(), Batch()
+        put_blobs(batch, counted)
+        self._kv.write(batch)
+        self.count = counted
+        return int(before != counted)
 
     def cursor(self) -> Cursor | None:
         """The last applied checkpoint, None before the first."""
@@ -76,14 +96,16 @@ class BlobTable:
         batch = Batch()
         batch.delete(layout.METADATA, blob_id)
         batch.put(layout.SUSPECTS, blob_id, versioned(b""))
+        put_blobs(batch, self.count - 1)
         self._kv.write(batch)
+        self.count -= 1
 
     def count_metadata(self) -> int:
         """Number of blobs whose metadata is stored; reads the whole table."""
         return sum(1 for _ in self._kv.scan(layout.METADATA))
 
     def put_metadata(self, blob_id: BlobId, metadata: bytes) -> None:
-        """Stores BCS BlobMetadata; those of a blob that nothing keeps alive (any more) are queued for the collector.
+        """Stores BCS BlobMetadata that is not there yet; those of a blob that nothing keeps alive (any more) are queued for the collector.
 
         So whatever is stored is either registered or in the queue, also when an upload and the blob's end cross.
         """
@@ -94,7 +116,9 @@ class BlobTable:
         if not isinstance(info, ValidBlob) or not info.is_registered(epoch):
             batch.put(layout.GARBAGE, blob_id, versioned(bcs.u32(epoch)))
         batch.put(layout.METADATA, blob_id, versioned(metadata))
+        put_blobs(batch, self.count + 1)
         self._kv.write(batch)
+        self.count += 1
 
     def certified(self, epoch: Epoch, after: bytes = b"") -> Iterator[BlobId]:
         """Blobs that are certified in `epoch`, from the id behind `after` on, in order of their ids."""

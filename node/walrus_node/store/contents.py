@@ -19,17 +19,17 @@ class Contents(StoreAccess):
     @property
     def blobs_stored(self) -> int:
         """Blobs whose metadata is stored."""
-        return self._metadata
+        return self._blobs.count
 
     @property
     def slivers_stored(self) -> int:
         """Slivers in all shards."""
-        return self._slivers
+        return self._shards.total.slivers
 
     @property
     def bytes_stored(self) -> int:
         """Bytes of these slivers."""
-        return self._sliver_bytes
+        return self._shards.total.size
 
     async def metadata(self, blob_id: BlobId) -> bytes | None:
         """BCS BlobMetadata."""
@@ -42,7 +42,6 @@ class Contents(StoreAccess):
             if self._blobs.metadata(blob_id) is not None or isinstance(self._blobs.info(blob_id), InvalidBlob):
                 return False
             self._blobs.put_metadata(blob_id, metadata)
-            self._metadata += 1
             return True
 
         return await self._write(put)
@@ -86,8 +85,6 @@ class Contents(StoreAccess):
                 self._shards.put(key, sliver)
             except ShardNotHereError as error:
                 return error
-            self._slivers += 1
-            self._sliver_bytes += len(sliver)
             return True
 
         return await self._write(lambda: [put(key, sliver) for key, sliver in slivers])

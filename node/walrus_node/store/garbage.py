@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from walrus_codec import bcs
-from walrus_codec.types import BlobId, Epoch
+from walrus_codec.types import BlobId, Epoch, ShardIndex
 from walrus_node.store import layout
 from walrus_node.store.access import StoreAccess
 from walrus_node.store.kv import Batch, KeyValueStore
 from walrus_node.store.records import ValidBlob, unversioned, versioned
+from walrus_node.store.tallies import Tally, put_blobs
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Garbage(StoreAccess):
             cursor = self._blobs.cursor()
             epoch = cursor.epoch if cursor else Epoch(0)
             batch, blobs, metadata = Batch(), 0, 0
-            sizes: list[int] = []
+            sizes: list[tuple[ShardIndex, int]] = []
             for blob_id in dict.fromkeys(blob_ids):
                 batch.delete(layout.GARBAGE, blob_id)
                 info = self._blobs.info(blob_id)
@@ -60,11 +61,10 @@ class Garbage(StoreAccess):
                 batch.delete(layout.SUSPECTS, blob_id)
                 if isinstance(info, ValidBlob) and info.objects == 0:
                     batch.delete(layout.BLOB_INFO, blob_id)
-            self._kv.write(batch)
-            self._slivers -= len(sizes)
-            self._sliver_bytes -= sum(sizes)
-            self._metadata -= metadata
-            deleted = Collected(blobs, len(sizes), sum(sizes))
+            put_blobs(batch, self._blobs.count - metadata)
+            self._shards.write(batch, [(shard, Tally(-1, -size)) for shard, size in sizes])
+            self._blobs.count -= metadata
+            deleted = Collected(blobs, len(sizes), sum(size for _shard, size in sizes))
             self._collected += deleted
             return deleted
 

@@ -6,6 +6,7 @@
                     "collected"                  u32, last epoch whose garbage collection is done
                     "scrub"                      ScrubState: how far the background verification is
                     "search"                     u64, there while a search through all certified blobs is asked for
+                    "blobs"                      u64, number of entries of `metadata`
     events          "cursor"                     Cursor: last applied checkpoint, its epoch and time
                     "epoch"                      u64, time of the checkpoint that began the current epoch
     metadata        blob id                      BCS BlobMetadata
@@ -22,6 +23,7 @@
     s<i>-state      00                           ShardStatus
                     01, axis 0|1, blob id        u32 bytes of the sliver; the index of the two families above
                     02                           TransferState: how far the transfer from the previous owner is
+                    03                           slivers u64, bytes u64: how much the shard holds (`tallies`)
 
 Integers in keys are big endian, so that keys sort by them. Blob ids are their 32 bytes, object ids likewise. A sliver
 and its index entry are written in one batch, so neither is ever there alone.
@@ -34,8 +36,8 @@ import re
 from walrus_codec.types import Axis, BlobId, Epoch, ObjectId, ShardIndex
 from walrus_node.store.kv import Family
 
-SCHEMA_VERSION = 3
-"""2: the families of storage pools, blob records that count pooled blobs. 3: the suspects."""
+SCHEMA_VERSION = 4
+"""2: the families of storage pools, blob records that count pooled blobs. 3: the suspects. 4: the tallies."""
 
 NODE = Family("node")
 EVENTS = Family("events")
@@ -68,12 +70,14 @@ STATE_KEY = b"state"
 COLLECTED_KEY = b"collected"
 SCRUB_KEY = b"scrub"
 SEARCH_KEY = b"search"
+BLOBS_KEY = b"blobs"
 CURSOR_KEY = b"cursor"
 EPOCH_START_KEY = b"epoch"
 
 SHARD_STATUS_KEY = b"\x00"
 _INDEX_PREFIX = b"\x01"
 TRANSFER_KEY = b"\x02"
+TALLY_KEY = b"\x03"
 _AXIS_BYTE = {Axis.PRIMARY: b"\x00", Axis.SECONDARY: b"\x01"}
 _BULKY_SUFFIXES = tuple(f"-{axis.value}" for axis in Axis)
 _STATE_NAME = re.compile(r"s(\d+)-state")

@@ -94,10 +94,7 @@ class Moving(NodeRecords, Contents, StoreAccess):
             gone = 0
             for shard in shards:
                 if shard in self.shards:
-                    slivers, size = self._shards.drop(shard)
-                    gone += slivers
-                    self._slivers -= slivers
-                    self._sliver_bytes -= size
+                    gone += self._shards.drop(shard).slivers
             return gone
 
         return await self._write(drop)
@@ -120,14 +117,7 @@ class Moving(NodeRecords, Contents, StoreAccess):
         Raises:
             ShardNotHereError: the shard is not being transferred (any more).
         """
-
-        def take() -> int:
-            sizes = self._transfers.take_in(shard, axis, slivers, next_id)
-            self._slivers += len(sizes)
-            self._sliver_bytes += sum(sizes)
-            return len(sizes)
-
-        return await self._write(take)
+        return await self._write(self._transfers.take_in, shard, axis, slivers, next_id)
 
     async def transfer_state(self, shard: ShardIndex) -> TransferState:
         """How far the transfer of a stored shard is."""

@@ -25,6 +25,7 @@ from walrus_node.store.records import (
     unversioned,
     versioned,
 )
+from walrus_node.store.tallies import ShardTally, Tally, stored_tally
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ class ShardTable:
     """Slivers by shard, axis and blob id."""
 
     def __init__(self, kv: KeyValueStore) -> None:
-        """Reads the statuses of all stored shards."""
+        """Reads the statuses and tallies of all stored shards."""
         self._kv = kv
+        self._tally = ShardTally()
         # Replaced as a whole by the writer, never changed, because readers go through it in other threads.
         self._statuses: dict[ShardIndex, ShardStatus] = {}
         for family in kv.families():
@@ -51,6 +53,45 @@ class ShardTable:
             value = kv.get(family, layout.SHARD_STATUS_KEY)
             # No status yet: the process died between the last family and the first status. The shard is empty.
             self._statuses[shard] = ShardStatus.NONE if value is None else shard_status_from_bytes(value)
+        self.read_tallies()
+
+    @property
+    def total(self) -> Tally:
+        """How much all shards hold."""
+        return self._tally.total
+
+    def read_tallies(self) -> None:
+        """Takes the tallies that are on disk; a shard of an older release has none and is counted."""
+        tally = ShardTally()
+        for shard in self._statuses:
+            found = stored_tally(self._kv, shard)
+            tally.taken({shard: self.count(shard) if found is None else found})
+        self._tally = tally
+
+    def is_uncounted(self) -> bool:
+        """Whether a shard has no tally on disk and is not empty: an older release wrote it."""
+        return any(stored_tally(self._kv, shard) is None for shard in self._statuses) and bool(self.total.slivers)
+
+    def recount(self) -> int:
+        """Counts all shards anew and corrects their tallies, on disk too; returns how many were absent or wrong."""
+        counted = {shard: self.count(shard) for shard in self._statuses}
+        wrong = {shard: tally for shard, tally in counted.items() if stored_tally(self._kv, shard) != tally}
+        batch = Batch()
+        for shard, tally in wrong.items():
+            batch.put(layout.state_family(shard), layout.TALLY_KEY, tally.to_bytes())
+        self._kv.write(batch)
+        self._tally.taken(counted)
+        return len(wrong)
+
+    def count(self, shard: ShardIndex) -> Tally:
+        """What a shard holds by its index, which is read whole."""
+        return Tally.of(size for axis in Axis for _blob_id, size in self.blobs(shard, axis))
+
+    def write(self, batch: Batch, changes: Iterable[tuple[ShardIndex, Tally]]) -> None:
+        """Writes a batch that adds slivers to shards or takes them away by so much, and the tallies with it."""
+        after = self._tally.into(batch, changes)
+        self._kv.write(batch)
+        self._tally.taken(after)
 
     def drop_leftovers(self) -> None:
         """Drops families of slivers that belong to no shard, because the process died while it made or dropped one."""
@@ -98,15 +139,15 @@ class ShardTable:
         self._kv.write(batch)
         self._statuses = {**self._statuses, **changes}
 
-    def drop(self, shard: ShardIndex) -> tuple[int, int]:
-        """Removes a shard with all its slivers; returns how many they were, and their bytes."""
-        sizes = [size for axis in Axis for _, size in self.blobs(shard, axis)]
+    def drop(self, shard: ShardIndex) -> Tally:
+        """Removes a shard with all its slivers; returns how much it held."""
         # First for the readers, then on disk, and the state family before the slivers.
         self._statuses = {other: status for other, status in self._statuses.items() if other != shard}
         self._kv.drop_family(layout.state_family(shard))
+        gone = self._tally.dropped(shard)
         for axis in Axis:
             self._kv.drop_family(layout.sliver_family(shard, axis))
-        return len(sizes), sum(sizes)
+        return gone
 
     def transfer(self, shard: ShardIndex) -> TransferState:
         """How far the transfer of a stored shard is."""
@@ -131,7 +172,7 @@ class ShardTable:
             raise ShardNotHereError(f"shard {key.shard} takes no slivers here")
         batch = Batch()
         self.put_into(batch, key, sliver)
-        self._kv.write(batch)
+        self.write(batch, [(key.shard, Tally(1, len(sliver)))])
 
     @staticmethod
     def put_into(batch: Batch, key: SliverKey, sliver: bytes) -> None:
@@ -173,28 +214,19 @@ class ShardTable:
             if shard in self._statuses:
                 raise
 
-    def count(self) -> tuple[int, int]:
-        """Number of slivers in all shards, and their bytes; reads all indexes."""
-        slivers = size = 0
-        for shard in self._statuses:
-            for axis in Axis:
-                for _blob_id, each in self.blobs(shard, axis):
-                    slivers, size = slivers + 1, size + each
-        return slivers, size
-
     def size(self, key: SliverKey) -> int:
         """Bytes of a stored sliver, 0 when it is not stored."""
         value = self._kv.get(layout.state_family(key.shard), layout.index_key(key.axis, key.blob_id))
         return 0 if value is None else int.from_bytes(unversioned(value, "sliver size"), "little")
 
-    def delete_into(self, batch: Batch, blob_id: BlobId) -> list[int]:
-        """Adds the deletion of a blob's slivers in all shards to a batch; returns their sizes in bytes."""
+    def delete_into(self, batch: Batch, blob_id: BlobId) -> list[tuple[ShardIndex, int]]:
+        """Adds the deletion of a blob's slivers in all shards to a batch; returns their shards and sizes in bytes."""
         sizes = []
         for shard in self._statuses:
             for axis in Axis:
                 size = self._kv.get(layout.state_family(shard), layout.index_key(axis, blob_id))
                 if size is not None:
-                    sizes.append(int.from_bytes(unversioned(size, "sliver size"), "little"))
+                    sizes.append((shard, int.from_bytes(unversioned(size, "sliver size"), "little")))
                     batch.delete(layout.sliver_family(shard, axis), blob_id)
                     batch.delete(layout.state_family(shard), layout.index_key(axis, blob_id))
         return sizes
@@ -205,7 +237,7 @@ class ShardTable:
         batch.delete(layout.sliver_family(key.shard, key.axis), key.blob_id)
         batch.delete(layout.state_family(key.shard), layout.index_key(key.axis, key.blob_id))
         batch.put(layout.SUSPECTS, key.blob_id, versioned(b""))
-        self._kv.write(batch)
+        self.write(batch, [(key.shard, Tally(-1, -self.size(key)))])
 
     def stored(self, blob_id: BlobId) -> list[SliverKey]:
         """Which slivers of a blob are stored here."""

@@ -17,6 +17,7 @@ from walrus_node.store.blobs import BlobTable
 from walrus_node.store.kv import Batch, KeyValueStore
 from walrus_node.store.records import BlobInfo, ShardStatus, TransferState, ValidBlob
 from walrus_node.store.shards import ShardTable, SliverKey
+from walrus_node.store.tallies import Tally
 
 _LOOKED_AT = 4096
 """Index entries that one page looks at: most of them may be of blobs that are not to be sent."""
@@ -107,8 +108,8 @@ class TransferTable:
 
     def take_in(
         self, shard: ShardIndex, axis: Axis, slivers: Sequence[tuple[BlobId, bytes]], next_id: bytes | None
-    ) -> list[int]:
-        """Stores verified slivers and where the transfer goes on; returns the bytes of those that were new.
+    ) -> int:
+        """Stores verified slivers and where the transfer goes on; returns how many were new.
 
         Raises:
             ShardNotHereError: the shard is not being transferred (any more).
@@ -125,8 +126,9 @@ class TransferTable:
                 stored.append(len(sliver))
         state = self._shards.transfer(shard).after(axis, next_id)
         batch.put(layout.state_family(shard), layout.TRANSFER_KEY, state.to_bytes())
-        self._kv.write(batch)
-        return stored
+        taken = Tally.of(stored)
+        self._shards.write(batch, [(shard, taken)])
+        return taken.slivers
 
     def transfer(self, shard: ShardIndex) -> TransferState:
         """How far the transfer of a stored shard is."""

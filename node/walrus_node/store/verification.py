@@ -66,10 +66,7 @@ class Verification(StoreAccess):
         def remove() -> bool:
             if not self._shards.has(key) or _read_again(self._shards.get, key) != seen:
                 return False
-            size = self._shards.size(key)
             self._shards.take_out(key)
-            self._slivers -= 1
-            self._sliver_bytes -= size
             return True
 
         return await self._write(remove)
@@ -81,7 +78,6 @@ class Verification(StoreAccess):
             if not self._has_metadata(blob_id) or _read_again(self._blobs.metadata, blob_id) != seen:
                 return False
             self._blobs.take_out_metadata(blob_id)
-            self._metadata -= 1
             return True
 
         return await self._write(remove)

@@ -133,11 +133,15 @@ def test_a_database_in_use_is_refused_with_3(folder, command):
 
 
 def make_old(folder):
-    """Puts the folder back to what the release before this one wrote."""
+    """Puts the folder back to what an older release wrote."""
     kv = RocksStore(folder / "db")
     kv.drop_family(layout.SUSPECTS)
     batch = Batch()
     batch.delete(layout.NODE, layout.SEARCH_KEY)
+    batch.delete(layout.NODE, layout.BLOBS_KEY)
+    for family in kv.families():
+        if layout.shard_of_state_family(family) is not None:
+            batch.delete(family, layout.TALLY_KEY)
     batch.put(layout.NODE, layout.SCHEMA_KEY, versioned((2).to_bytes(4, "little")))
     kv.write(batch)
     kv.close()
@@ -150,7 +154,7 @@ class TestOlderSchema:
         before = snapshot(folder)
         result = db(command, folder, *([tmp_path_factory.mktemp("out")] if command == "export" else []))
         assert result.exit_code == 3
-        assert "schema version 2, this release writes 3" in result.stderr
+        assert "schema version 2, this release writes 4" in result.stderr
         assert "start the node once, or run `walrus-node db repair`" in result.stderr
         assert snapshot(folder) == before
 
@@ -263,3 +267,20 @@ class TestExport:
         result = db("export", folder, tmp_path / "out", "--blob", "nonsense")
         assert result.exit_code == 2
         assert not (tmp_path / "out").exists()
+
+
+def test_wrong_counts_are_found_and_made_right(folder):
+    kv = RocksStore(folder / "db")
+    batch = Batch()
+    batch.put(layout.NODE, layout.BLOBS_KEY, versioned((7).to_bytes(8, "little")))
+    batch.put(layout.state_family(OURS[0]), layout.TALLY_KEY, versioned(bytes(16)))
+    kv.write(batch)
+    kv.close()
+    result = db("check", folder)
+    assert result.exit_code == 6
+    assert "7 blobs with metadata are counted, but there are 2" in result.stdout
+    assert f"shard {OURS[0]} counts 0 slivers of 0 bytes, but there are 4" in result.stdout
+    result = db("repair", folder)
+    assert result.exit_code == 0, result.output
+    assert "2 counts of what is stored were wrong" in result.stdout
+    assert db("check", folder).exit_code == 0
