@@ -3,6 +3,10 @@
 Life of a checkpoint: the follower delivers it in order, the writer thread applies its events to a working set and
 commits effects and cursor together; only then are waiting uploads and the epoch's loops told. A crash before the commit
 leaves the checkpoint to be delivered again; one after it continues with the next.
+
+Most checkpoints of a quiet chain hold nothing for the node. Such a one is only remembered, and written now and then, so
+that neither an idle node's processor nor a slow disk has to do something four times a second; after a crash a few of them
+are looked at once more.
 """
 
 from __future__ import annotations
@@ -32,6 +36,10 @@ from walrus_sui.events import (
 
 _log = logging.getLogger(__name__)
 
+EMPTY_MS = 2000
+EMPTY_COUNT = 20
+"""Chain time, and number, of empty checkpoints after which the cursor is written."""
+
 _EPOCH_EVENTS = (EpochChangeStart, EpochChangeDone, EpochParametersSelected)
 
 
@@ -58,14 +66,14 @@ class EventProcessor:
     def __init__(self, storage: Storage, *, cursor: Cursor | None) -> None:
         """Continues behind `cursor`, the one that the store holds."""
         self._storage = storage
-        self._cursor = cursor
+        self._cursor = self._stored = cursor
         self._listeners: list[Callable[[Heard], None]] = []
         self._waiting: defaultdict[BlobId, set[asyncio.Future[None]]] = defaultdict(set)
         self._clock_offset_s: float | None = None
 
     @property
     def cursor(self) -> Cursor | None:
-        """The last applied checkpoint."""
+        """The last applied checkpoint; the one in the store may be some empty ones behind."""
         return self._cursor
 
     @property
@@ -89,8 +97,17 @@ class EventProcessor:
         if self._cursor is not None and sequence <= self._cursor.sequence:
             return
         ordered = tuple(events)
-        working = await self._storage.apply(sequence, timestamp_ms, lambda records: rules.apply_all(records, ordered))
-        self._cursor = Cursor(sequence, timestamp_ms, working.epoch)
+        if not ordered and self._may_wait(sequence, timestamp_ms):
+            self._cursor = Cursor(sequence, timestamp_ms, self.epoch)
+            self._clock_offset_s = timestamp_ms / 1000 - time.monotonic()
+            return
+        working = await self._storage.apply(
+            sequence,
+            timestamp_ms,
+            lambda records: rules.apply_all(records, ordered),
+            behind=self._cursor.sequence if self._cursor is not None else None,
+        )
+        self._cursor = self._stored = Cursor(sequence, timestamp_ms, working.epoch)
         self._clock_offset_s = timestamp_ms / 1000 - time.monotonic()
         for blob_id in working.touched & self._waiting.keys():
             for future in self._waiting.pop(blob_id):
@@ -110,8 +127,19 @@ class EventProcessor:
         for listener in self._listeners:
             listener(heard)
 
+    def _may_wait(self, sequence: int, timestamp_ms: int) -> bool:
+        """Whether an empty checkpoint needs not be written yet."""
+        stored, last = self._stored, self._cursor
+        return (
+            stored is not None
+            and last is not None
+            and sequence == last.sequence + 1
+            and sequence - stored.sequence < EMPTY_COUNT
+            and timestamp_ms - stored.timestamp_ms < EMPTY_MS
+        )
+
     def listen(self, listener: Callable[[Heard], None]) -> None:
-        """Has `listener` called after each commit; it must neither block nor raise."""
+        """Has `listener` called after each checkpoint that is written; it must neither block nor raise."""
         self._listeners.append(listener)
 
     async def wait_registered(self, blob_id: BlobId, *, timeout_s: float) -> bool:

@@ -18,13 +18,16 @@ class ChainRecords(StoreAccess):
         """The last applied checkpoint."""
         return await self._read(self._blobs.cursor)
 
-    async def apply(self, sequence: int, timestamp_ms: int, rule: Callable[[WorkingSet], None]) -> WorkingSet:
+    async def apply(
+        self, sequence: int, timestamp_ms: int, rule: Callable[[WorkingSet], None], *, behind: int | None = None
+    ) -> WorkingSet:
         """Applies one checkpoint: `rule` changes a working set, its effects and the cursor go into one batch.
 
         Args:
-            sequence: the checkpoint; must be the one after the cursor.
+            sequence: the checkpoint; must be the one after `behind`.
             timestamp_ms: its time.
             rule: pure; may set `working.epoch`.
+            behind: the checkpoint before, when all between the cursor and it were empty; the cursor's own when absent.
 
         Raises:
             StoreError: checkpoints are out of order.
@@ -32,8 +35,10 @@ class ChainRecords(StoreAccess):
 
         def apply() -> WorkingSet:
             before = self._blobs.cursor()
-            if before is not None and sequence != before.sequence + 1:
-                raise StoreError(f"checkpoint {sequence} cannot follow {before.sequence}: the follower has a gap")
+            if before is not None:
+                last = before.sequence if behind is None else max(behind, before.sequence)
+                if sequence != last + 1:
+                    raise StoreError(f"checkpoint {sequence} cannot follow {last}: the follower has a gap")
             working = self._blobs.working_set()
             rule(working)
             self._blobs.commit(working, Cursor(sequence, timestamp_ms, working.epoch))

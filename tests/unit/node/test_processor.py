@@ -6,7 +6,7 @@ import pytest
 from tests.unit.node.worlds import blob_id, event_id, object_id, registered
 
 from walrus_codec.types import Epoch
-from walrus_node.errors import EventConflictError
+from walrus_node.errors import EventConflictError, StoreError
 from walrus_node.events.processor import EventProcessor, Heard
 from walrus_sui.events import EpochChangeDone, EpochChangeStart, EpochParametersSelected, InvalidBlobId
 
@@ -52,6 +52,39 @@ async def test_a_contradiction_stops_before_the_cursor(processor, storage):
         await processor.apply(1, 0, numbered(registered(B, O1, 5), registered(B, O1, 5)))
     assert processor.cursor.sequence == 0
     assert (await storage.cursor()).sequence == 0
+
+
+@pytest.mark.parametrize(("step_ms", "written"), [(250, 8), (100, 20), (0, 20), (2000, 1)])
+async def test_empty_checkpoints_are_written_now_and_then(processor, storage, step_ms, written):
+    await processor.apply(0, 0, numbered(registered(B, O1, 5)))
+    for sequence in range(1, written):
+        await processor.apply(sequence, sequence * step_ms, [])
+    assert processor.cursor.sequence == written - 1
+    assert (await storage.cursor()).sequence == 0
+    assert processor.chain_now_ms() >= (written - 1) * step_ms
+    await processor.apply(written, written * step_ms, [])
+    assert (await storage.cursor()).sequence == written
+
+
+async def test_after_a_crash_empty_checkpoints_come_again_and_events_do_not(processor, storage):
+    events = numbered(registered(B, O1, 5))
+    for sequence, held in enumerate(([], [], [], events, [], [])):
+        await processor.apply(sequence, 0, held)
+    assert (await storage.cursor()).sequence == 3, "with the events, behind two empty ones that were not written"
+    again = EventProcessor(storage, cursor=await storage.cursor())
+    for sequence, held in enumerate(([], [], [], events, [], [], numbered(registered(B, object_id(2), 7)))):
+        await again.apply(sequence, 0, held)
+    assert (await storage.blob_info(B)).permanent_total.count == 2
+    assert (await storage.cursor()).sequence == 6
+
+
+@pytest.mark.parametrize("held", [[], numbered(registered(B, O1, 5))])
+async def test_a_gap_is_found_also_behind_empty_checkpoints(processor, storage, held):
+    for sequence in range(3):
+        await processor.apply(sequence, 0, [])
+    with pytest.raises(StoreError, match="4 cannot follow 2"):
+        await processor.apply(4, 0, held)
+    assert processor.cursor.sequence == 2
 
 
 async def test_listeners_hear_what_concerns_them(processor):
