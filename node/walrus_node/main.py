@@ -40,7 +40,13 @@ def _program(*, _version: VersionOption = False) -> None:
 
 
 @app.command()
-def run(*, config: Annotated[Path, typer.Option(help="Configuration file (YAML).")]) -> None:
+def run(
+    *,
+    config: Annotated[Path, typer.Option(help="Configuration file (YAML).")],
+    slow_disk: Annotated[
+        Path | None, typer.Option(help="For tests: a file with the milliseconds that each write takes longer.")
+    ] = None,
+) -> None:
     """Run a storage node until SIGTERM."""
     try:
         loaded = configs.load(config)
@@ -56,13 +62,13 @@ def run(*, config: Annotated[Path, typer.Option(help="Configuration file (YAML).
         attributes={names.ATTR_NODE_NAME: loaded.name},
     )
     try:
-        code = asyncio.run(_serve(loaded, keys))
+        code = asyncio.run(_serve(loaded, keys, slow_disk))
     finally:
         telemetry.shutdown()
     raise typer.Exit(code)
 
 
-async def _serve(config: NodeConfig, keys: NodeKeys) -> int:
+async def _serve(config: NodeConfig, keys: NodeKeys, slow_disk: Path | None) -> int:
     from walrus_node.node import Node  # noqa: PLC0415 - heavy imports come after the configuration is known to be right
 
     stop = asyncio.Event()
@@ -70,7 +76,7 @@ async def _serve(config: NodeConfig, keys: NodeKeys) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        node = await Node.open(config, keys)
+        node = await Node.open(config, keys, slow_disk=slow_disk)
         await node.run(stop)
     except WalrusNodeError as error:
         _log.error("the node ends: %s", error, extra={"exit_code": error.exit_code})

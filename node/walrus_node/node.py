@@ -13,6 +13,7 @@ import functools
 import logging
 import random
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import NoReturn, Self
 
 from walrus_client.compute import Compute
@@ -140,13 +141,19 @@ class Node:
         gauges.observe_room(self._room)
 
     @classmethod
-    async def open(cls, config: NodeConfig, keys: NodeKeys) -> Self:
+    async def open(cls, config: NodeConfig, keys: NodeKeys, *, slow_disk: Path | None = None) -> Self:
         """Opens the store and wires everything.
+
+        Args:
+            config: the whole file.
+            keys: loaded.
+            slow_disk: for tests: a file with the milliseconds that each write to the database takes longer.
 
         Raises:
             StoreError: the store cannot be opened, or the certificate cannot be written.
         """
-        storage = await Storage.open(config.data_dir / _DATABASE, floor=config.limits.disk_reserve // 2)
+        floor = config.limits.disk_reserve // 2
+        storage = await Storage.open(config.data_dir / _DATABASE, floor=floor, slow=slow_disk)
         try:
             processor = EventProcessor(storage, cursor=await storage.cursor())
             node = cls(config, keys, storage, processor)

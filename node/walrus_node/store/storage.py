@@ -8,6 +8,7 @@ something, what nobody keeps alive, what verification needs.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 from walrus_codec.types import Axis
@@ -17,6 +18,7 @@ from walrus_node.store.kv import KeyValueStore
 from walrus_node.store.moving import Moving
 from walrus_node.store.reviving import RevivingStore, free_bytes
 from walrus_node.store.shards import SliverKey
+from walrus_node.store.slow import SlowStore
 from walrus_node.store.suspects import Suspects
 from walrus_node.store.verification import Verification
 
@@ -25,12 +27,13 @@ class Storage(Moving, ChainRecords, Suspects, Garbage, Verification):
     """All that the node keeps. Make it with `open`; every method raises `StoreError` when the database fails."""
 
     @classmethod
-    async def open(cls, path: Path, *, floor: int = 0) -> Storage:
+    async def open(cls, path: Path, *, floor: int = 0, slow: Path | None = None) -> Storage:
         """Opens the database on disk; one on a disk that refuses writes is read until `revive` succeeds.
 
         Args:
             path: its directory.
             floor: bytes of disk that slivers must leave.
+            slow: for tests: a file with the milliseconds that each write takes longer (`slow`).
 
         Raises:
             DiskError: the disk refuses writes, and there is nothing to be read either.
@@ -42,7 +45,13 @@ class Storage(Moving, ChainRecords, Suspects, Garbage, Verification):
             return RocksStore(path, read_only=read_only)
 
         def opened() -> Storage:
-            storage = cls._taking_over(RevivingStore(open_, free=lambda: free_bytes(path), floor=floor))
+            free = partial(free_bytes, path)
+            kv = (
+                RevivingStore(open_, free=free, floor=floor)
+                if slow is None
+                else SlowStore(open_, free=free, floor=floor, delay=slow)
+            )
+            storage = cls._taking_over(kv)
             if storage.fault is None:
                 storage.drop_leftovers()
             return storage

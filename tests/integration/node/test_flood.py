@@ -1,4 +1,6 @@
-"""A flood: hundreds of greedy uploads, readers that do not read, senders that stop, garbage; and somebody honest.
+"""A node under pressure: a flood, and a disk that takes its time.
+
+A flood: hundreds of greedy uploads, readers that do not read, senders that stop, garbage; and somebody honest.
 
 The crowd comes from an address of its own (through a forwarder that binds it), because turns are by address. The node has
 small budgets, so that its memory would show at once if something escaped them.
@@ -16,11 +18,12 @@ from pathlib import Path
 import grpc
 import grpc.aio
 import pytest
-from tests.integration.node.world import until
+from tests.integration.node.world import N_SHARDS, until
 
 from walrus_client.grpc_errors import refusal_of
 from walrus_client.peers import wire
 from walrus_client.reasons import Reason
+from walrus_codec import mapping
 from walrus_codec.types import Axis
 from walrus_proto.node.v1 import node_pb2 as pb
 from walrus_proto.node.v1 import node_pb2_grpc
@@ -50,12 +53,22 @@ LARGEST = 7 * 4 * 65_534
 
 
 @pytest.fixture(scope="module")
-def network(make_network):
+def slow(tmp_path_factory):
+    """Holds the milliseconds that each write of the first node takes longer."""
+    return tmp_path_factory.mktemp("slow") / "milliseconds"
+
+
+@pytest.fixture(scope="module")
+def network(make_network, slow):
+    """The first of four nodes is the one that suffers."""
     made = make_network(
-        1, seed="flood", epoch_duration="10m", changes={"limits": LIMITS, "recovery": {"memory": RECOVERY}}
+        4, seed="flood", epoch_duration="10m", changes={"limits": LIMITS, "recovery": {"memory": RECOVERY}}
     )
-    yield made
-    made.nodes[0].kill()
+    node = made.nodes[0]
+    assert node.stop() == 0
+    node.arguments = ["--slow-disk", str(slow)]
+    until("it is ready again", node.start().is_ready)
+    return made
 
 
 def peak(node):
@@ -132,7 +145,9 @@ class Crowd:
     async def upload(self, stub, blob, *, stops):
         """All slivers of the largest blob there is; or all but the last part, and then nothing more."""
         header = wire.store_header(blob.blob_id, blob.encoded.metadata.to_bcs(), Permanent(), self.view.epoch)
-        slivers = [(pair.index, sliver) for pair in blob.encoded.pairs for sliver in (pair.primary, pair.secondary)]
+        shards = self.view.committee.by_id(self.node.known_id).shards
+        pairs = [blob.encoded.pairs[mapping.pair_of_shard(shard, blob.blob_id, N_SHARDS)] for shard in shards]
+        slivers = [(pair.index, sliver) for pair in pairs for sliver in (pair.primary, pair.secondary)]
 
         async def requests():
             yield pb.StoreBlobRequest(header=header)
@@ -189,7 +204,7 @@ class Crowd:
 
 
 async def test_a_flood_neither_kills_the_node_nor_shuts_others_out(network):
-    (node,) = network.nodes
+    node = network.nodes[0]
     async with network.chain() as chain:
         blobs = [await network.register(chain, os.urandom(LARGEST)) for _ in range(6)]
         view = await chain.staking()
@@ -216,10 +231,44 @@ async def test_a_flood_neither_kills_the_node_nor_shuts_others_out(network):
         assert crowd.told["stopped", "UNAVAILABLE"] > 0
         assert peak(node) < BOUND, f"{peak(node) >> 20} MiB, {before >> 20} before"
         await asyncio.to_thread(until, "all memory is free again", lambda: in_flight(node) == 0)
-        for blob in [blobs[0], *kept]:
+        for blob in kept:
             assert await network.read(blob) == blob.content
+        assert len(await network.slivers(node, blobs[0])) == len(network.shards_of(view, node))
         last = await network.store(chain, os.urandom(LARGEST))
         assert await network.read(last) == last.content
         assert peak(node) < BOUND
+    assert "a request failed" not in node.log.read_text()
+
+
+async def test_a_slow_disk_makes_uploads_slow_and_nothing_else(network, slow):
+    node, *others = network.nodes
+    async with network.chain() as chain:
+        kept = await network.store(chain, os.urandom(200_000))
+        slow.write_text("300")
+        view = await chain.staking()
+        blobs = [await network.register(chain, os.urandom(200_000)) for _ in range(3)]
+        begun = node.info["event_cursor"]
+        uploads = asyncio.gather(*(network.upload(node, view, blob) for blob in blobs))
+        looks = 0
+        while not uploads.done():
+            assert node.is_ready()
+            assert (await asyncio.to_thread(lambda: node.info))["storage"]["condition"] == "OK"
+            assert await network.read(kept) == kept.content
+            looks += 1
+        for blob, answer in zip(blobs, await uploads, strict=True):
+            assert answer.WhichOneof("outcome") == "confirmation", answer.refusal
+            assert len(await network.slivers(node, blob)) == len(network.shards_of(view, node))
+        assert looks >= 2, "reads, information and health were not held up until the uploads were through"
+        # The others are a quorum: who stores does not wait for the slow one; and it sees what happens on chain.
+        blob = await network.store(chain, os.urandom(200_000), nodes=others)
+        assert await network.read(blob, nodes=others) == blob.content
+
+        def keeps_up():
+            return node.info["event_cursor"] > max(begun, others[0].info["event_cursor"] - 30)
+
+        await asyncio.to_thread(until, "it keeps up with the chain", keeps_up)
+        slow.unlink()
+        last = await network.store(chain, os.urandom(200_000))
+        assert await network.read(last) == last.content
     assert node.stop() == 0
     assert "a request failed" not in node.log.read_text()

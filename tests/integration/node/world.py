@@ -79,6 +79,7 @@ class NodeProcess:
             "telemetry": {"log_format": "text"},
             "recovery": {"grace_s": 2},
         } | changes
+        self.arguments = []
         self.process = None
         self.known_id = ""
 
@@ -87,7 +88,7 @@ class NodeProcess:
         config.write_text(yaml.safe_dump(self.document))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "walrus_node.main", "run", "--config", str(config)],
+                [sys.executable, "-m", "walrus_node.main", "run", "--config", str(config), *self.arguments],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "MALLOC_ARENA_MAX": "2"},
