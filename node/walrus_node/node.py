@@ -219,9 +219,12 @@ class Node:
             await asyncio.wait(tasks)
 
     async def _watch(self) -> NoReturn:
-        """Keeps the gRPC health service in step with /readyz."""
+        """Keeps the gRPC health service in step with /readyz; it is told changes only, because it wakes all who watch it."""
+        told = False
         while True:
-            await self._grpc.set_serving(serving=not self.not_ready())
+            if (serving := not self.not_ready()) is not told:
+                await self._grpc.set_serving(serving=serving)
+                told = serving
             await asyncio.sleep(_WATCH_INTERVAL_S)
 
     def _registered(self, identity: Identity) -> None:
