@@ -44,10 +44,12 @@ class Failure:
     Attributes:
         verdict: what follows.
         why: for the log.
+        after_s: seconds that the source wants to be left alone.
     """
 
     verdict: Verdict
     why: str
+    after_s: float = 0.0
 
 
 def source_of(view: StakingView, shard: ShardIndex, us: NodeId) -> CommitteeMember | None:
@@ -145,13 +147,18 @@ class Agenda:
         if self._transfers.pop(shard, None) is not None:
             self.finished += 1
 
-    def failed(self, shard: ShardIndex, *, now: float, stall_s: float, draw: float) -> float | None:
-        """An attempt brought no end: returns the seconds until the next one, None when the shard is to be given up."""
+    def failed(
+        self, shard: ShardIndex, *, now: float, stall_s: float, draw: float, after_s: float = 0.0
+    ) -> float | None:
+        """An attempt brought no end: returns the seconds until the next one, None when the shard is to be given up.
+
+        The pause is not shorter than `after_s`, which the source has asked for.
+        """
         transfer = self._transfers.get(shard, Transfer(now, now))
         if now - transfer.progressed >= stall_s:
             return None
         # Not later than the moment at which it would be given up.
-        pause = min(backoff_s(transfer.failures, draw=draw), transfer.progressed + stall_s - now)
+        pause = min(max(backoff_s(transfer.failures, draw=draw), after_s), transfer.progressed + stall_s - now)
         self._transfers[shard] = replace(transfer, due=now + pause, failures=transfer.failures + 1)
         return pause
 

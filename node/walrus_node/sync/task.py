@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from walrus_client.peers.retrying import HINT_JITTER
 from walrus_codec.types import NodeId, ShardIndex
 from walrus_node.chain import ChainView
 from walrus_node.store.records import NodeState, NodeStatus, ShardStatus
@@ -193,7 +194,9 @@ class SyncTask:
             # What was overtaken by an epoch change is tried again only if our events bring that change very late.
             patient = failure.verdict is Verdict.SUPERSEDED
             stall_s = float("inf") if patient else rules.stall_s(self._stall_s, staking.epoch_duration_ms)
-            pause = self._agenda.failed(shard, now=self._now(), stall_s=stall_s, draw=self._rng.random())
+            draw = self._rng.random()
+            after_s = failure.after_s * (1 + HINT_JITTER * draw)
+            pause = self._agenda.failed(shard, now=self._now(), stall_s=stall_s, draw=draw, after_s=after_s)
         if pause is None:
             _log.warning(
                 "a shard is recovered from all nodes, because its previous owner does not give it", extra=facts

@@ -20,6 +20,7 @@ from walrus_client import rules as client_rules
 from walrus_client.compute import Compute
 from walrus_client.errors import PeerError, PeerMisbehavedError, PeerRefusedError
 from walrus_client.peers import ExpectedShard, PeerPool, RequestSigner
+from walrus_client.peers.retrying import LONGEST_HINT_S
 from walrus_codec import blob_id as blob_ids
 from walrus_codec import mapping
 from walrus_codec.errors import CodecError
@@ -164,7 +165,8 @@ class ShardMover:
         except PeerRefusedError as error:
             named = error.metadata.get("server_epoch", "")
             server_epoch = Epoch(int(named)) if named.isdecimal() else None
-            return Failure(verdict_of(error.refusal, epoch=view.epoch, server_epoch=server_epoch), str(error))
+            after_s = min(error.retry_after_s or 0.0, LONGEST_HINT_S)
+            return Failure(verdict_of(error.refusal, epoch=view.epoch, server_epoch=server_epoch), str(error), after_s)
         except PeerMisbehavedError as error:
             return Failure(Verdict.GIVE_UP, str(error))
         except PeerError as error:

@@ -317,6 +317,13 @@ async def test_a_source_that_is_away_is_asked_again_and_holds_nobody_up(world, f
     assert world.statuses == [ACTIVE] * 3
 
 
+async def test_a_busy_source_is_left_alone_for_as_long_as_it_asks(world, monkeypatch):
+    monkeypatch.setattr("walrus_node.sync.rules.FIRST_BACKOFF_S", 0.001)
+    world.first.failure = PeerRefusedError("peer-1", Reason.CACHE_SATURATED, "busy", retry_after_s=500.0)
+    pause = await world.task.run_once()
+    assert 59 < pause <= 60 * 1.25, "at most a minute"
+
+
 async def test_without_progress_for_too_long_a_shard_is_recovered(memory_storage, blobs, monkeypatch):
     monkeypatch.setattr("walrus_node.sync.rules.FIRST_BACKOFF_S", 0.001)
     world = await World(memory_storage, stall_s=0.05).begin(blobs)
