@@ -152,6 +152,10 @@ class Reader:
         self._at = end
         return memoryview(self._data)[at:end]
 
+    def peek(self, size: int) -> bytes | memoryview:
+        """The next `size` bytes, or what is left when that is less; they stay unread."""
+        return self._data[self._at : self._at + size]
+
     def fixed(self, size: int) -> bytes:
         """The next `size` bytes."""
         return bytes(self._take(size))

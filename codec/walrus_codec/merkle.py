@@ -92,6 +92,34 @@ def root_of_path(data: Buffer, index: int, siblings: bytes) -> bytes | None:
     return node
 
 
+class KnownPaths:
+    """Paths of one tree that were followed to its root, so that another path is hashed only until it meets one of them."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+
+    def leads_to(self, root: bytes, data: Buffer, index: int, siblings: bytes) -> bool:
+        """Whether `root_of_path(data, index, siblings) == root`; all calls must be for the same root."""
+        if index >> (len(siblings) // NODE_SIZE):
+            return False
+        node, at, climbed = leaf(data), 0, []
+        while at < len(siblings):
+            # The rest of the path must be the known one too: what lies above is proved by it and by nothing else.
+            if self._known.get((at, index)) == (node, siblings[at:]):
+                break
+            climbed.append(((at, index), (node, siblings[at:])))
+            sibling = siblings[at : at + NODE_SIZE]
+            state = _INNER.copy()
+            state.update(sibling + node if index & 1 else node + sibling)
+            node = state.digest()
+            at, index = at + NODE_SIZE, index >> 1
+        else:
+            if node != root:
+                return False
+        self._known.update(climbed)
+        return True
+
+
 def height(n_leaves: int) -> int:
     """Siblings in a path of a tree over this many leaves, one or more."""
     return (n_leaves - 1).bit_length()

@@ -31,6 +31,10 @@ from walrus_codec.params import CodeParams
 from walrus_codec.slivers import Sliver
 from walrus_codec.types import Axis, Buffer, SliverIndex
 
+_DIGEST_SIZE = 1 + merkle.NODE_SIZE
+_LONGEST_PATH = 16
+"""Nodes of a path over 65,535 leaves, the most that indices can name."""
+
 _AXES = (Axis.PRIMARY, Axis.SECONDARY)
 """In the order of the BCS variants."""
 
@@ -147,6 +151,28 @@ def verify_symbol(symbol: RecoverySymbol, metadata: BlobMetadata, params: CodePa
     Raises:
         SymbolError: an index out of range, a wrong size, or a proof that does not hold.
     """
+    _check_form(symbol, metadata, params)
+    root = merkle.root_of_path(symbol.data, symbol.target, symbol.proof)
+    if root != metadata.sliver_hash(symbol.axis.orthogonal, symbol.source):
+        raise _not_committed(symbol)
+
+
+def verify_symbols(symbols: Iterable[RecoverySymbol], metadata: BlobMetadata, params: CodeParams) -> None:
+    """Checks many symbols; those from one source share most of their paths, which are hashed once.
+
+    Raises:
+        SymbolError: as `verify_symbol`, for one of them.
+    """
+    paths: defaultdict[tuple[Axis, SliverIndex], merkle.KnownPaths] = defaultdict(merkle.KnownPaths)
+    for symbol in symbols:
+        _check_form(symbol, metadata, params)
+        root = metadata.sliver_hash(symbol.axis.orthogonal, symbol.source)
+        if not paths[symbol.axis, symbol.source].leads_to(root, symbol.data, symbol.target, symbol.proof):
+            raise _not_committed(symbol)
+
+
+def _check_form(symbol: RecoverySymbol, metadata: BlobMetadata, params: CodeParams) -> None:
+    """Raises `SymbolError` for whatever is wrong with a symbol without a look at hashes."""
     n = params.n_shards
     if not (0 <= symbol.source < n and 0 <= symbol.target < n):
         raise SymbolError(f"recovery symbol {symbol.source} of sliver {symbol.target}: there are {n} of each")
@@ -154,12 +180,13 @@ def verify_symbol(symbol: RecoverySymbol, metadata: BlobMetadata, params: CodePa
         raise SymbolError(f"a recovery symbol of {len(symbol.data)} bytes, but this blob has symbols of {size}")
     if len(symbol.proof) > merkle.height(n) * merkle.NODE_SIZE:
         raise SymbolError(f"a proof of {len(symbol.proof)} bytes is longer than any over {n} symbols")
-    root = merkle.root_of_path(symbol.data, symbol.target, symbol.proof)
-    if root != metadata.sliver_hash(symbol.axis.orthogonal, symbol.source):
-        raise SymbolError(
-            f"recovery symbol {symbol.source} of {symbol.axis.value} sliver {symbol.target} is not the one that the "
-            f"metadata commits to"
-        )
+
+
+def _not_committed(symbol: RecoverySymbol) -> SymbolError:
+    return SymbolError(
+        f"recovery symbol {symbol.source} of {symbol.axis.value} sliver {symbol.target} is not the one that the "
+        f"metadata commits to"
+    )
 
 
 def recover(
@@ -261,4 +288,14 @@ def _read_path(reader: bcs.Reader) -> bytes:
             raise SymbolError("malformed Merkle proof: an empty node in the form of a digest")
         return node
 
+    # Nearly all paths have digests only: then they are cut out in one go.
+    form = reader.peek(1)
+    count = form[0] if form else 0
+    if 0 < count <= _LONGEST_PATH:
+        nodes = bytes(reader.peek(1 + count * _DIGEST_SIZE))[1:]
+        if len(nodes) == count * _DIGEST_SIZE and nodes[::_DIGEST_SIZE] == b"\x01" * count:
+            digests = [nodes[at + 1 : at + _DIGEST_SIZE] for at in range(0, len(nodes), _DIGEST_SIZE)]
+            if merkle.EMPTY not in digests:
+                reader.fixed(1 + len(nodes))
+                return b"".join(digests)
     return b"".join(reader.vector(read))

@@ -147,13 +147,19 @@ class BlobRecoverer:
         symbols = await self._gatherer.symbols(job, axis, targets)
         found = await self._compute.run(recovery.recover, symbols, job.metadata, job.params)
         n = job.params.n_shards
+        good: list[tuple[SliverKey, bytes]] = []
+        proof = None
         for item in found:
             if isinstance(item, InconsistencyProof):
-                return item
+                proof = item
+                break
             shard = mapping.shard_of_pair(mapping.pair_of_sliver(item.index, axis, n), job.blob_id, n)
-            stored = await self._storage.put_sliver(SliverKey(shard, axis, job.blob_id), item.to_bcs())
-            self.counters.slivers += stored
-        return None
+            good.append((SliverKey(shard, axis, job.blob_id), item.to_bcs()))
+        for outcome in await self._storage.put_slivers(good):
+            if not isinstance(outcome, bool):
+                raise outcome
+            self.counters.slivers += outcome
+        return proof
 
     async def _denounce(self, blob_id: BlobId, proof: InconsistencyProof) -> Outcome:
         _log.warning("a blob is badly encoded", extra={"blob_id": blob_ids.to_text(blob_id)})

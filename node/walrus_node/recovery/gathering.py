@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -135,12 +136,14 @@ class Gatherer:
         n = job.params.n_shards
         wanted = [mapping.sliver_of_pair(pair, axis, n) for pair in targets]
         found: list[list[RecoverySymbol]] = []
-        for shard in tuple(self._storage.shards):
+        keys = [SliverKey(shard, axis.orthogonal, job.blob_id) for shard in self._storage.shards]
+        here = await self._storage.has_slivers(keys)
+        for key in itertools.compress(keys, here):
             if len(found) == needed:
                 break
             # One that has rotted on the disk gives none; others have good ones.
             with contextlib.suppress(SliverError, DamagedError):
-                stored = await self._storage.sliver(SliverKey(shard, axis.orthogonal, job.blob_id))
+                stored = await self._storage.sliver(key)
                 if stored is None:
                     continue
                 sliver = Sliver.from_bcs(axis.orthogonal, stored)
@@ -230,18 +233,13 @@ class _Search:
         self.bytes_fetched += sum(len(symbol.data) + len(symbol.proof) for symbol in symbols)
         self._collection.arrived(node_id, pair, asyncio.get_running_loop().time())
         try:
-            await self._compute.run(_verify, symbols, job.metadata, job.params)
+            await self._compute.run(recovery.verify_symbols, symbols, job.metadata, job.params)
         except SymbolError as error:
             self._collection.verify_failed(pair)
             member = job.committee.by_id(node_id)
             raise PeerMisbehavedError(member.name if member else node_id, str(error)) from None
         self._collection.verify_succeeded([pair])
         self._found[pair] = symbols
-
-
-def _verify(symbols: Sequence[RecoverySymbol], metadata: BlobMetadata, params: CodeParams) -> None:
-    for symbol in symbols:
-        recovery.verify_symbol(symbol, metadata, params)
 
 
 async def _cancel(tasks: set[asyncio.Task[None]]) -> None:

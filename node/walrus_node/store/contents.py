@@ -10,6 +10,9 @@ from walrus_node.store.access import StoreAccess
 from walrus_node.store.records import InvalidBlob, ShardStatus
 from walrus_node.store.shards import SliverKey
 
+_WRITTEN_TOGETHER = 1 << 20
+"""Bytes of slivers behind which a batch is written: what is larger gains nothing by company."""
+
 PutRefused = ShardNotHereError | MetadataMissingError
 
 
@@ -74,20 +77,33 @@ class Contents(StoreAccess):
         return outcome
 
     async def put_slivers(self, slivers: Iterable[tuple[SliverKey, bytes]]) -> list[bool | PutRefused]:
-        """Stores slivers in one turn of the writer, who takes them one by one; for each what `put_sliver` returns or raises."""
+        """Stores slivers in one turn of the writer, small ones together; for each what `put_sliver` returns or raises."""
 
-        def put(key: SliverKey, sliver: bytes) -> bool | PutRefused:
-            if self._shards.has(key):
-                return False
-            if self._blobs.metadata(key.blob_id) is None:
-                return MetadataMissingError("the blob's metadata is gone: the blob expired meanwhile")
-            try:
-                self._shards.put(key, sliver)
-            except ShardNotHereError as error:
-                return error
-            return True
+        def put() -> list[bool | PutRefused]:
+            outcomes: list[bool | PutRefused] = []
+            with_metadata: dict[BlobId, bool] = {}
+            waiting: dict[SliverKey, bytes] = {}
+            size = 0
+            for key, sliver in slivers:
+                if key.blob_id not in with_metadata:
+                    with_metadata[key.blob_id] = self._blobs.metadata(key.blob_id) is not None
+                if key in waiting or self._shards.has(key):
+                    outcomes.append(False)
+                elif not with_metadata[key.blob_id]:
+                    outcomes.append(MetadataMissingError("the blob's metadata is gone: the blob expired meanwhile"))
+                elif not self._shards.writable(key.shard):
+                    outcomes.append(ShardNotHereError(f"shard {key.shard} takes no slivers here"))
+                else:
+                    waiting[key] = sliver
+                    size += len(sliver)
+                    outcomes.append(True)
+                if size >= _WRITTEN_TOGETHER:
+                    self._shards.put_all(waiting)
+                    waiting, size = {}, 0
+            self._shards.put_all(waiting)
+            return outcomes
 
-        return await self._write(lambda: [put(key, sliver) for key, sliver in slivers])
+        return await self._write(put)
 
     async def sliver(self, key: SliverKey) -> memoryview | None:
         """The BCS form of a sliver."""

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from walrus_codec import bcs
 from walrus_codec.types import Axis, BlobId, ShardIndex
-from walrus_node.errors import DamagedError, ShardNotHereError, StoreError
+from walrus_node.errors import DamagedError, StoreError
 from walrus_node.store import layout
 from walrus_node.store.kv import Batch, Family, KeyValueStore
 from walrus_node.store.records import (
@@ -163,16 +163,17 @@ class ShardTable:
         return self._statuses.get(shard, ShardStatus.NONE).settled
 
     def put(self, key: SliverKey, sliver: bytes) -> None:
-        """Stores the BCS form of a sliver with its index entry.
+        """Stores the BCS form of a sliver with its index entry; the shard must take slivers, and not have this one."""
+        self.put_all({key: sliver})
 
-        Raises:
-            ShardNotHereError: the shard is not stored here, or it is locked.
-        """
-        if not self.writable(key.shard):
-            raise ShardNotHereError(f"shard {key.shard} takes no slivers here")
+    def put_all(self, slivers: Mapping[SliverKey, bytes]) -> None:
+        """Stores several slivers as `put` does, all or none of them."""
+        if not slivers:
+            return
         batch = Batch()
-        self.put_into(batch, key, sliver)
-        self.write(batch, [(key.shard, Tally(1, len(sliver)))])
+        for key, sliver in slivers.items():
+            self.put_into(batch, key, sliver)
+        self.write(batch, [(key.shard, Tally(1, len(sliver))) for key, sliver in slivers.items()])
 
     @staticmethod
     def put_into(batch: Batch, key: SliverKey, sliver: bytes) -> None:

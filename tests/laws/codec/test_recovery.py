@@ -70,6 +70,30 @@ def test_symbols_are_the_cells_of_the_twins_matrix(code: CodeParams, data: bytes
     assert of_row.data == of_column.data == matrix[row][column]
 
 
+@FEW
+@given(params, axes, blobs(), st.data())
+def test_many_symbols_are_verified_together_exactly_when_each_is(
+    code: CodeParams, axis: Axis, data: bytes, draw: st.DataObject
+) -> None:
+    """Paths that were followed before stand in for later ones only where they are the same to the root."""
+    encoded, n = redstuff.encode(data, code), code.n_shards
+    targets, sources = draw.draw(st.permutations(range(n))), draw.draw(st.permutations(range(n)))[:2]
+    found = symbols_of(encoded, axis, targets, sources, code)
+    recovery.verify_symbols(found, encoded.metadata, code)
+    at, part = draw.draw(st.integers(0, len(found) - 1)), draw.draw(st.sampled_from(["data", "proof", "target"]))
+    old = getattr(found[at], part)
+    new = draw.draw(st.sampled_from(targets)) if part == "target" else flip(bytes(old), draw)
+    found[at] = dataclasses.replace(found[at], **{part: new})
+    try:
+        for symbol in found:
+            recovery.verify_symbol(symbol, encoded.metadata, code)
+    except SymbolError:
+        with pytest.raises(SymbolError):
+            recovery.verify_symbols(found, encoded.metadata, code)
+    else:
+        recovery.verify_symbols(found, encoded.metadata, code)
+
+
 @LAW
 @given(params, axes, blobs(), st.data())
 def test_a_symbol_with_a_changed_byte_is_refused(
@@ -118,6 +142,11 @@ def test_fewer_more_or_equal_symbols_are_refused(code: CodeParams, axis: Axis, d
         proof = InconsistencyProof(axis, SliverIndex(3), tuple(wrong))
         with pytest.raises(ProofError):
             recovery.verify_inconsistency(proof, encoded.metadata, code)
+    across = symbols_of(
+        encoded, axis.orthogonal, [4 % code.n_shards], range(code.source_symbols(axis.orthogonal)), code
+    )
+    with pytest.raises(DecodeError, match="both axes"):
+        recovery.recover([*given_[:-1], *across], encoded.metadata, code)
 
 
 @LAW
@@ -157,8 +186,8 @@ def cell(words: Matrix, source: int, target: int, axis: Axis) -> RecoverySymbol:
     )
 
 
-@settings(deadline=None, max_examples=200)
-@given(params, axes, blobs(max_size=200), st.integers(0, 3), rngs)
+@settings(deadline=None, max_examples=150)
+@given(params, axes, blobs(max_size=200), st.integers(0, 6), rngs)
 def test_a_proof_is_accepted_exactly_when_the_encoding_is_wrong(
     code: CodeParams, axis: Axis, data: bytes, faults: int, rng: random.Random
 ) -> None:
@@ -175,22 +204,23 @@ def test_a_proof_is_accepted_exactly_when_the_encoding_is_wrong(
             columns[column][row] = foreign
     metadata = commit(rows, columns, len(data), code)
     orthogonal = columns if axis is Axis.PRIMARY else rows
-    target = rng.randrange(n)
-    sources = rng.sample(range(n), code.source_symbols(axis))
-    symbols = [cell(orthogonal, source, target, axis) for source in sources]
-    for symbol in symbols:
-        recovery.verify_symbol(symbol, metadata, code)
-    # The twin solves for the one word through these cells, and looks whether the writer has committed to it.
-    found = twin.solve({symbol.source: symbol.data for symbol in symbols}, code.source_symbols(axis), n)
-    right = dumb.merkle_root(twin.expand(found, n)) == metadata.sliver_hash(axis, SliverIndex(target))
-    assert right or faults
-    (outcome,) = recovery.recover(symbols, metadata, code)
-    proof = InconsistencyProof.from_bcs(axis, InconsistencyProof(axis, SliverIndex(target), tuple(symbols)).to_bcs())
-    if right:
-        assert outcome == Sliver(axis, SliverIndex(target), len(found[0]), b"".join(found))
-        with pytest.raises(ProofError, match="commits to"):
-            recovery.verify_inconsistency(proof, metadata, code)
-    else:
+    targets, sources = sorted(rng.sample(range(n), 3)), rng.sample(range(n), code.source_symbols(axis))
+    given_ = [[cell(orthogonal, source, target, axis) for source in sources] for target in targets]
+    outcomes = recovery.recover([symbol for symbols in given_ for symbol in symbols], metadata, code)
+    for target, symbols, outcome in zip(targets, given_, outcomes, strict=True):
+        for symbol in symbols:
+            recovery.verify_symbol(symbol, metadata, code)
+        # The twin solves for the one word through these cells, and looks whether the writer has committed to it.
+        found = twin.solve({symbol.source: symbol.data for symbol in symbols}, code.source_symbols(axis), n)
+        right = dumb.merkle_root(twin.expand(found, n)) == metadata.sliver_hash(axis, SliverIndex(target))
+        assert right or faults
+        told = InconsistencyProof(axis, SliverIndex(target), tuple(symbols))
+        proof = InconsistencyProof.from_bcs(axis, told.to_bcs())
+        if right:
+            assert outcome == Sliver(axis, SliverIndex(target), len(found[0]), b"".join(found))
+            with pytest.raises(ProofError, match="commits to"):
+                recovery.verify_inconsistency(proof, metadata, code)
+            continue
         assert isinstance(outcome, InconsistencyProof)
         assert (outcome.axis, outcome.target) == (axis, target)
         assert {symbol.source: symbol for symbol in outcome.symbols} == {symbol.source: symbol for symbol in symbols}
