@@ -315,19 +315,25 @@ def _coming(info: NodeInfo) -> str:
     return f": {info.shards_pending} still come from their previous owners, {come} % of this epoch's transfers are done"
 
 
-_STORAGE = {
-    "CAPACITY_REACHED": Reason.CAPACITY_REACHED,
-    "DISK_NEARLY_FULL": Reason.DISK_NEARLY_FULL,
-    "DISK_FAILING": Reason.DISK_FAILING,
+_FULL = {
+    "CAPACITY_REACHED": (
+        Reason.CAPACITY_REACHED,
+        "as much is stored as the node offers: raise votes.nodeCapacity, add nodes, or wait until blobs expire",
+    ),
+    "DISK_NEARLY_FULL": (
+        Reason.DISK_NEARLY_FULL,
+        "the volume has only its reserve left: give the node a larger one, or wait until blobs expire",
+    ),
 }
+"""The node's own sentences have numbers that change all the time; each change would be a write."""
 
 
 def _storage_ok(context: _Context) -> Condition:
     """What the node says now comes before what would go wrong later."""
     info, spec, storage_ok = context.info, context.node.spec, ConditionType.STORAGE_OK
     if info is not None and info.storage != _TAKES_SLIVERS:
-        reason = _STORAGE.get(info.storage, Reason.DISK_FAILING)
-        return _say(storage_ok, "False", reason, info.storage_message or f"the node reports {info.storage}")
+        failing = Reason.DISK_FAILING, info.storage_message or f"the node reports {info.storage}"
+        return _say(storage_ok, "False", *_FULL.get(info.storage, failing))
     too_small = sizing.volume_problem(spec.storage.size, spec.votes.node_capacity) if spec is not None else None
     if too_small is not None:
         return _say(storage_ok, "False", Reason.VOLUME_TOO_SMALL, too_small)
