@@ -52,9 +52,10 @@ class StoreAccess:
 
         def revive() -> bool:
             revived = self._kv.revive()
-            # What the failing disk did not keep is not there any more.
-            self._shards.read_tallies()
-            self._blobs.read_count()
+            if revived:
+                # What the failing disk did not keep is not there any more.
+                self._shards.read_tallies()
+                self._blobs.read_count()
             return revived
 
         return await self._write(revive)

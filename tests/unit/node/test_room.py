@@ -86,12 +86,13 @@ class Disk:
 
     def __init__(self):
         self.refuses: str | None = None
+        self.gone = False
         self.content = MemoryStore()
         self.opened: list[bool] = []
         self.free = 10**9
 
     def open(self, read_only: bool) -> "FailingStore":
-        if self.refuses is not None and not read_only:
+        if self.gone or (self.refuses is not None and not read_only):
             raise DiskError(f"cannot open: {self.refuses}")
         self.opened.append(read_only)
         return FailingStore(self)
@@ -168,6 +169,25 @@ def test_a_failing_disk_is_read_and_taken_up_again_when_it_is_back(disk):
     store.sync()
     assert store.get(NODE, b"lost") is None
     assert disk.opened == [False, True, False]
+
+
+async def test_counts_are_those_of_the_disk_after_it_was_away_altogether(disk):
+    """Whoever asks meanwhile is told what was known; what the disk has lost is not counted any more."""
+    storage = await Storage.over(reviving(disk))
+    await storage.put_metadata(blob_id(1), b"metadata")
+    kept = disk.content.killed()
+    await storage.put_metadata(blob_id(2), b"metadata")
+    disk.refuses = "Input/output error"
+    with pytest.raises(DiskError):
+        await storage.put_metadata(blob_id(3), b"metadata")
+    disk.gone = True
+    assert not await storage.revive()
+    assert not await storage.revive()
+    assert storage.blobs_stored == 2
+    disk.refuses, disk.gone, disk.content = None, False, kept
+    assert await storage.revive()
+    assert storage.blobs_stored == 1
+    await storage.close()
 
 
 def test_a_start_on_a_disk_that_refuses_writes(disk):
