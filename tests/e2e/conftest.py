@@ -6,7 +6,8 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+import subprocess
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,22 @@ EPOCH = "1m"
 EPOCHS = "50"
 """For how many epochs blobs are stored: longer than the slowest run."""
 
+CONDITIONS = (
+    "{range .items[*]}{.kind} {.metadata.name}{'\\n'}"
+    "{range .status.conditions[*]}  {.type}={.status} {.reason}: {.message}{'\\n'}{end}{end}"
+)
+OPERATOR_LABEL = "app.kubernetes.io/name=walrus-operator"
+NODE_LABEL = "app.kubernetes.io/component=node"
+MANY = ("--max-log-requests", "20")
+LOOKS = (
+    ("kubectl", "--namespace", NAMESPACE, "get", "wnet,wn,se,pods", "--output", "wide"),
+    ("kubectl", "--namespace", NAMESPACE, "get", "wnet,wn", "--output", f"jsonpath={CONDITIONS}"),
+    ("kubectl", "--namespace", NAMESPACE, "get", "events", "--sort-by", ".lastTimestamp"),
+    ("kubectl", "--namespace", OPERATOR_NAMESPACE, "logs", "--selector", OPERATOR_LABEL, "--tail", "60", "--prefix"),
+    ("kubectl", "--namespace", NAMESPACE, "logs", "--selector", NODE_LABEL, "--tail", "25", "--prefix", *MANY),
+)
+"""What is asked when a test has failed."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keep", action="store_true", help="leave the network running after the tests")
@@ -34,6 +51,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here in Path(item.path).parents:
             item.add_marker(pytest.mark.e2e)
             item.add_marker(pytest.mark.timeout(1500))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows the cluster as it was when a test failed; afterwards it is gone."""
+    report = yield
+    if report.failed and report.when == "call":
+        report.sections += [(f"cluster: {' '.join(look)}", words(*look)) for look in LOOKS]
+    return report
+
+
+def words(*command: str) -> str:
+    """What a command says, whatever comes of it."""
+    try:
+        done = run(*command, check=False, timeout=60)
+    except subprocess.TimeoutExpired:
+        return "no answer within 60 s"
+    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -25,6 +25,8 @@ from walrus_codec import blob_id as blob_ids
 from walrus_sui.client import ChainClient
 
 MIB = 2**20
+PATIENCE = 600
+"""Seconds for shards to move: their new owners rebuild what nobody gives them, on two cores for all nodes."""
 
 
 @pytest.fixture
@@ -98,7 +100,7 @@ async def test_nodes_come_and_go_for_epochs_under_load(
     until("the pod of the deleted one gone", lambda: not kubectl.get("statefulset", ordinal(9)), seconds=60)
     assert kubectl.condition("wn", "guest", "DeletionBlocked")["reason"] == "HoldsShards"
     assert kubectl.get("statefulset", "guest")
-    until("nothing left of both", lambda: len(kubectl.items("wn")) == 9, seconds=300)
+    until("nothing left of both", lambda: len(kubectl.items("wn")) == 9, seconds=PATIENCE)
     for name in ("guest", ordinal(9)):
         for kind in ("statefulset", "service", "configmap"):
             assert kubectl.get(kind, name) == {}
@@ -130,7 +132,7 @@ async def test_a_third_of_the_shards_gone_for_good_and_later_as_many_again(
     assert f"{lost} of 33 are unavailable already" in blocked["message"]
     count(kubectl, 7)
     reader.read_all()
-    until("their shards moved", lambda: len(kubectl.items("wn")) == 7, seconds=300)
+    until("their shards moved", lambda: len(kubectl.items("wn")) == 7, seconds=PATIENCE)
     holdings = await everybody_holds_what_the_chain_says(chain, kubectl)
     assert len(holdings) == 7
 
