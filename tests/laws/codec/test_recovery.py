@@ -80,9 +80,13 @@ def test_many_symbols_are_verified_together_exactly_when_each_is(
     targets, sources = draw.draw(st.permutations(range(n))), draw.draw(st.permutations(range(n)))[:2]
     found = symbols_of(encoded, axis, targets, sources, code)
     recovery.verify_symbols(found, encoded.metadata, code)
-    at, part = draw.draw(st.integers(0, len(found) - 1)), draw.draw(st.sampled_from(["data", "proof", "target"]))
+    at, part = (
+        draw.draw(st.integers(0, len(found) - 1)),
+        draw.draw(st.sampled_from(["data", "proof", "target", "source"])),
+    )
     old = getattr(found[at], part)
-    new = draw.draw(st.sampled_from(targets)) if part == "target" else flip(bytes(old), draw)
+    others = {"target": targets, "source": sources}
+    new = draw.draw(st.sampled_from(others[part])) if part in others else flip(bytes(old), draw)
     found[at] = dataclasses.replace(found[at], **{part: new})
     try:
         for symbol in found:
