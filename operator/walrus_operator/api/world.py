@@ -1,9 +1,8 @@
-"""What a reconcile pass sees and what it decides, as frozen records.
+"""What a reconcile pass sees, as frozen records.
 
 Life of a pass: `observe` fills one `Snapshot` (Kubernetes, chain, storage nodes, each part with its age); `plan` turns it
-into a `Plan`: the `Workload` that should exist, the chain and key `actions`, the statuses to report and when to look
-again. `build` renders the workload as manifests, and `apply` writes only what the live objects lack. Nothing in here
-refers to a client, a clock or a connection, so that every decision can be replayed from a record.
+into a `Plan` (see `decisions`). Nothing in here refers to a client, a clock or a connection, so that every decision can be
+replayed from a record.
 """
 
 from __future__ import annotations
@@ -11,30 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, Literal, NewType, TypeVar
+from typing import Any, Generic, NewType, TypeVar
 
-from walrus_codec.types import NodeId, ObjectId, ShardIndex, SuiAddress
-from walrus_operator.api.conditions import Condition, Reason
+from walrus_codec.types import NodeId, ShardIndex, SuiAddress
+from walrus_operator.api.conditions import Reason
+from walrus_operator.api.markers import PAUSE_ANNOTATION, PAUSED
 from walrus_operator.api.network import NetworkSpec, NetworkStatus
-from walrus_operator.api.node import NodeSpec, NodeStatus, PublicKeys
+from walrus_operator.api.node import NodeSpec, NodeStatus
 from walrus_sui.types import StakedWal
 
 T = TypeVar("T")
 
 UnixSeconds = NewType("UnixSeconds", float)
 Manifest = dict[str, Any]
-
-PAUSE_ANNOTATION = "walrus-operator.dev/reconcile"
-PAUSED = "paused"
-
-NETWORK_LABEL = "walrus-operator.dev/network"
-NODE_LABEL = "walrus-operator.dev/node"
-EPOCH_LABEL = "walrus-operator.dev/epoch"
-MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
-MANAGED_BY = "walrus-operator"
-FIELD_MANAGER = "walrus-operator"
-DRAIN_FINALIZER = "walrus-operator.dev/drain"
-"""Keeps a deleted WalrusNode until its shards have moved; set with `deletionPolicy: Drain` only."""
 
 FROST_PER_WAL = 1_000_000_000
 MIST_PER_SUI = 1_000_000_000
@@ -308,189 +296,3 @@ class Snapshot:
             **{ObjectKey("WalrusNode", node.name): dict(node.live) for node in self.nodes},
             **{ObjectKey("StorageEpoch", epoch.name): dict(epoch.live) for epoch in self.epochs},
         }
-
-
-class KeyKind(StrEnum):
-    """Kinds of key files."""
-
-    PROTOCOL = "protocol"
-    NETWORK = "network"
-    SUI = "sui"
-
-
-@dataclass(frozen=True)
-class CreateKeys:
-    """Make a key Secret that has never existed, or add the files that it lacks."""
-
-    secret: str
-    files: tuple[tuple[str, KeyKind], ...]
-    add: bool = False
-    """Add files to an existing Secret (a gateway replica more); existing files are never touched."""
-
-
-@dataclass(frozen=True)
-class FundTreasury:
-    """Give the devnet's treasury SUI (faucet) and WAL (exchange)."""
-
-    mist: int
-    frost: int
-
-
-@dataclass(frozen=True)
-class Delegate:
-    """Stake from the treasury, all pools in one transaction, so that no committee is chosen in between."""
-
-    frost: tuple[tuple[NodeId, int], ...]
-
-
-@dataclass(frozen=True)
-class Part:
-    """A StakedWal, or some FROST of it."""
-
-    stake: ObjectId
-    frost: int | None = None
-    """None for all of it."""
-
-
-@dataclass(frozen=True)
-class WithdrawStake:
-    """Take stake back, all in one transaction."""
-
-    ask: tuple[Part, ...]
-    """Counts in the committee: it is asked for now, and comes back in a later epoch."""
-    take: tuple[Part, ...]
-    """Comes back now: its epoch has come, or it counts in no committee."""
-
-
-@dataclass(frozen=True)
-class SetFinalizer:
-    """Put our finalizer on a WalrusNode, or take it off."""
-
-    node: str
-    uid: str
-    finalizers: tuple[str, ...]
-    """All that the object should have afterwards."""
-    version: str
-    """resourceVersion of the object that was seen."""
-
-
-@dataclass(frozen=True)
-class FundAddress:
-    """Send SUI and WAL from the treasury."""
-
-    address: SuiAddress
-    mist: int
-    frost: int
-
-
-@dataclass(frozen=True)
-class DeleteObject:
-    """Delete an object that nothing needs any more; the UID keeps a namesake safe."""
-
-    key: ObjectKey
-    uid: str
-
-
-Action = CreateKeys | FundTreasury | Delegate | WithdrawStake | FundAddress | SetFinalizer | DeleteObject
-
-
-@dataclass(frozen=True)
-class NodeWorkload:
-    """A storage node that should exist in Kubernetes."""
-
-    name: str
-    spec: NodeSpec
-    replicas: int
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """A StorageEpoch that should exist."""
-
-    name: str
-    epoch: int
-
-
-@dataclass(frozen=True)
-class Workload:
-    """All objects that should exist for a network."""
-
-    network: NetworkObject
-    devnet: bool
-    nodes: tuple[NodeWorkload, ...]
-    templated: tuple[str, ...]
-    """Names of the WalrusNodes that are made from the network's template."""
-    gateway: bool
-    """Whether the gateway can be run as its spec asks; if not, what there is of it is left as it is."""
-    max_unavailable: int
-    """For the one PodDisruptionBudget over all node pods."""
-    epochs: tuple[EpochRecord, ...]
-
-
-@dataclass(frozen=True)
-class StatusUpdate:
-    """A status that should be stored."""
-
-    key: ObjectKey
-    status: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class EventNote:
-    """A Kubernetes Event to post: something happened that a user may want to see."""
-
-    about: ObjectKey
-    reason: str
-    message: str
-    type: Literal["Normal", "Warning"] = "Normal"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What one pass should do; empty when there is nothing to do."""
-
-    workload: Workload | None
-    """None when the operator must not touch objects (paused, deleting, spec unreadable)."""
-    actions: tuple[Action, ...]
-    network_conditions: tuple[Condition, ...]
-    statuses: tuple[StatusUpdate, ...]
-    events: tuple[EventNote, ...]
-    requeue_after: float
-    """Seconds until the next pass even if nothing happens."""
-
-
-__all__ = [
-    "Action",
-    "ChainView",
-    "ClaimView",
-    "CreateKeys",
-    "Delegate",
-    "DeleteObject",
-    "EpochObject",
-    "EpochPhase",
-    "EpochRecord",
-    "EventNote",
-    "FundAddress",
-    "FundTreasury",
-    "KeyKind",
-    "Manifest",
-    "NetworkObject",
-    "NodeInfo",
-    "NodeObject",
-    "NodeWorkload",
-    "ObjectKey",
-    "Observed",
-    "Part",
-    "Plan",
-    "PodView",
-    "PublicKeys",
-    "Seat",
-    "SecretView",
-    "SetFinalizer",
-    "Settings",
-    "Snapshot",
-    "StatusUpdate",
-    "UnixSeconds",
-    "WithdrawStake",
-    "Workload",
-]

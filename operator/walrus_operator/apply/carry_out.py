@@ -16,20 +16,9 @@ from typing import Any
 
 from walrus_operator.api.base import API_VERSION
 from walrus_operator.api.conditions import Reason
-from walrus_operator.api.world import (
-    NETWORK_LABEL,
-    CreateKeys,
-    DeleteObject,
-    EventNote,
-    Manifest,
-    NetworkObject,
-    ObjectKey,
-    Plan,
-    SetFinalizer,
-    Settings,
-    Snapshot,
-    StatusUpdate,
-)
+from walrus_operator.api.decisions import CreateKeys, DeleteObject, EventNote, Plan, SetFinalizer, StatusUpdate
+from walrus_operator.api.markers import NETWORK_LABEL
+from walrus_operator.api.world import Manifest, NetworkObject, ObjectKey, Settings, Snapshot
 from walrus_operator.apply import drift, keys, money
 from walrus_operator.build import objects
 from walrus_operator.observe.chain import ChainObserver

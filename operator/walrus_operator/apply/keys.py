@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 
-from walrus_operator.api.world import CreateKeys, KeyKind, NetworkObject
+from walrus_operator.api.decisions import CreateKeys, KeyKind
+from walrus_operator.api.world import NetworkObject
 from walrus_operator.build.secrets import key_secret
 from walrus_operator.observe.kube import KubeClient, KubeError
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey

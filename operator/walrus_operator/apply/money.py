@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 from walrus_client import treasury
 from walrus_operator.api import names
-from walrus_operator.api.world import Delegate, FundAddress, FundTreasury, NetworkObject, WithdrawStake
+from walrus_operator.api.decisions import Delegate, FundAddress, FundTreasury, WithdrawStake
+from walrus_operator.api.world import NetworkObject
 from walrus_operator.observe.kube import KubeClient, KubeError
 from walrus_operator.observe.reading import secret_text
 from walrus_sui.client import ChainClient

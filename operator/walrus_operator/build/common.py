@@ -15,9 +15,10 @@ from typing import Any
 import yaml
 
 from walrus_operator.api.base import API_VERSION
+from walrus_operator.api.markers import MANAGED_BY, MANAGED_BY_LABEL, NETWORK_LABEL
 from walrus_operator.api.network import Monitoring
 from walrus_operator.api.pods import PodSettings, Storage
-from walrus_operator.api.world import MANAGED_BY, MANAGED_BY_LABEL, NETWORK_LABEL, Manifest, NetworkObject, Settings
+from walrus_operator.api.world import Manifest, NetworkObject, Settings
 
 USER_ID = 10001
 """The user of the project's image."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from walrus_operator.api import names, sizing
-from walrus_operator.api.world import NODE_LABEL, Manifest, NetworkObject, NodeWorkload, Settings
+from walrus_operator.api.decisions import NodeWorkload
+from walrus_operator.api.markers import NODE_LABEL
+from walrus_operator.api.world import Manifest, NetworkObject, Settings
 from walrus_operator.build import common
 
 COMPONENT = "node"

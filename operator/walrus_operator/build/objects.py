@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from walrus_operator.api.world import Manifest, Settings, Workload
+from walrus_operator.api.decisions import Workload
+from walrus_operator.api.world import Manifest, Settings
 from walrus_operator.build import common, devnet, gateway, nodes, policies, resources
 
 

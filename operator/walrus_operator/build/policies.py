@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from walrus_operator.api import names
-from walrus_operator.api.world import NETWORK_LABEL, Manifest, NetworkObject, Settings
+from walrus_operator.api.markers import NETWORK_LABEL
+from walrus_operator.api.world import Manifest, NetworkObject, Settings
 from walrus_operator.build import common, devnet, gateway, nodes
 
 _DNS_PORT = 53

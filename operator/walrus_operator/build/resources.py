@@ -7,7 +7,9 @@ a single node. Of a StorageEpoch it owns labels and owner reference, never the s
 from __future__ import annotations
 
 from walrus_operator.api.base import API_VERSION
-from walrus_operator.api.world import EPOCH_LABEL, EpochRecord, Manifest, NetworkObject
+from walrus_operator.api.decisions import EpochRecord
+from walrus_operator.api.markers import EPOCH_LABEL
+from walrus_operator.api.world import Manifest, NetworkObject
 from walrus_operator.build import common
 
 

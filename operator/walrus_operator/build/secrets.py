@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from walrus_operator.api import names
-from walrus_operator.api.world import NODE_LABEL, CreateKeys, Manifest, NetworkObject
+from walrus_operator.api.decisions import CreateKeys
+from walrus_operator.api.markers import NODE_LABEL
+from walrus_operator.api.world import Manifest, NetworkObject
 from walrus_operator.build import common
 
 

@@ -7,7 +7,8 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from walrus_client.cli.output import EXIT_NOT_FOUND, EXIT_UNAVAILABLE, fail
-from walrus_operator.api.world import NETWORK_LABEL, Manifest
+from walrus_operator.api.markers import NETWORK_LABEL
+from walrus_operator.api.world import Manifest
 from walrus_operator.observe import reading
 from walrus_operator.observe.kube import KubeClient, KubeError
 

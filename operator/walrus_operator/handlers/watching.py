@@ -14,7 +14,7 @@ import kopf
 
 from walrus_operator.api import epoch, network, node
 from walrus_operator.api.base import GROUP, VERSION
-from walrus_operator.api.world import MANAGED_BY, MANAGED_BY_LABEL, NETWORK_LABEL
+from walrus_operator.api.markers import MANAGED_BY, MANAGED_BY_LABEL, NETWORK_LABEL
 
 Mark = Callable[[str], None]
 

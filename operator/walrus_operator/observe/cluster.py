@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from walrus_operator.api import names
+from walrus_operator.api.markers import NETWORK_LABEL
 from walrus_operator.api.world import (
-    NETWORK_LABEL,
     ClaimView,
     EpochObject,
     Manifest,

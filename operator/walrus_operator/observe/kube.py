@@ -21,7 +21,8 @@ from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException
 
 from walrus_operator.api.base import API_VERSION
-from walrus_operator.api.world import FIELD_MANAGER, Manifest
+from walrus_operator.api.markers import FIELD_MANAGER
+from walrus_operator.api.world import Manifest
 from walrus_sui.telemetry import meter, names
 
 REQUEST_TIMEOUT = 20.0

@@ -13,19 +13,11 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from walrus_operator.api import names
+from walrus_operator.api.decisions import KeyKind
+from walrus_operator.api.markers import NODE_LABEL
 from walrus_operator.api.network import NetworkSpec, NetworkStatus
 from walrus_operator.api.node import NodeSpec, NodeStatus
-from walrus_operator.api.world import (
-    NODE_LABEL,
-    ClaimView,
-    EpochObject,
-    KeyKind,
-    Manifest,
-    NetworkObject,
-    NodeObject,
-    PodView,
-    SecretView,
-)
+from walrus_operator.api.world import ClaimView, EpochObject, Manifest, NetworkObject, NodeObject, PodView, SecretView
 from walrus_sui.errors import KeyFileError
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
 

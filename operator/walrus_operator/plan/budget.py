@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from walrus_codec.quorum import is_quorum, max_faulty
 from walrus_codec.types import NodeId
-from walrus_operator.api.world import NodeWorkload, Snapshot
+from walrus_operator.api.decisions import NodeWorkload
+from walrus_operator.api.world import Snapshot
 
 
 def max_unavailable(deployed: Iterable[int], *, tolerated: int, lost: int) -> int:

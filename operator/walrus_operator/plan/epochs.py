@@ -13,18 +13,9 @@ from typing import Any
 
 from walrus_operator.api import names
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, condition, merge
+from walrus_operator.api.decisions import DeleteObject, EpochRecord, StatusUpdate
 from walrus_operator.api.epoch import EpochChain, EpochMember, EpochPrices, EpochStatus
-from walrus_operator.api.world import (
-    ChainView,
-    DeleteObject,
-    EpochObject,
-    EpochPhase,
-    EpochRecord,
-    ObjectKey,
-    Seat,
-    Snapshot,
-    StatusUpdate,
-)
+from walrus_operator.api.world import ChainView, EpochObject, EpochPhase, ObjectKey, Seat, Snapshot
 from walrus_operator.plan.times import iso
 
 KIND = "StorageEpoch"

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from walrus_operator.api import names
 from walrus_operator.api.conditions import Reason
+from walrus_operator.api.decisions import CreateKeys, KeyKind, NodeWorkload
 from walrus_operator.api.node import PublicKeys
-from walrus_operator.api.world import CreateKeys, KeyKind, NodeWorkload, ObjectKey, SecretView, Snapshot
+from walrus_operator.api.world import ObjectKey, SecretView, Snapshot
 
 NODE_FILES = (
     (names.PROTOCOL_KEY, KeyKind.PROTOCOL),

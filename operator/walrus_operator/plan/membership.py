@@ -14,9 +14,10 @@ from enum import Enum, auto
 
 from walrus_codec.types import NodeId
 from walrus_operator.api import names, sizing
+from walrus_operator.api.decisions import NodeWorkload
 from walrus_operator.api.network import NetworkSpec
 from walrus_operator.api.node import NodeSpec, NodeTemplate
-from walrus_operator.api.world import NodeObject, NodeWorkload, Snapshot
+from walrus_operator.api.world import NodeObject, Snapshot
 
 
 class Leave(Enum):

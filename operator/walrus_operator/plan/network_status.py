@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from walrus_operator.api import names
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, Truth, condition, merge
+from walrus_operator.api.decisions import StatusUpdate
 from walrus_operator.api.network import GatewayStatus, NetworkStatus, NodeCounts, ShardCounts
-from walrus_operator.api.world import EpochPhase, ObjectKey, Snapshot, StatusUpdate
+from walrus_operator.api.world import EpochPhase, ObjectKey, Snapshot
 from walrus_operator.plan import membership as members
 from walrus_operator.plan.budget import Shards
 from walrus_operator.plan.chain_state import ChainState, ChainVerdict

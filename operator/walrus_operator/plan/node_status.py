@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from walrus_codec.types import NodeId, SuiAddress
 from walrus_operator.api import names, sizing
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, Truth, condition, merge
+from walrus_operator.api.decisions import NodeWorkload, StatusUpdate
 from walrus_operator.api.node import NodeStatus
 from walrus_operator.api.world import (
     FROST_PER_WAL,
@@ -15,12 +16,10 @@ from walrus_operator.api.world import (
     EpochPhase,
     NodeInfo,
     NodeObject,
-    NodeWorkload,
     ObjectKey,
     Observed,
     Seat,
     Snapshot,
-    StatusUpdate,
 )
 from walrus_operator.plan import stakes as pieces
 from walrus_operator.plan.departures import Departures

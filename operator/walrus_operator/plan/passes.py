@@ -14,19 +14,8 @@ from typing import Any, Literal
 from walrus_codec.types import NodeId, SuiAddress
 from walrus_operator.api import names
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, condition, merge
-from walrus_operator.api.world import (
-    Action,
-    ChainView,
-    DeleteObject,
-    EpochPhase,
-    EventNote,
-    NetworkObject,
-    ObjectKey,
-    Plan,
-    Snapshot,
-    StatusUpdate,
-    Workload,
-)
+from walrus_operator.api.decisions import Action, DeleteObject, EventNote, Plan, StatusUpdate, Workload
+from walrus_operator.api.world import ChainView, EpochPhase, NetworkObject, ObjectKey, Snapshot
 from walrus_operator.plan import (
     budget,
     chain_state,

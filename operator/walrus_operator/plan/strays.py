@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from walrus_operator.api.conditions import ConditionType, Kind, Reason, condition, merge
-from walrus_operator.api.world import NodeObject, ObjectKey, SetFinalizer, StatusUpdate
+from walrus_operator.api.decisions import SetFinalizer, StatusUpdate
+from walrus_operator.api.world import NodeObject, ObjectKey
 from walrus_operator.plan import departures
 from walrus_operator.plan.times import iso
 

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from walrus_client.errors import ClientError
 from walrus_operator.api.base import API_VERSION
 from walrus_operator.api.conditions import Reason
-from walrus_operator.api.world import EventNote, ObjectKey, Snapshot
+from walrus_operator.api.decisions import EventNote
+from walrus_operator.api.world import ObjectKey, Snapshot
 from walrus_operator.apply.carry_out import Applier, Guard
 from walrus_operator.observe.kube import KubeClient, KubeError
 from walrus_operator.observe.world import Observer

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests.unit.operator.support import World, network_manifest
 
 from walrus_codec.quorum import max_faulty
-from walrus_operator.api.world import DeleteObject, EpochPhase, ObjectKey, Seat
+from walrus_operator.api.decisions import DeleteObject
+from walrus_operator.api.world import EpochPhase, ObjectKey, Seat
 from walrus_operator.plan.passes import plan
 
 NODES = 4

@@ -16,28 +16,30 @@ from typing import Any
 from walrus_codec.types import Epoch, NodeId, ObjectId, ShardIndex, SuiAddress
 from walrus_operator.api import names
 from walrus_operator.api.base import API_VERSION
-from walrus_operator.api.world import (
-    ChainView,
-    ClaimView,
+from walrus_operator.api.decisions import (
     CreateKeys,
     Delegate,
     DeleteObject,
-    EpochPhase,
     FundAddress,
     FundTreasury,
+    Plan,
+    SetFinalizer,
+    WithdrawStake,
+)
+from walrus_operator.api.world import (
+    ChainView,
+    ClaimView,
+    EpochPhase,
     Manifest,
     NodeInfo,
     ObjectKey,
     Observed,
-    Plan,
     PodView,
     Seat,
     SecretView,
-    SetFinalizer,
     Settings,
     Snapshot,
     UnixSeconds,
-    WithdrawStake,
 )
 from walrus_operator.apply import drift
 from walrus_operator.build import objects

@@ -13,7 +13,8 @@ import pytest
 import yaml
 from tests.unit.operator.support import NAMESPACE, SETTINGS, World, network_manifest
 
-from walrus_operator.api.world import CreateKeys, KeyKind, Manifest
+from walrus_operator.api.decisions import CreateKeys, KeyKind
+from walrus_operator.api.world import Manifest
 from walrus_operator.build import objects, secrets
 from walrus_operator.observe import reading
 from walrus_operator.plan.passes import plan

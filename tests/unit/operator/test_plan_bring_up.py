@@ -5,7 +5,8 @@ from __future__ import annotations
 from tests.unit.operator.support import NETWORK, World, network_manifest
 
 from walrus_operator.api import names
-from walrus_operator.api.world import CreateKeys, Delegate, FundAddress, FundTreasury, ObjectKey
+from walrus_operator.api.decisions import CreateKeys, Delegate, FundAddress, FundTreasury
+from walrus_operator.api.world import ObjectKey
 from walrus_operator.plan.passes import plan
 
 

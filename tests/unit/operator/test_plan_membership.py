@@ -7,14 +7,8 @@ from typing import Any
 import pytest
 from tests.unit.operator.support import World, network_manifest
 
-from walrus_operator.api.world import (
-    Delegate,
-    DeleteObject,
-    EpochPhase,
-    Manifest,
-    ObjectKey,
-    WithdrawStake,
-)
+from walrus_operator.api.decisions import Delegate, DeleteObject, WithdrawStake
+from walrus_operator.api.world import EpochPhase, Manifest, ObjectKey
 
 WAL = 10**9
 

@@ -7,7 +7,8 @@ from tests.unit.operator.support import START, World, network_manifest
 
 from walrus_operator.api import names
 from walrus_operator.api.conditions import TABLE, Reason
-from walrus_operator.api.world import DeleteObject, EpochPhase, ObjectKey, PodView, SecretView
+from walrus_operator.api.decisions import DeleteObject
+from walrus_operator.api.world import EpochPhase, ObjectKey, PodView, SecretView
 from walrus_operator.observe import reading
 from walrus_operator.plan import strays
 from walrus_operator.plan.passes import plan

@@ -10,7 +10,7 @@ from aiohttp import web
 from tests.unit.operator.support import network_manifest
 
 from walrus_operator.api import names
-from walrus_operator.api.world import KeyKind
+from walrus_operator.api.decisions import KeyKind
 from walrus_operator.observe import reading
 from walrus_operator.observe.nodes import HttpNodeReader, parse
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey

@@ -1,0 +1,170 @@
+"""What a reconcile pass decides, as frozen records.
+
+Life of a `Plan`: `plan` makes it from a `Snapshot`: the `Workload` that should exist, the chain and key `actions`, the
+statuses to report and when to look again. `build` renders the workload as manifests, and `apply` writes only what the live
+objects lack, carries out the actions, and then writes the statuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+from walrus_codec.types import NodeId, ObjectId, SuiAddress
+from walrus_operator.api.conditions import Condition
+from walrus_operator.api.node import NodeSpec
+from walrus_operator.api.world import (
+    NetworkObject,
+    ObjectKey,
+)
+
+
+class KeyKind(StrEnum):
+    """Kinds of key files."""
+
+    PROTOCOL = "protocol"
+    NETWORK = "network"
+    SUI = "sui"
+
+
+@dataclass(frozen=True)
+class CreateKeys:
+    """Make a key Secret that has never existed, or add the files that it lacks."""
+
+    secret: str
+    files: tuple[tuple[str, KeyKind], ...]
+    add: bool = False
+    """Add files to an existing Secret (a gateway replica more); existing files are never touched."""
+
+
+@dataclass(frozen=True)
+class FundTreasury:
+    """Give the devnet's treasury SUI (faucet) and WAL (exchange)."""
+
+    mist: int
+    frost: int
+
+
+@dataclass(frozen=True)
+class Delegate:
+    """Stake from the treasury, all pools in one transaction, so that no committee is chosen in between."""
+
+    frost: tuple[tuple[NodeId, int], ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A StakedWal, or some FROST of it."""
+
+    stake: ObjectId
+    frost: int | None = None
+    """None for all of it."""
+
+
+@dataclass(frozen=True)
+class WithdrawStake:
+    """Take stake back, all in one transaction."""
+
+    ask: tuple[Part, ...]
+    """Counts in the committee: it is asked for now, and comes back in a later epoch."""
+    take: tuple[Part, ...]
+    """Comes back now: its epoch has come, or it counts in no committee."""
+
+
+@dataclass(frozen=True)
+class SetFinalizer:
+    """Put our finalizer on a WalrusNode, or take it off."""
+
+    node: str
+    uid: str
+    finalizers: tuple[str, ...]
+    """All that the object should have afterwards."""
+    version: str
+    """resourceVersion of the object that was seen."""
+
+
+@dataclass(frozen=True)
+class FundAddress:
+    """Send SUI and WAL from the treasury."""
+
+    address: SuiAddress
+    mist: int
+    frost: int
+
+
+@dataclass(frozen=True)
+class DeleteObject:
+    """Delete an object that nothing needs any more; the UID keeps a namesake safe."""
+
+    key: ObjectKey
+    uid: str
+
+
+Action = CreateKeys | FundTreasury | Delegate | WithdrawStake | FundAddress | SetFinalizer | DeleteObject
+
+
+@dataclass(frozen=True)
+class NodeWorkload:
+    """A storage node that should exist in Kubernetes."""
+
+    name: str
+    spec: NodeSpec
+    replicas: int
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """A StorageEpoch that should exist."""
+
+    name: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Workload:
+    """All objects that should exist for a network."""
+
+    network: NetworkObject
+    devnet: bool
+    nodes: tuple[NodeWorkload, ...]
+    templated: tuple[str, ...]
+    """Names of the WalrusNodes that are made from the network's template."""
+    gateway: bool
+    """Whether the gateway can be run as its spec asks; if not, what there is of it is left as it is."""
+    max_unavailable: int
+    """For the one PodDisruptionBudget over all node pods."""
+    epochs: tuple[EpochRecord, ...]
+
+
+@dataclass(frozen=True)
+class StatusUpdate:
+    """A status that should be stored."""
+
+    key: ObjectKey
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class EventNote:
+    """A Kubernetes Event to post: something happened that a user may want to see."""
+
+    about: ObjectKey
+    reason: str
+    message: str
+    type: Literal["Normal", "Warning"] = "Normal"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one pass should do; empty when there is nothing to do."""
+
+    workload: Workload | None
+    """None when the operator must not touch objects (paused, deleting, spec unreadable)."""
+    actions: tuple[Action, ...]
+    network_conditions: tuple[Condition, ...]
+    statuses: tuple[StatusUpdate, ...]
+    events: tuple[EventNote, ...]
+    requeue_after: float
+    """Seconds until the next pass even if nothing happens."""
