@@ -299,6 +299,20 @@ class TestGarbage:
         for family in (layout.POOLS, layout.POOLED_INFO, layout.POOL_MEMBERS, layout.BLOB_INFO):
             assert list(kv.scan(family)) == []
 
+    async def test_the_space_of_dropped_shards_is_given_back_at_once(self, tmp_path):
+        storage = await Storage.open(tmp_path)
+        await storage.create_shards([S0, S1], ShardStatus.ACTIVE)
+        for number in range(40):
+            await feed(storage, registered(blob_id(number), object_id(number), 9))
+            await fill(storage, blob_id(number), sliver=os.urandom(250_000))
+        await storage.sync()
+        full = disk_usage(tmp_path)
+        assert full >= 40_000_000
+        await storage.drop_shards([S0])
+        assert disk_usage(tmp_path) < full - 15_000_000, "half of it, but for what lies in the log still"
+        assert storage.bytes_stored == 20_000_000
+        await storage.close()
+
     async def test_a_deleted_pooled_blob_leaves_no_record(self, kv, storage):
         await feed(storage, pool_created(P1, 5), pooled(B, O1, P1))
         await feed(storage, pooled_deleted(B, O1, P1))
