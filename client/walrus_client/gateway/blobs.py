@@ -10,7 +10,7 @@ from opentelemetry.metrics import Observation
 from walrus_client.budget import ByteBudget
 from walrus_client.gateway import query
 from walrus_client.gateway.answers import store_answer
-from walrus_client.gateway.body import Admission, check_declared, receive
+from walrus_client.gateway.body import Admission, Pace, check_declared, receive
 from walrus_client.gateway.config import GatewayConfig
 from walrus_client.gateway.envelope import GatewayError, GatewayReason, error_response
 from walrus_client.gateway.ranges import matches, parse_range, same_as
@@ -65,7 +65,7 @@ class BlobRoutes:
                 limit=self._limit(services),
                 params=params,
                 admission=admission,
-                stall_s=self._config.limits.body_stall_s,
+                pace=Pace(self._config.limits.body_stall_s, self._config.limits.slowest_bytes_per_s),
                 make=services.compute.segment,
             )
             with segment:

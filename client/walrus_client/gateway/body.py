@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +23,23 @@ from walrus_client.gateway.envelope import GatewayError, GatewayReason
 from walrus_codec.params import CodeParams
 
 _FIRST_STEP = 1 << 20
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How slow a sender may be. Only what the gateway waits for it counts, not what it is made to wait.
+
+    Attributes:
+        stall_s: longest wait for the next part.
+        slowest_bytes_per_s: what it must send per second, beyond the first `stall_s` of waiting.
+    """
+
+    stall_s: float
+    slowest_bytes_per_s: int
+
+    def patience_s(self, received: int, waited_s: float) -> float:
+        """How long the next part may take after `received` bytes and `waited_s` seconds of waiting; not above 0: too slow."""
+        return min(self.stall_s, self.stall_s + received / self.slowest_bytes_per_s - waited_s)
 
 
 class Admission:
@@ -85,7 +103,7 @@ async def receive(
     limit: int,
     params: CodeParams,
     admission: Admission,
-    stall_s: float,
+    pace: Pace,
     make: Callable[[int, CodeParams], Awaitable[Segment]],
 ) -> Segment:
     """Reads the whole body; the caller owns the segment, whose size is that of the body.
@@ -95,11 +113,12 @@ async def receive(
         limit: bytes that it may have.
         params: the code in which it will be encoded.
         admission: memory.
-        stall_s: longest wait for the next part.
+        pace: how slow the sender may be.
         make: gives the memory for a body of a declared length (`Compute.segment`).
 
     Raises:
-        GatewayError: BODY_TOO_LARGE, TOO_MANY_BYTES_IN_FLIGHT, or MALFORMED_REQUEST when the body breaks off.
+        GatewayError: BODY_TOO_LARGE, TOO_MANY_BYTES_IN_FLIGHT, REQUEST_TIMEOUT when the sender is too slow, or
+            MALFORMED_REQUEST when the body breaks off.
     """
     check_declared(request, limit)
     declared = request.content_length
@@ -113,7 +132,7 @@ async def receive(
     try:
         received = 0
         view = segment.view
-        async for chunk in _chunks(request, stall_s):
+        async for chunk in _chunks(request, pace):
             end = received + len(chunk)
             if end > limit:
                 raise too_large(limit)
@@ -136,16 +155,24 @@ async def _enlarge(segment: Segment, wanted: int, *, limit: int, params: CodePar
     segment.resize(size)
 
 
-async def _chunks(request: web.Request, stall_s: float) -> AsyncIterator[bytes]:
+async def _chunks(request: web.Request, pace: Pace) -> AsyncIterator[bytes]:
+    clock = asyncio.get_running_loop().time
+    received, waited_s = 0, 0.0
     try:
         while True:
-            async with asyncio.timeout(stall_s):
+            before = clock()
+            async with asyncio.timeout(pace.patience_s(received, waited_s)):
                 chunk = await request.content.readany()
+            waited_s += clock() - before
             if not chunk:
                 return
+            received += len(chunk)
             yield chunk
     except TimeoutError:
-        message = f"nothing of the body arrived for {stall_s:.0f} s"
+        message = (
+            f"the body comes too slowly: {received} bytes, then nothing in time; send at least {pace.slowest_bytes_per_s} "
+            f"bytes per second, with pauses of less than {pace.stall_s:.0f} s"
+        )
         raise GatewayError(GatewayReason.REQUEST_TIMEOUT, message, close=True) from None
     except (ClientPayloadError, ConnectionError) as error:
         message = f"the body broke off: {error}"

@@ -1,6 +1,7 @@
 """The gateway's HTTP face over the network of fakes."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from tests.unit.client.conftest import World
 from tests.unit.client.worlds import until
 
 from walrus_client.gateway.app import build_api, build_metrics
+from walrus_client.gateway.body import Pace
 from walrus_client.gateway.config import ChainConfig, GatewayConfig, LimitsConfig
 from walrus_client.gateway.draining import RequestsUnderWay
 from walrus_client.gateway.services import Connector, Services
@@ -267,6 +269,31 @@ async def test_a_body_that_stalls_is_given_up(world: World) -> None:
             assert b"408" in await reader.readline()
         writer.close()
         await writer.wait_closed()
+
+
+async def test_a_body_that_trickles_is_given_up_though_it_never_stalls(world: World) -> None:
+    async for gateway in serve(world, config(body_stall_s=0.5, slowest_bytes_per_s=1000)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(b"PUT /v1/blobs HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+        answer = asyncio.create_task(reader.readline())
+        async with asyncio.timeout(30):
+            while not answer.done():
+                writer.write(b"x")
+                await asyncio.wait([answer], timeout=0.02)
+        assert b"408" in await answer
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        async with gateway.session.put("/v1/blobs", data=BLOB) as response:
+            assert response.status == 200
+
+
+@pytest.mark.parametrize(
+    ("received", "waited_s", "patience_s"),
+    [(0, 0.0, 10.0), (0, 4.0, 6.0), (1000, 4.0, 7.0), (5000, 4.0, 10.0), (1000, 11.0, 0.0), (1000, 12.0, -1.0)],
+)
+def test_a_slow_sender_has_as_much_time_as_it_has_earned(received: int, waited_s: float, patience_s: float) -> None:
+    assert Pace(stall_s=10.0, slowest_bytes_per_s=1000).patience_s(received, waited_s) == patience_s
 
 
 async def test_too_few_confirmations_are_a_504_and_lose_nothing(gateway: Gateway) -> None:
