@@ -13,7 +13,7 @@ from walrus_node.rpc.admission import Gate
 from walrus_node.rpc.rules import Lane
 from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.store.room import RoomKeeper
-from walrus_node.store.rules import Condition
+from walrus_node.store.rules import Condition, Room
 from walrus_node.store.storage import Storage
 from walrus_node.sync.task import SyncProgress
 from walrus_sui.telemetry import meter, names
@@ -100,15 +100,18 @@ def observe_room(room: RoomKeeper) -> None:
         held = room.condition
         return [Observation(int(each is held), {names.ATTR_CONDITION: each.value}) for each in Condition]
 
-    def gauge(name: str, description: str, read: Callable[[], int]) -> None:
-        def callback(_options: CallbackOptions) -> Iterable[Observation]:
-            return [Observation(read())]
+    def bytes_of(read: Callable[[Room], int]) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        return lambda _options: [Observation(read(room.room))]
 
-        meter().create_observable_gauge(name, [callback], unit="By", description=description)
-
-    gauge(names.NODE_BYTES_STORED, "Slivers stored.", lambda: room.room.stored)
-    gauge(names.NODE_CAPACITY, "Slivers that the node offers to store.", lambda: room.room.capacity)
-    gauge(names.NODE_DISK_FREE, "What the disk has left.", lambda: room.room.free)
-    meter().create_observable_gauge(
+    gauge = meter().create_observable_gauge
+    gauge(names.NODE_BYTES_STORED, [bytes_of(lambda now: now.stored)], unit="By", description="Slivers stored.")
+    gauge(
+        names.NODE_CAPACITY,
+        [bytes_of(lambda now: now.capacity)],
+        unit="By",
+        description="Slivers that the node offers to store.",
+    )
+    gauge(names.NODE_DISK_FREE, [bytes_of(lambda now: now.free)], unit="By", description="What the disk has left.")
+    gauge(
         names.NODE_STORAGE_CONDITION, [conditions], description="1 for the condition of the store that holds, else 0."
     )
