@@ -13,8 +13,9 @@ from walrus_client.gateway.answers import store_answer
 from walrus_client.gateway.body import Admission, Pace, check_declared, receive
 from walrus_client.gateway.config import GatewayConfig
 from walrus_client.gateway.envelope import GatewayError, GatewayReason, error_response
-from walrus_client.gateway.ranges import matches, parse_range, same_as
+from walrus_client.gateway.ranges import ByteRange, matches, parse_range, same_as, span
 from walrus_client.gateway.services import Services
+from walrus_client.read import ConsistencyCheck, range_footprint
 from walrus_codec import blob_id as blob_ids
 from walrus_codec.errors import BlobIdError
 from walrus_codec.metadata import BlobMetadata
@@ -48,6 +49,7 @@ class BlobRoutes:
         """Adds the routes."""
         router.add_put("/v1/blobs", self.put, expect_handler=self._expect)
         router.add_get("/v1/blobs/{blob_id}", self.get, allow_head=True)
+        router.add_get("/v1/blobs/{blob_id}/byte-range", self.byte_range)
         router.add_get("/v1/blobs/{blob_id}/status", self.status)
 
     async def put(self, request: web.Request) -> web.StreamResponse:
@@ -89,13 +91,27 @@ class BlobRoutes:
         if not same_as(request.headers.get("If-Range"), headers["ETag"]):
             wanted = None  # the asker has parts of something else, and wants all of this
         part = parse_range(wanted, size)
+        ranged = {**headers, "Content-Range": part.content_range(size)} if part is not None else headers
         async with Admission(self._memory, wait_s=self._config.limits.admission_wait_s) as admission:
+            if part is not None and check is not ConsistencyCheck.STRICT:
+                return await _send(request, 206, ranged, await self._part(blob_id, metadata, part, admission))
             await admission.grow(_read_footprint(metadata))
+            data = memoryview((await reader.read(blob_id, check=check, metadata=metadata)).data)
             if part is None:
-                blob = await reader.read(blob_id, check=check, metadata=metadata)
-                return await _send(request, 200, headers, blob.data)
-            data = await reader.read_range(blob_id, metadata, part.first, part.last)
-            return await _send(request, 206, {**headers, "Content-Range": part.content_range(size)}, data)
+                return await _send(request, 200, headers, data)
+            return await _send(request, 206, ranged, data[part.first : part.last + 1])
+
+    async def byte_range(self, request: web.Request) -> web.StreamResponse:
+        """GET /v1/blobs/{blob_id}/byte-range: a part of a blob, by start and length."""
+        blob_id = _blob_id(request)
+        start, length = query.parse_span(list(request.query.items()))
+        metadata = await self._services().reader.metadata(blob_id)
+        part = span(start, length, metadata.unencoded_length)
+        headers = _headers(request, blob_id)
+        # The entity is this part, not the blob; the path and its parameters name it.
+        del headers["ETag"], headers["Accept-Ranges"]
+        async with Admission(self._memory, wait_s=self._config.limits.admission_wait_s) as admission:
+            return await _send(request, 200, headers, await self._part(blob_id, metadata, part, admission))
 
     async def status(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/blobs/{blob_id}/status: what a quorum of the nodes knows, in the nodes' official shape."""
@@ -103,6 +119,16 @@ class BlobRoutes:
         status = await self._services().reader.status(_blob_id(request))
         document = {"success": {"code": 200, "data": status.to_json()}}
         return web.json_response(document, headers={"Cache-Control": "no-store"})
+
+    async def _part(self, blob_id: BlobId, metadata: BlobMetadata, part: ByteRange, admission: Admission) -> bytes:
+        """Reads a part with the memory that it takes; only when a sliver is missing with that of the whole blob."""
+        await admission.grow(range_footprint(metadata, part.first, part.last))
+
+        async def for_all_of_it() -> None:
+            await admission.grow(_read_footprint(metadata))
+
+        reader = self._services().reader
+        return await reader.read_range(blob_id, metadata, part.first, part.last, before_whole=for_all_of_it)
 
     def _limit(self, services: Services) -> int:
         largest = services.params.max_blob_size
@@ -154,7 +180,9 @@ def _read_footprint(metadata: BlobMetadata) -> int:
     return 3 * metadata.unencoded_length + (1 << 16)
 
 
-async def _send(request: web.Request, status: int, headers: Mapping[str, str], data: bytes) -> web.StreamResponse:
+async def _send(
+    request: web.Request, status: int, headers: Mapping[str, str], data: bytes | memoryview
+) -> web.StreamResponse:
     response = web.StreamResponse(status=status, headers={**headers, "Content-Length": str(len(data))})
     await response.prepare(request)
     view = memoryview(data)

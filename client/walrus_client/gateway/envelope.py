@@ -15,7 +15,6 @@ Life of an error: any handler raises; `error_middleware` turns what it knows int
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -48,6 +47,7 @@ class GatewayReason(StrEnum):
     REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
     INVALID_BYTE_RANGE = "INVALID_BYTE_RANGE"
+    RANGE_NOT_SATISFIABLE = "RANGE_NOT_SATISFIABLE"
     TOO_MANY_BYTES_IN_FLIGHT = "TOO_MANY_BYTES_IN_FLIGHT"
     FORBIDDEN_BLOB = "FORBIDDEN_BLOB"
     INVALID_BLOB = "INVALID_BLOB"
@@ -130,7 +130,7 @@ _TABLE = {
         408,
         "DEADLINE_EXCEEDED",
         retryable=False,
-        meaning="Nothing of the body arrived for too long. Send it again.",
+        meaning="The body came too slowly, or nothing of it for too long. Send it again.",
     ),
     GatewayReason.BODY_TOO_LARGE: _Row(
         413,
@@ -139,6 +139,12 @@ _TABLE = {
         meaning="The blob is larger than `metadata.limit` bytes: the gateway's limit, or what the network's shards can hold. Split it.",
     ),
     GatewayReason.INVALID_BYTE_RANGE: _Row(
+        400,
+        "INVALID_ARGUMENT",
+        retryable=False,
+        meaning="`start` and `length` of `/byte-range` name nothing, or bytes outside of the blob of `metadata.size` bytes.",
+    ),
+    GatewayReason.RANGE_NOT_SATISFIABLE: _Row(
         416,
         "RANGE_NOT_SATISFIABLE",
         retryable=False,
@@ -324,8 +330,3 @@ def error_middleware() -> Middleware:
             return error_response(described)
 
     return middleware
-
-
-def error_text(reason: GatewayReason, message: str, metadata: Mapping[str, str] | None = None) -> str:
-    """The envelope as text, for raw answers that never reach a handler."""
-    return json.dumps(envelope(reason, message, metadata))

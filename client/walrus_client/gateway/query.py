@@ -71,6 +71,8 @@ _STORE_NAMES = frozenset(
     }
 )
 _READ_NAMES = frozenset({"strict_consistency_check", "skip_consistency_check"})
+_SPAN_NAMES = frozenset({"start", "length"})
+_COUNT = re.compile(r"[0-9]{1,19}")
 
 
 def parse_store(
@@ -111,6 +113,16 @@ def parse_read(pairs: Sequence[tuple[str, str]]) -> ConsistencyCheck:
     return ConsistencyCheck.STRICT if strict else ConsistencyCheck.SKIP if skip else ConsistencyCheck.DEFAULT
 
 
+def parse_span(pairs: Sequence[tuple[str, str]]) -> tuple[int, int]:
+    """`start` and `length` of a `/byte-range`, both of which must be given; raises `GatewayError` MALFORMED_REQUEST."""
+    given = _Parameters.of(pairs, _SPAN_NAMES)
+    missing = sorted(_SPAN_NAMES - given.values.keys())
+    if missing:
+        raise malformed(f"query parameter {missing[0]!r} is missing; give start and length, in bytes")
+    start, length = (given.get(name, _count, "a number of bytes below 2**63", 0) for name in ("start", "length"))
+    return start, length
+
+
 def parse_nothing(pairs: Sequence[tuple[str, str]]) -> None:
     """For routes without parameters; raises `GatewayError` MALFORMED_REQUEST."""
     if pairs:
@@ -125,6 +137,12 @@ def _after_store(given: _Parameters) -> AfterStore:
     if share:
         return ShareObject()
     return KeepObject() if address is None else SendObject(address)
+
+
+def _count(text: str) -> int:
+    if not _COUNT.fullmatch(text) or int(text) >= 1 << 63:
+        raise ValueError(text)
+    return int(text)
 
 
 def _boolean(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The `Range`, `If-Range` and `If-None-Match` headers. Pure.
+"""The `Range`, `If-Range` and `If-None-Match` headers, and the span of `/byte-range`. Pure.
 
 Only `bytes=a-b` with both ends is served, as by the official aggregator; every other form of `Range` is answered with
 416, because a client that asked for a part must not get the whole by surprise.
@@ -37,7 +37,7 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
     An end behind the blob is moved to its last byte (RFC 9110).
 
     Raises:
-        GatewayError: INVALID_BYTE_RANGE; its metadata tells the blob's size.
+        GatewayError: RANGE_NOT_SATISFIABLE; its metadata tells the blob's size.
     """
     if header is None:
         return None
@@ -48,6 +48,19 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
     if first > last or first >= size:
         raise _unsatisfiable(f"bytes {first} to {last} do not lie in this blob of {size} bytes", size)
     return ByteRange(first, min(last, size - 1))
+
+
+def span(start: int, length: int, size: int) -> ByteRange:
+    """Bytes `start` to `start + length` (without the last) of a blob of `size` bytes; unlike a `Range`, never cut short.
+
+    Raises:
+        GatewayError: INVALID_BYTE_RANGE; its metadata tells the blob's size.
+    """
+    if length < 1:
+        raise _outside("length must be at least 1", size)
+    if start + length > size:
+        raise _outside(f"bytes {start} to {start + length - 1} do not lie in this blob of {size} bytes", size)
+    return ByteRange(start, start + length - 1)
 
 
 def matches(header: str | None, etag: str) -> bool:
@@ -63,6 +76,12 @@ def same_as(header: str | None, etag: str) -> bool:
     return header is None or header.strip() == etag
 
 
+def _outside(message: str, size: int) -> GatewayError:
+    return GatewayError(GatewayReason.INVALID_BYTE_RANGE, message, {"size": str(size)})
+
+
 def _unsatisfiable(message: str, size: int) -> GatewayError:
     facts = {"size": str(size)}
-    return GatewayError(GatewayReason.INVALID_BYTE_RANGE, message, facts, headers={"Content-Range": f"bytes */{size}"})
+    return GatewayError(
+        GatewayReason.RANGE_NOT_SATISFIABLE, message, facts, headers={"Content-Range": f"bytes */{size}"}
+    )

@@ -108,11 +108,26 @@ class Reader:
             finally:
                 self._duration.record(time.perf_counter() - started, {names.ATTR_OUTCOME: outcome})
 
-    async def read_range(self, blob_id: BlobId, metadata: BlobMetadata, first: int, last: int) -> bytes:
+    async def read_range(
+        self,
+        blob_id: BlobId,
+        metadata: BlobMetadata,
+        first: int,
+        last: int,
+        *,
+        before_whole: Callable[[], Awaitable[None]] | None = None,
+    ) -> bytes:
         """Reads the bytes `first..last` (both included, inside of the blob) of a blob with known metadata.
 
         Only the systematic slivers that hold them are fetched, each verified against the metadata; the blob as a whole
         is not checked. When one of them cannot be had, the whole blob is read and cut.
+
+        Args:
+            blob_id: Which blob.
+            metadata: Its verified metadata.
+            first: The first byte.
+            last: The last one.
+            before_whole: Awaited before the whole blob is read, which takes more than `range_footprint`; it may raise.
 
         Raises:
             As `read`.
@@ -124,6 +139,8 @@ class Reader:
                 blob_id, lambda committee: self._read_range(blob_id, metadata, committee, first, last), attempts=1
             )
         except BlobUnavailableError:
+            if before_whole is not None:
+                await before_whole()
             whole = await self.read(blob_id)
             return whole.data[first : last + 1]
 
@@ -239,6 +256,13 @@ class Reader:
         joined = b"".join(sliver.data for _index, sliver in sorted(slivers.items()))
         start = first - rows[0] * size
         return joined[start : start + last - first + 1]
+
+
+def range_footprint(metadata: BlobMetadata, first: int, last: int) -> int:
+    """Bytes of memory that `Reader.read_range` takes: the slivers as received, a copy for verification, and joined."""
+    params = CodeParams(len(metadata.hashes), metadata.encoding_type)
+    size = params.sliver_size(Axis.PRIMARY, metadata.unencoded_length)
+    return 3 * size * (last // size - first // size + 1) + (1 << 16)
 
 
 def with_members(committee: Committee) -> Committee:

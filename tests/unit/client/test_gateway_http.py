@@ -19,6 +19,7 @@ from walrus_client.gateway.config import ChainConfig, GatewayConfig, LimitsConfi
 from walrus_client.gateway.draining import RequestsUnderWay
 from walrus_client.gateway.services import Connector, Services
 from walrus_client.reasons import Reason, RequestRefused
+from walrus_client.store import StoreOptions
 from walrus_codec import blob_id as blob_ids
 from walrus_codec import redstuff
 from walrus_codec.params import CodeParams
@@ -162,9 +163,50 @@ async def test_ranges(gateway: Gateway) -> None:
         assert response.headers["Content-Range"] == "bytes 100-199/40000"
         assert await response.read() == BLOB[100:200]
     async with gateway.session.get(f"/v1/blobs/{ID}", headers={"Range": "bytes=100-"}) as response:
-        error = await envelope(response, 416, "INVALID_BYTE_RANGE")
+        error = await envelope(response, 416, "RANGE_NOT_SATISFIABLE")
         assert error["details"][0]["metadata"] == {"size": "40000"}
         assert response.headers["Content-Range"] == "bytes */40000"
+
+
+async def test_a_byte_range_by_start_and_length(gateway: Gateway) -> None:
+    await gateway.session.put("/v1/blobs", data=BLOB)
+    path = f"/v1/blobs/{ID}/byte-range"
+    async with gateway.session.get(path, params={"start": 100, "length": 100}) as response:
+        assert response.status == 200
+        assert "ETag" not in response.headers, "it would name the whole blob"
+        assert await response.read() == BLOB[100:200]
+    async with gateway.session.get(path, params={"start": 39_999, "length": 2}) as response:
+        error = await envelope(response, 400, "INVALID_BYTE_RANGE")
+        assert error["details"][0]["metadata"] == {"size": "40000"}
+    async with gateway.session.get(path, params={"start": 1}) as response:
+        await envelope(response, 400, "MALFORMED_REQUEST")
+
+
+async def test_a_part_of_a_large_blob_takes_the_memory_of_the_part(world: World) -> None:
+    """All of it takes three times the blob and 64 KiB; one sliver of seven fits into less."""
+    large = BLOB * 10
+    await world.store.store(large, StoreOptions())
+    encoded = redstuff.encode(large, CodeParams(10, EncodingType.ISAL))
+    path = f"/v1/blobs/{blob_ids.to_text(encoded.blob_id)}"
+    async for gateway in serve(world, config(memory=1 << 20, admission_wait_s=0)):
+        # A store that has begun holds a quarter of the memory.
+        _reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(b"PUT /v1/blobs HTTP/1.1\r\nHost: x\r\nContent-Length: 40000\r\n\r\nabc")
+        strict = {"strict_consistency_check": "true"}
+        part = {"Range": "bytes=0-9"}
+
+        status = 200
+        async with asyncio.timeout(20):
+            while status != 429:
+                async with gateway.session.get(path) as response:
+                    status = response.status
+        async with gateway.session.get(path, headers=part) as response:
+            assert (response.status, await response.read()) == (206, large[:10])
+        async with gateway.session.get(path, params=strict, headers=part) as response:
+            await envelope(response, 429, "TOO_MANY_BYTES_IN_FLIGHT")
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 @pytest.mark.parametrize(

@@ -147,8 +147,39 @@ def test_ranges_with_both_ends_are_served(header: str | None, size: int, expecte
 def test_other_ranges_are_not_satisfiable(header: str, size: int) -> None:
     with pytest.raises(GatewayError) as caught:
         ranges.parse_range(header, size)
+    assert caught.value.reason is GatewayReason.RANGE_NOT_SATISFIABLE
+    assert caught.value.metadata == {"size": str(size)}
+
+
+@pytest.mark.parametrize(("start", "length", "size"), [(0, 1, 1), (0, 10, 10), (9, 1, 10), (3, 4, 10)])
+def test_a_span_lies_inside(start: int, length: int, size: int) -> None:
+    assert ranges.span(start, length, size) == ranges.ByteRange(start, start + length - 1)
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "size"),
+    [(0, 0, 10), (0, 11, 10), (10, 1, 10), (9, 2, 10), (0, 1, 0), (2**63 - 1, 2**63 - 1, 10)],
+)
+def test_other_spans_are_refused_and_never_cut_short(start: int, length: int, size: int) -> None:
+    with pytest.raises(GatewayError) as caught:
+        ranges.span(start, length, size)
     assert caught.value.reason is GatewayReason.INVALID_BYTE_RANGE
     assert caught.value.metadata == {"size": str(size)}
+
+
+def test_start_and_length_are_both_needed_and_numbers() -> None:
+    assert query.parse_span([("start", "0"), ("length", "9223372036854775807")]) == (0, 2**63 - 1)
+    for pairs in (
+        [("start", "0")],
+        [("length", "1")],
+        [("start", "-1"), ("length", "1")],
+        [("start", "0"), ("length", "9223372036854775808")],
+        [("start", "0"), ("length", "1e3")],
+        [("start", "0"), ("length", "1"), ("end", "2")],
+    ):
+        with pytest.raises(GatewayError) as caught:
+            query.parse_span(pairs)
+        assert caught.value.reason is GatewayReason.MALFORMED_REQUEST
 
 
 def test_entity_tags_are_compared_weakly() -> None:

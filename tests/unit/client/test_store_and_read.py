@@ -469,7 +469,14 @@ async def test_a_range_survives_a_missing_systematic_sliver(world: World) -> Non
     metadata = await world.reader.metadata(result.blob.blob_id)
     for node in world.nodes:
         node.slivers[result.blob.blob_id].pop((Axis.PRIMARY, PairIndex(0)), None)
-    assert await world.reader.read_range(result.blob.blob_id, metadata, 0, 9) == BLOB[:10]
+    grown = []
+
+    async def before_whole() -> None:
+        grown.append(True)
+
+    read = world.reader.read_range(result.blob.blob_id, metadata, 0, 9, before_whole=before_whole)
+    assert await read == BLOB[:10]
+    assert grown == [True]
 
 
 async def test_reads_go_on_without_the_chain_and_stores_say_why_not(world: World) -> None:
