@@ -107,6 +107,7 @@ def commands_page() -> list[str]:
                 "EXIT_USAGE": "Wrong usage, or a request that can never be served (too large, malformed).",
                 "EXIT_NOT_FOUND": "Not found: no such blob, network or local network.",
                 "EXIT_UNAVAILABLE": "Not available just now: unreachable, too few nodes, no money, busy. Try again. `local status`: something that should run does not.",
+                "EXIT_SOME": "`blob store` of several files: some were stored, others were not. The same command stores the rest.",
             },
             more=[("130", "Interrupted by Ctrl-C.")],
         ),

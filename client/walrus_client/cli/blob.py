@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,9 +13,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from walrus_client.cli import files
+from walrus_client.cli import files, storing
 from walrus_client.cli.gateway_api import GatewayApi
-from walrus_client.cli.output import EXIT_CODES, EXIT_USAGE, Output, errors_explained, fail, note, show
+from walrus_client.cli.output import (
+    EXIT_CODES,
+    EXIT_USAGE,
+    CommandError,
+    Output,
+    errors_explained,
+    fail,
+    note,
+    show,
+)
 from walrus_client.cli.progress import bar
 
 GatewayResolver = Callable[[], AbstractContextManager[str]]
@@ -51,7 +60,10 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
     @app.command()
     def store(
         context: typer.Context,
-        file: _FileArgument,
+        paths: Annotated[
+            list[Path],
+            typer.Argument(metavar="FILE...", help="Files or pipes; - is standard input.", show_default=False),
+        ],
         *,
         epochs: Annotated[int, typer.Option(min=1, help="For how many epochs, the current one included.")] = 1,
         permanent: Annotated[bool, typer.Option("--permanent", help="Nobody can delete it before its end.")] = False,
@@ -60,7 +72,11 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
         encoding: Annotated[str | None, typer.Option(help="rs2 or isal; the network's by default.")] = None,
         output: _OutputOption = Output.TEXT,
     ) -> None:
-        """Store a file; prints its blob id. With -o json the gateway's answer as it is."""
+        """Store a file; prints its blob id. With -o json the gateway's answer as it is.
+
+        Several files are stored together, registered and certified in few transactions; one that fails stops no other, and
+        the same command again stores what is missing. With -o json a list with the answer or the error of each.
+        """
         parameters = {"epochs": str(epochs)}
         if permanent:
             parameters["permanent"] = "true"
@@ -70,9 +86,12 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
             parameters["send_object_to"] = send_to
         if encoding is not None:
             parameters["encoding_type"] = encoding
+        if len(paths) > 1:
+            _store_several(gateway, paths, parameters, output)
+            return
         with (
             errors_explained(),
-            files.source(file) as source,
+            files.source(paths[0]) as source,
             gateway() as url,
             bar(f"storing {source.name}", source.size) as progress,
         ):
@@ -85,13 +104,16 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
         blob_id: _BlobIdArgument,
         *,
         out: Annotated[Path | None, typer.Option("--out", help="File to write; - or none is standard output.")] = None,
+        strict: Annotated[
+            bool, typer.Option("--strict", help="Fail (code 1) when its writer did not encode it rightly; slower.")
+        ] = False,
     ) -> None:
         """Read a blob into a file; the file appears only when the blob is complete."""
         if out is None or out == files.DASH:
             if sys.stdout.isatty():
                 fail("a blob is not for a terminal; give --out FILE, or redirect the output", EXIT_USAGE)
             with errors_explained(), gateway() as url, files.standard_output() as write:
-                GatewayApi(url).read(blob_id, write, started=lambda _size: None)
+                GatewayApi(url).read(blob_id, write, started=lambda _size: None, strict=strict)
             return
         with (
             errors_explained(),
@@ -104,7 +126,7 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
                 write(chunk)
                 progress.advance(len(chunk))
 
-            size = GatewayApi(url).read(blob_id, sink, started=progress.total)
+            size = GatewayApi(url).read(blob_id, sink, started=progress.total, strict=strict)
         note(f"{size} bytes written to {out}")
 
     @app.command(cls=_BlobIdCommand)
@@ -131,7 +153,7 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
 
         try:
             params = CodeParams(n_shards, EncodingType.parse(encoding))
-            with files.source(file) as source:
+            with errors_explained(), files.source(file) as source:
                 encoded = redstuff.encode(source.read(), params)
         except CodecError as error:
             fail(str(error), EXIT_USAGE)
@@ -146,6 +168,34 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
         show(document, text, output)
 
     return app
+
+
+def _store_several(gateway: GatewayResolver, paths: list[Path], parameters: dict[str, str], output: Output) -> None:
+    """Stores files together; ends the program with a code other than 0 unless all are stored."""
+    names = {str(path) for path in paths}
+    with errors_explained():
+        if len(names) < len(paths):
+            raise CommandError("a file is named twice; name each once", EXIT_USAGE)
+        if files.DASH in paths:
+            raise CommandError("standard input cannot be stored together with files; store it alone", EXIT_USAGE)
+        total = sum(path.stat().st_size for path in paths if path.is_file())
+        with gateway() as url, bar(f"storing {len(paths)} files", total) as progress:
+            outcomes = storing.store_all(GatewayApi(url), paths, parameters, advance=progress.advance)
+    lines = [f"{_blob_id_of(outcome.answer)}  {outcome.file}" for outcome in outcomes if outcome.answer is not None]
+    show([outcome.document() for outcome in outcomes], "\n".join(lines), output)
+    failed = [outcome for outcome in outcomes if outcome.answer is None]
+    for outcome in failed:
+        note(f"not stored: {outcome.file}: {outcome.error}")
+    if failed:
+        message = (
+            f"{len(failed)} of {len(outcomes)} files were not stored; the same command again stores what is missing"
+        )
+        fail(message, storing.exit_code_of(outcomes))
+
+
+def _blob_id_of(answer: Mapping[str, Any]) -> str:
+    found = answer["alreadyCertified"] if "alreadyCertified" in answer else answer["newlyCreated"]["blobObject"]
+    return str(found["blobId"])
 
 
 def _program(context: typer.Context) -> str:

@@ -2,7 +2,7 @@
 
 A regular file has a size that is told before its bytes; everything else is sent as it comes. A blob is written beside
 its file and put in its place when it is complete; pipes and devices are written to as they are, never replaced. What
-goes wrong with a file ends the program in the file's name, so that nobody looks for the fault in the network.
+goes wrong with a file is a `CommandError` in the file's name, so that nobody looks for the fault in the network.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import IO
 import typer
 
 from walrus_client.cli.gateway_api import CHUNK
-from walrus_client.cli.output import EXIT_FAILED, EXIT_USAGE, fail
+from walrus_client.cli.output import EXIT_FAILED, EXIT_USAGE, CommandError
 
 DASH = Path("-")
 """Standard input or output."""
@@ -41,7 +41,7 @@ class Source:
     size: int | None
 
     def chunks(self, advance: Callable[[int], object], finished: Callable[[], object]) -> Iterator[bytes]:
-        """The bytes, exactly `size` of them if that is known; ends the program when there are fewer.
+        """The bytes, exactly `size` of them if that is known; raises `CommandError` when there are fewer.
 
         Args:
             advance: Told of every chunk that was taken.
@@ -54,7 +54,7 @@ class Source:
             if left is not None:
                 left -= len(chunk)
         if left:
-            fail(f"{self.name} became {left} bytes shorter while it was read; nothing was stored")
+            raise CommandError(f"{self.name} became {left} bytes shorter while it was read; nothing was stored")
         finished()
 
     def read(self) -> bytes:
@@ -65,19 +65,19 @@ class Source:
         try:
             return self.stream.read(size)
         except OSError as error:
-            fail(f"cannot read {self.name}: {error.strerror}")
+            raise CommandError(f"cannot read {self.name}: {error.strerror}") from error
 
 
 @contextlib.contextmanager
 def source(path: Path) -> Iterator[Source]:
-    """Opens what is to be stored; ends the program when it cannot be opened."""
+    """Opens what is to be stored; raises `CommandError` when it cannot be opened."""
     if path == DASH:
         yield Source("standard input", sys.stdin.buffer, None)
         return
     try:
         stream = path.open("rb")
     except OSError as error:
-        fail(f"cannot read {path}: {error.strerror}", EXIT_USAGE)
+        raise CommandError(f"cannot read {path}: {error.strerror}", EXIT_USAGE) from error
     with stream:
         found = os.fstat(stream.fileno())
         yield Source(str(path), stream, found.st_size if stat.S_ISREG(found.st_mode) else None)
@@ -85,13 +85,13 @@ def source(path: Path) -> Iterator[Source]:
 
 @contextlib.contextmanager
 def target(path: Path) -> Iterator[Callable[[bytes], None]]:
-    """Opens what is to be written and gives the function that writes; ends the program when it cannot be opened.
+    """Opens what is to be written and gives the function that writes; raises `CommandError` when it cannot be opened.
 
     A file appears, or is replaced, at the end of the block and only if nothing was raised in it.
     """
     path = path.resolve()
     if path.is_dir():
-        fail(f"cannot write to {path}: it is a folder; name a file in it", EXIT_USAGE)
+        raise CommandError(f"cannot write to {path}: it is a folder; name a file in it", EXIT_USAGE)
     if path.exists() and not path.is_file():
         with _opened(path) as stream:
             yield _writer(stream, str(path))
@@ -99,7 +99,7 @@ def target(path: Path) -> Iterator[Callable[[bytes], None]]:
     try:
         descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        fail(f"cannot write to {path.parent}: {error.strerror}", EXIT_USAGE)
+        raise CommandError(f"cannot write to {path.parent}: {error.strerror}", EXIT_USAGE) from error
     try:
         with os.fdopen(descriptor, "wb") as stream:
             yield _writer(stream, str(path))
@@ -119,7 +119,7 @@ def _opened(path: Path) -> IO[bytes]:
     try:
         return path.open("wb")
     except OSError as error:
-        fail(f"cannot write to {path}: {error.strerror}", EXIT_USAGE)
+        raise CommandError(f"cannot write to {path}: {error.strerror}", EXIT_USAGE) from error
 
 
 def _put_in_place(scratch: Path, path: Path) -> None:
@@ -130,7 +130,7 @@ def _put_in_place(scratch: Path, path: Path) -> None:
         scratch.chmod(0o666 & ~umask)
         scratch.replace(path)
     except OSError as error:
-        fail(f"cannot write to {path}: {error.strerror}")
+        raise CommandError(f"cannot write to {path}: {error.strerror}") from error
 
 
 def _writer(stream: IO[bytes], name: str) -> Callable[[bytes], None]:
@@ -143,6 +143,6 @@ def _writer(stream: IO[bytes], name: str) -> Callable[[bytes], None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             raise typer.Exit(EXIT_FAILED) from None
         except OSError as error:
-            fail(f"cannot write to {name}: {error.strerror}")
+            raise CommandError(f"cannot write to {name}: {error.strerror}") from error
 
     return write

@@ -60,10 +60,18 @@ class GatewayApi:
                 raise ApiError(f"{self.url} is no Walrus gateway: it answered {document!r}")
             return document
 
-    def read(self, blob_id: str, sink: Callable[[bytes], object], *, started: Callable[[int], object]) -> int:
-        """GET /v1/blobs/{id}: hands the blob to `sink` in chunks; returns its size."""
+    def read(
+        self,
+        blob_id: str,
+        sink: Callable[[bytes], object],
+        *,
+        started: Callable[[int], object],
+        strict: bool = False,
+    ) -> int:
+        """GET /v1/blobs/{id}: hands the blob to `sink` in chunks; returns its size. `strict` has its encoding checked."""
+        query = "?strict_consistency_check=true" if strict else ""
         with _Exchange(self) as exchange:
-            response = exchange.send("GET", f"/v1/blobs/{urllib.parse.quote(blob_id, safe='')}")
+            response = exchange.send("GET", f"/v1/blobs/{urllib.parse.quote(blob_id, safe='')}{query}")
             expected = int(response.headers.get("Content-Length", "0"))
             started(expected)
             received = 0

@@ -5,6 +5,7 @@
 2  wrong usage, or a request that the network can never serve (too large, malformed)
 3  not found
 4  not available just now: unreachable, too few nodes, no money, busy; try again
+5  some of several files were stored, others were not
 """
 
 from __future__ import annotations
@@ -27,12 +28,26 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_NOT_FOUND = 3
 EXIT_UNAVAILABLE = 4
+EXIT_SOME = 5
 
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 failed, 2 wrong usage or a request that can never be served, 3 not found, "
-    "4 not available just now."
+    "4 not available just now, 5 some of several files were stored, others were not."
 )
+
+
+class CommandError(Exception):
+    """A command cannot go on.
+
+    Args:
+        message: What is wrong and what to do.
+        code: Exit code of the program, if it is the program that ends.
+    """
+
+    def __init__(self, message: str, code: int = EXIT_FAILED) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Output(StrEnum):
@@ -82,6 +97,8 @@ def errors_explained() -> Iterator[None]:
         yield
     except ApiError as error:
         fail(str(error), exit_code(error.code))
+    except CommandError as error:
+        fail(str(error), error.code)
     except ClientError as error:
         fail(str(error))
     except KeyboardInterrupt:

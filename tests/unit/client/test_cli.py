@@ -8,6 +8,7 @@ import pty
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -21,7 +22,13 @@ from typer.testing import CliRunner, Result
 
 from walrus_client.cli import app as own_app
 from walrus_client.cli import files, register
-from walrus_client.cli.output import exit_code
+from walrus_client.cli.output import CommandError, exit_code
+from walrus_client.cli.storing import Room
+from walrus_codec import blob_id as blob_ids
+from walrus_codec import redstuff
+from walrus_codec.metadata import BlobMetadata
+from walrus_codec.params import CodeParams
+from walrus_codec.types import Axis, EncodingType
 
 BLOB = bytes(i % 247 for i in range(3_000_000))[:1_500_000]
 VECTORS = [
@@ -101,7 +108,7 @@ async def test_a_file_that_shrinks_or_grows_while_it_is_read_is_not_stored_wrong
         assert source.read() == BLOB[:1000]
     with files.source(path) as source:
         path.write_bytes(BLOB[:10])
-        with pytest.raises(typer.Exit):
+        with pytest.raises(CommandError):
             source.read()
 
 
@@ -136,6 +143,89 @@ async def test_a_target_that_cannot_be_written_is_named_and_the_network_not_blam
         assert (result.exit_code, "gateway" in result.stderr) == (code, False), result.output
         assert words in result.stderr
     assert os.listdir(tmp_path) == ["source"]  # noqa: PTH208
+
+
+async def test_several_files_are_stored_together(cli: Cli, gateway: Gateway, tmp_path: Path) -> None:
+    contents = {tmp_path / f"file-{number}": os.urandom(1000 * number + 1) for number in range(12)}
+    for path, content in contents.items():
+        path.write_bytes(content)
+    result = await cli.run("blob", "store", *map(str, contents), "-o", "json")
+    assert result.exit_code == 0, result.output
+    outcomes = json.loads(result.stdout)
+    assert [outcome["file"] for outcome in outcomes] == [str(path) for path in contents]
+    for outcome, content in zip(outcomes, contents.values(), strict=True):
+        blob_id = outcome["newlyCreated"]["blobObject"]["blobId"]
+        assert (await cli.run("blob", "read", blob_id)).stdout_bytes == content
+    paid = len(gateway.world.chain.transactions)
+    again = await cli.run("blob", "store", *map(str, contents))
+    assert again.exit_code == 0
+    assert len(again.stdout.splitlines()) == len(contents)
+    assert len(gateway.world.chain.transactions) == paid, "nothing is paid for twice"
+
+
+async def test_a_file_that_fails_stops_no_other(cli: Cli, tmp_path: Path) -> None:
+    good, large, absent = (tmp_path / name for name in ("good", "large", "absent"))
+    good.write_bytes(b"x" * 1000)
+    large.write_bytes(bytes(4_000_000))
+    result = await cli.run("blob", "store", str(large), str(good), str(absent), "-o", "json")
+    assert result.exit_code == 5
+    outcomes = json.loads(result.stdout)
+    assert "BODY_TOO_LARGE" in outcomes[0]["error"]
+    assert "newlyCreated" in outcomes[1]
+    assert "cannot read" in outcomes[2]["error"]
+    assert f"not stored: {absent}" in result.stderr
+    assert "2 of 3 files were not stored" in result.stderr
+    nothing = await cli.run("blob", "store", str(large), str(absent))
+    assert nothing.exit_code == 2, "the code of the first"
+
+
+@pytest.mark.parametrize("arguments", [("-", "a"), ("a", "a")])
+def test_files_that_cannot_be_stored_together_are_refused(tmp_path: Path, arguments: tuple[str, str]) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    names = [name if name == "-" else str(tmp_path / name) for name in arguments]
+    result = Cli("http://127.0.0.1:1").now("blob", "store", *names)
+    assert result.exit_code == 2, result.output
+
+
+def test_files_under_way_never_take_more_than_the_room_unless_one_is_larger() -> None:
+    room, used, most, lock = Room(100), 0, [0], threading.Lock()
+
+    def take(size: int) -> None:
+        nonlocal used
+        with room.take(size):
+            with lock:
+                used += min(size, 100)
+                most.append(used)
+            with lock:
+                used -= min(size, 100)
+
+    threads = [threading.Thread(target=take, args=(size,)) for size in (60, 60, 30, 500, 10, 40, 100, 0) * 5]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert len(most) == 41
+    assert max(most) <= 100
+
+
+async def test_a_strict_read_fails_for_a_blob_that_was_encoded_wrongly(
+    cli: Cli, gateway: Gateway, tmp_path: Path
+) -> None:
+    world, content = gateway.world, os.urandom(5000)
+    params = CodeParams(10, EncodingType.ISAL)
+    good, other = redstuff.encode(content, params), redstuff.encode(content[::-1], params)
+    # The parity of another blob is committed to: whoever reads from the systematic slivers sees nothing wrong.
+    metadata = BlobMetadata(params.encoding, len(content), (*good.metadata.hashes[:-1], other.metadata.hashes[-1]))
+    blob_id = metadata.blob_id()
+    for node in world.nodes:
+        node.metadata[blob_id] = metadata.to_bcs()
+        node.slivers[blob_id] = {(Axis.PRIMARY, pair.index): pair.primary for pair in good.pairs}
+    text = blob_ids.to_text(blob_id)
+    assert (await cli.run("blob", "read", text)).stdout_bytes == content
+    strict = await cli.run("blob", "read", text, "--strict", "--out", str(tmp_path / "copy"))
+    assert strict.exit_code == 1, strict.output
+    assert "INVALID_BLOB" in strict.stderr
+    assert not (tmp_path / "copy").exists()
 
 
 async def test_human_output_names_the_blob_and_the_next_command(cli: Cli, tmp_path: Path) -> None:
