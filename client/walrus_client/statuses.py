@@ -2,7 +2,7 @@
 
 Life of a status: each node of the write committee answers with one; `decide` sorts the answers from the strongest to
 the weakest claim and accepts the first one that nodes of more than f shards support, because then at least one honest
-node says so (walrus-sdk `get_verified_blob_status`). JSON forms are those of the official storage node's
+node says so, or that the event which it names proves (walrus-sdk `get_verified_blob_status`). JSON forms are those of the official storage node's
 `GET /v1/blobs/{id}/status`.
 """
 
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from walrus_codec import quorum
-from walrus_codec.types import Epoch
-from walrus_sui.events import EventId
+from walrus_codec.types import BlobId, Epoch
+from walrus_sui.events import BlobCertified, BlobRegistered, Event, EventId, InvalidBlobId
 
 
 @dataclass(frozen=True, order=True)
@@ -136,21 +136,60 @@ def strength(status: BlobStatus) -> tuple[int, ...]:
 
 
 def decide(answers: Iterable[tuple[BlobStatus, int]], *, n_shards: int) -> BlobStatus | None:
-    """The status to believe, from pairs of (status, weight of the node that gave it).
+    """The status to believe by weight alone, from pairs of (status, weight of the node that gave it).
 
     A quorum that knows nothing means `Nonexistent`; otherwise the strongest status that more than f shards support;
     None when there is no such status.
     """
+    supported, _claims = believed(answers, n_shards=n_shards)
+    return supported
+
+
+def believed(
+    answers: Iterable[tuple[BlobStatus, int]], *, n_shards: int
+) -> tuple[BlobStatus | None, tuple[Invalid | PermanentBlob, ...]]:
+    """As `decide`, and the stronger claims, strongest first, which are to be believed if their events prove them."""
     support: dict[BlobStatus, int] = {}
     for status, weight in answers:
         support[status] = support.get(status, 0) + weight
     if quorum.is_quorum(support.get(Nonexistent(), 0), n_shards):
-        return Nonexistent()
+        return Nonexistent(), ()
+    claims: list[Invalid | PermanentBlob] = []
     # Two different invalid statuses are equally strong: the digest makes the order total.
     for status in sorted(support, key=lambda entry: (strength(entry), repr(entry)), reverse=True):
         if quorum.is_one_honest(support[status], n_shards):
-            return status
-    return None
+            return status, tuple(claims)
+        if isinstance(status, Invalid | PermanentBlob):
+            claims.append(status)
+    return None, tuple(claims)
+
+
+def proved(
+    claim: Invalid | PermanentBlob, event: Event | None, *, blob_id: BlobId, epoch: Epoch
+) -> Invalid | PermanentBlob | None:
+    """What an event of the chain proves of a claim that too few nodes support; None when it does not prove it.
+
+    Only what the event itself says is taken over, not what the node says beside it.
+
+    Args:
+        claim: what a node says.
+        event: what the chain has at the place that the claim names.
+        blob_id: the blob in question.
+        epoch: the current one: a registration that has ended proves nothing.
+    """
+    match claim, event:
+        case Invalid(), InvalidBlobId() if event.blob_id == blob_id:
+            return claim
+        case PermanentBlob(), BlobCertified() | BlobRegistered() if (
+            event.blob_id == blob_id
+            and not event.deletable
+            and event.end_epoch == claim.end_epoch > epoch
+            and claim.is_certified is isinstance(event, BlobCertified)
+        ):
+            since = event.epoch if isinstance(event, BlobCertified) else None
+            return PermanentBlob(event.end_epoch, claim.is_certified, claim.event, DeletableCounts(), since)
+        case _:
+            return None
 
 
 def _earlier_is_stronger(epoch: Epoch | None) -> int:

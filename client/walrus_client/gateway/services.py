@@ -102,7 +102,7 @@ class Services:
         cls, network: NetworkConfig, chain: ChainClient, committees: CommitteeTracker, key: SuiKey, compute: Compute
     ) -> Self:
         peers = PeerPool()
-        reader = Reader(committees, peers, compute)
+        reader = Reader(committees, peers, compute, chain=chain)
         store = Store(chain, key, committees, peers, compute, default_encoding=network.encoding_type)
         return cls(network, chain, committees, peers, reader, store, compute)
 

@@ -28,7 +28,7 @@ from walrus_client.errors import (
 from walrus_client.peers import PeerPool
 from walrus_client.read.metadata import fetch_metadata
 from walrus_client.read.slivers import ReadContext, candidates_of, collect_primary
-from walrus_client.status import blob_status
+from walrus_client.status import EventSource, blob_status
 from walrus_codec import blob_id as blob_ids
 from walrus_codec.errors import InconsistentBlob
 from walrus_codec.metadata import BlobMetadata
@@ -65,11 +65,18 @@ class Reader:
     """Reads blobs of one network."""
 
     def __init__(
-        self, committees: CommitteeTracker, peers: PeerPool, compute: Compute, *, rng: Random | None = None
+        self,
+        committees: CommitteeTracker,
+        peers: PeerPool,
+        compute: Compute,
+        *,
+        chain: EventSource | None = None,
+        rng: Random | None = None,
     ) -> None:
         self._committees = committees
         self._peers = peers
         self._compute = compute
+        self._chain = chain
         self._rng = rng or SystemRandom()
         self._duration = meter().create_histogram(
             names.CLIENT_READ_DURATION, unit="s", description="Duration of blob reads."
@@ -160,7 +167,7 @@ class Reader:
             CommitteeUnknownError: The chain was never reached, or there is no committee yet.
         """
         view = await self._committees.view()
-        return await blob_status(blob_id, with_members(rules.write_committee(view)), self._peers)
+        return await self._status(blob_id, view)
 
     async def _with_committee(
         self, blob_id: BlobId, work: Callable[[Committee], Awaitable[T]], *, attempts: int = ATTEMPTS
@@ -195,13 +202,17 @@ class Reader:
     async def _certified_epoch(self, blob_id: BlobId, view: StakingView) -> Epoch:
         """When the blob was first certified; not certified at all counts as "now", an unclear answer as "before"."""
         try:
-            status = await blob_status(blob_id, with_members(rules.write_committee(view)), self._peers)
+            status = await self._status(blob_id, view)
         except StatusUnknownError:
             return Epoch(view.epoch - 1)
         if isinstance(status, statuses.Invalid):
             raise BlobInvalidError(f"blob {blob_ids.to_text(blob_id)} is marked invalid; it has no content")
         epoch = statuses.certified_epoch(status)
         return view.epoch if epoch is None else epoch
+
+    async def _status(self, blob_id: BlobId, view: StakingView) -> statuses.BlobStatus:
+        committee = with_members(rules.write_committee(view))
+        return await blob_status(blob_id, committee, self._peers, chain=self._chain)
 
     async def _refreshed(self, blob_id: BlobId) -> StakingView:
         try:

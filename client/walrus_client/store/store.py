@@ -35,7 +35,7 @@ from walrus_client.errors import (
 )
 from walrus_client.peers import PeerPool
 from walrus_client.read import with_members
-from walrus_client.status import blob_status
+from walrus_client.status import EventSource, blob_status
 from walrus_client.store import registrations
 from walrus_client.store.batching import Batcher
 from walrus_client.store.confirmations import certificate
@@ -71,7 +71,7 @@ ROUNDS = 3
 UPLOAD_BYTES_IN_FLIGHT = 64 << 20
 
 
-class StoreChain(ResourceChain, Protocol):
+class StoreChain(ResourceChain, EventSource, Protocol):
     """The part of the chain client that storing needs."""
 
     async def certify(
@@ -222,7 +222,7 @@ class Store:
         if own is not None:
             return AlreadyCertified(encoded.blob_id, own.object_id, own.storage.end_epoch)
         try:
-            status = await blob_status(encoded.blob_id, rules.write_committee(view), self._peers)
+            status = await blob_status(encoded.blob_id, rules.write_committee(view), self._peers, chain=self._chain)
         except StatusUnknownError:
             return None  # too few nodes answer: whether enough of them store will be seen
         match status:

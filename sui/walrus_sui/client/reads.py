@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from walrus_codec import bcs
 from walrus_codec.types import Digest, NodeId, ObjectId
+from walrus_sui import events
 from walrus_sui.abi import (
     blob,
     dynamic_field,
@@ -99,6 +100,14 @@ class Reads:
     async def transaction(self, digest: Digest) -> wire.Executed | None:
         """Return a transaction with its effects; None when the endpoint does not know it (yet)."""
         return await self._transport.transaction(digest)
+
+    async def event(self, place: events.EventId) -> events.Event | None:
+        """Return the Walrus event at a place; None when there is none, or the endpoint does not know the transaction."""
+        executed = await self.transaction(place.tx_digest)
+        if executed is None or executed.failure is not None or not 0 <= place.seq < len(executed.events):
+            return None
+        raw = executed.events[place.seq]
+        return events.decode(raw.type, raw.contents, packages=await self.event_packages())
 
     async def balance(self, address: str, coin_type: Literal["SUI", "WAL"] = "SUI") -> int:
         """Return an address's balance in MIST or FROST."""

@@ -10,7 +10,7 @@ from tests.integration.chain.world import VOTES, WAL, World, new_blob, weights
 
 from walrus_sui import events, faucet, network_config
 from walrus_sui.client import ChainClient
-from walrus_sui.errors import InsufficientFunds, MoveAbort, ObjectNotFound
+from walrus_sui.errors import InsufficientFunds, MoveAbort, ObjectNotFound, RequestRefused
 from walrus_sui.follower import CheckpointFollower
 from walrus_sui.keys import SuiKey
 from walrus_sui.types import EpochPhase, NodeMetadata, Payment, VotingParams
@@ -25,7 +25,10 @@ async def collect(chain: ChainClient, count: int | None, *, until: type | None =
     async with asyncio.timeout(60):
         async for checkpoint in iterator:
             sequences.append(checkpoint.sequence)
-            found += [event for _id, event in checkpoint.events]
+            for place, event in checkpoint.events:
+                assert await chain.event(place) == event, "looked up, it is the same"
+                assert await chain.event(events.EventId(place.tx_digest, place.seq + 1000)) is None
+                found.append(event)
             if (count and len(found) >= count) or (until and any(isinstance(event, until) for event in found)):
                 break
     await iterator.aclose()
@@ -139,6 +142,8 @@ async def test_from_the_faucet_to_a_certified_blob(chain: ChainClient) -> None:
         kind for kind in kinds if kind is not events.ShardsReceived
     ]
     assert told.count(events.ShardsReceived) == 4
+    with pytest.raises(RequestRefused, match="invalid digest"):
+        await chain.event(events.EventId(friend.address, 0))
     registered = [event for event in seen if isinstance(event, events.BlobRegistered)]
     assert [(event.blob_id, event.object_id, event.size) for event in registered] == [
         (blob.blob_id, blob.object_id, blob.size) for blob in blobs

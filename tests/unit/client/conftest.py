@@ -39,7 +39,7 @@ async def world() -> AsyncIterator[World]:
     committees = CommitteeTracker(chain, max_age_s=60)
     peers = PeerPool()
     compute = Compute(workers=1, inline_limit_s=1e9)
-    reader = Reader(committees, peers, compute, rng=Random(1))
+    reader = Reader(committees, peers, compute, chain=chain, rng=Random(1))
     key = SuiKey.generate()
     store = Store(chain, key, committees, peers, compute, default_encoding=EncodingType.ISAL, rng=Random(2))
     yield World(chain, key, nodes, committees, peers, compute, reader, store)

@@ -23,6 +23,7 @@ from walrus_proto.node.v1 import node_pb2 as pb
 from walrus_proto.node.v1 import node_pb2_grpc
 from walrus_sui import bls, messages, tls
 from walrus_sui.errors import ChainUnreachable, MoveAbort
+from walrus_sui.events import Event, EventId
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
 from walrus_sui.types import (
     BlobObject,
@@ -209,6 +210,7 @@ class FakeChain:
         self.register_delay: asyncio.Event | None = None
         self.lose_answers = 0
         self.free_storage: list[StorageObject] = []
+        self.events: dict[EventId, Event] = {}
 
     @property
     def committee(self) -> Committee:
@@ -228,6 +230,10 @@ class FakeChain:
             previous_committee=replace(now, epoch=Epoch(now.epoch - 1)),
             next_committee=None,
         )
+
+    async def event(self, place: EventId) -> Event | None:
+        self._check()
+        return self.events.get(place)
 
     async def system(self) -> SystemView:
         self._check()

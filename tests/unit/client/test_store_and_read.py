@@ -38,7 +38,7 @@ from walrus_codec import redstuff
 from walrus_codec.params import CodeParams
 from walrus_codec.types import Axis, BlobId, Digest, EncodingType, Epoch, NodeId, ObjectId, PairIndex, SuiAddress
 from walrus_sui.errors import ChainUnreachable, MoveAbort
-from walrus_sui.events import EventId
+from walrus_sui.events import BlobCertified, EventId
 from walrus_sui.types import StakingView, StorageObject
 
 BLOB = bytes(i % 253 for i in range(30_000))
@@ -531,6 +531,23 @@ async def test_status_needs_an_honest_majority_of_claims(world: World) -> None:
         await node.stop()
     assert await world.reader.status(BlobId(bytes(32))) == certain
     assert node_id(1) == world.nodes[0].member.node_id
+
+
+async def test_a_status_of_a_few_is_believed_when_the_chain_has_its_event(world: World) -> None:
+    """Right after a certification one node may be ahead of the others; a liar names an event that is not there."""
+    blob_id, world.chain.epoch = BlobId(bytes(32)), 5
+    ahead = PermanentBlob(Epoch(9), True, EVENT, DeletableCounts(), Epoch(5))
+    behind = PermanentBlob(Epoch(9), False, EventId(EVENT.tx_digest, EVENT.seq + 1), DeletableCounts(), None)
+    for node in world.nodes[1:]:
+        node.behaviour.status = behind
+    world.nodes[0].behaviour.status = ahead
+    assert await world.reader.status(blob_id) == behind
+    world.chain.events[EVENT] = BlobCertified(
+        Epoch(5), blob_id, Epoch(9), deletable=False, object_id=ObjectId("0x" + "1" * 64), is_extension=False
+    )
+    assert await world.reader.status(blob_id) == ahead
+    world.chain.reachable = False
+    assert await world.reader.status(blob_id) == behind, "without the chain, weight has to do"
 
 
 @pytest.mark.parametrize("fault", ["corrupt_slivers", "truncate_streams", "wrong_metadata", "stall"])
