@@ -137,8 +137,8 @@ class BlobRecoverer:
             verify_metadata(blob_id, metadata, n_shards=n_shards)
         except (DamagedError, CodecError) as error:
             facts = {"blob_id": blob_ids.to_text(blob_id), "why": str(error)}
-            _log.warning("stored metadata have rotted and were taken out", extra=facts)
-            await self._storage.remove_metadata(blob_id, stored)
+            if await self._storage.remove_metadata(blob_id, stored):
+                _log.warning("bit rot was found in metadata and taken out; they are fetched anew", extra=facts)
             return None
         return metadata
 

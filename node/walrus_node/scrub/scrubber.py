@@ -40,7 +40,7 @@ class ScrubProgress:
         blobs_verified: blobs looked at.
         slivers_verified: slivers whose Merkle root was computed anew.
         bytes_verified: of them and of the metadata.
-        rotten_found: metadata and slivers that were rotten and taken out.
+        rotten_found: metadata and slivers that were rotten and taken out, those that recovery came upon included.
         fraction: share of the running round that is done; 1 between rounds.
         finished_ms: unix time at which the last whole round ended, 0 before the first.
     """
@@ -85,7 +85,6 @@ class Scrubber:
         self._sleep = sleep
         self._pace = rules.Pace(bytes_per_s)
         self._counts = Counts()
-        self._rotten = 0
         self._state: ScrubState | None = None
 
     @property
@@ -97,7 +96,7 @@ class Scrubber:
             blobs_verified=self._counts.blobs,
             slivers_verified=self._counts.slivers,
             bytes_verified=self._counts.size,
-            rotten_found=self._rotten,
+            rotten_found=self._storage.rotten_removed,
             fraction=1.0 if between else rules.fraction(state.after),
             finished_ms=state.finished_ms,
         )
@@ -112,14 +111,14 @@ class Scrubber:
         return min(IDLE_S, wait_ms / 1000)
 
     async def _round(self, state: ScrubState) -> None:
-        before = self._rotten
+        before = self._storage.rotten_removed
         while chunk := await self._storage.blobs_after(state.after, _CHUNK):
             for blob_id in chunk:
                 await self._blob(blob_id)
                 state = ScrubState(bytes(blob_id), state.finished_ms)
                 await self._note(state)
         await self._note(ScrubState(finished_ms=self._now_ms()))
-        _log.info("everything stored was verified", extra={"rotten": self._rotten - before})
+        _log.info("everything stored was verified", extra={"rotten": self._storage.rotten_removed - before})
 
     async def _note(self, state: ScrubState) -> None:
         await self._storage.set_scrub_state(state)
@@ -139,7 +138,6 @@ class Scrubber:
     async def _remove(self, fault: Fault) -> bool:
         removed = await remove(self._storage, fault)
         if removed:
-            self._rotten += 1
             facts = {"blob_id": blob_ids.to_text(fault.blob_id), "place": fault.place, "why": fault.why}
             _log.warning("bit rot was found and taken out; it is recovered from other nodes", extra=facts)
         return removed

@@ -18,7 +18,13 @@ _K = TypeVar("_K")
 
 
 class Verification(StoreAccess):
-    """The part of the store that scrub works on."""
+    """The part of the store that scrub works on.
+
+    Attributes:
+        rotten_removed: rotten slivers and metadata taken out since the store was opened, whoever came upon them.
+    """
+
+    rotten_removed = 0
 
     async def scrub_state(self) -> ScrubState:
         """How far the background verification is."""
@@ -67,6 +73,7 @@ class Verification(StoreAccess):
             if not self._shards.has(key) or _read_again(self._shards.get, key) != seen:
                 return False
             self._shards.take_out(key)
+            self.rotten_removed += 1  # in the one writer thread
             return True
 
         return await self._write(remove)
@@ -78,6 +85,7 @@ class Verification(StoreAccess):
             if not self._has_metadata(blob_id) or _read_again(self._blobs.metadata, blob_id) != seen:
                 return False
             self._blobs.take_out_metadata(blob_id)
+            self.rotten_removed += 1
             return True
 
         return await self._write(remove)

@@ -131,6 +131,7 @@ class TestCompleting:
         assert await world.complete(blob) is Outcome.WHOLE
         assert await world.holds(blob)
         assert await world.storage.metadata(blob.blob_id) == blob.metadata.to_bcs()
+        assert world.storage.rotten_removed == 1
         assert not world.chain.updates
 
     @pytest.mark.parametrize("at", [0, 5, -1, -2, -4], ids=["length", "data", "index", "low index", "symbol size"])
