@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 
 from walrus_codec.types import ShardIndex
 from walrus_node.chain import ChainView
@@ -16,9 +15,12 @@ from walrus_node.store.records import Identity, ShardStatus
 from walrus_node.store.room import RoomKeeper
 from walrus_node.store.storage import Storage
 from walrus_node.sync.task import SyncProgress
+from walrus_sui.release import release
 
 SILENCE_LIMIT_S = 15.0
 """Without a checkpoint for this long the chain counts as out of reach; a follower's frame time-out is shorter."""
+
+_RELEASE = release()  # once: looking it up reads files
 
 
 class InfoSource:
@@ -75,7 +77,7 @@ class InfoSource:
             epoch=self._processor.epoch,
             status=(await self._storage.node_state()).status.value,
             shards=self._shards(),
-            version=_version(),
+            version=_RELEASE,
             event_cursor=cursor.sequence if cursor is not None else 0,
             n_shards=staking.n_shards if staking is not None else 0,
             chain_id=identity.chain_id if identity is not None else "",
@@ -108,10 +110,3 @@ class InfoSource:
         for shard in member.shards if member is not None else ():
             statuses.setdefault(shard, ShardStatus.NONE)
         return tuple(ShardState(shard, statuses[shard].value) for shard in sorted(statuses))
-
-
-def _version() -> str:
-    try:
-        return version("walrus-on-kubernetes")
-    except PackageNotFoundError:
-        return "unknown"
