@@ -19,9 +19,13 @@ from walrus_proto.node.v1 import node_pb2 as pb
 pytestmark = pytest.mark.timeout(400)
 
 
+EPOCH_MS = 10_000
+"""By a clock that only the tests move: no epoch ends between two steps of a test."""
+
+
 @pytest.fixture(scope="module")
 def network(make_network):
-    return make_network(4)
+    return make_network(4, manual_ms=EPOCH_MS)
 
 
 async def status(node, blob):
@@ -128,8 +132,9 @@ async def test_a_killed_node_comes_back_with_its_data_and_goes_on(network):
 async def test_epochs_pass_with_an_unchanged_committee_and_everything_still_reads(network):
     async with network.chain() as chain:
         blob = await network.store(chain, os.urandom(50_000))
-        first = (await network.until_epoch(chain, 1)).epoch
-        view = await network.until_epoch(chain, first + 2)
+        first = (await chain.staking()).epoch
+        await network.next_epoch(chain)
+        view = await network.next_epoch(chain)
         assert {member.name for member in view.committee.members} == {node.name for node in network.nodes}
         for node in network.nodes:
             caps = await chain.node_caps(node.keys["sui"].address)
@@ -144,10 +149,10 @@ async def test_expired_blobs_are_deleted_and_others_stay(network):
         lasting = await network.store(chain, os.urandom(3000))
         short = await network.store(chain, os.urandom(3000), epochs=1)
         await until_status(node, short, is_certified)
-        view = await chain.staking()
-        await network.until_epoch(chain, view.epoch + 1)
+        await network.next_epoch(chain)
     await until_status(node, short, lambda found: found == Nonexistent())
     assert not await has_metadata(node, short)
+    await asyncio.to_thread(network.devnet.advance, EPOCH_MS // 2)  # nodes collect in the first half of an epoch
     await asyncio.to_thread(until, "the slivers are deleted", lambda: "blobs deleted" in node.log.read_text())
     assert len(await network.slivers(node, lasting)) == len(node.info["shards"])
 
@@ -170,8 +175,7 @@ async def test_without_the_chain_reads_go_on_and_with_it_everything_else(network
         await asyncio.to_thread(until, f"{node.name} follows again", lambda n=node: n.info["chain_reachable"])
         await asyncio.to_thread(until, f"{node.name} is ready", node.is_ready)
     async with network.chain() as chain:
-        view = await chain.staking()
-        await network.until_epoch(chain, view.epoch + 1)
+        await network.next_epoch(chain)
         again = await network.store(chain, os.urandom(20_000))
     assert await network.read(again) == again.content
 

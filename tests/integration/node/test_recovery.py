@@ -20,7 +20,7 @@ PROOF = 4 * 32
 
 @pytest.fixture(scope="module")
 def network(make_network):
-    return make_network(4, seed="recovery", epoch_duration="40s")
+    return make_network(4, seed="recovery", manual_ms=3_600_000)
 
 
 def wipe(node):
@@ -123,12 +123,16 @@ async def test_with_f_shards_gone_a_wiped_node_gets_all_back_in_two_steps_throug
     victim.kill()
     wipe(victim)
     victim.document["recovery"] = {"grace_s": 2, "concurrent_blobs": 1}
+    slow = victim.folder / "slow"
+    slow.write_text("150")  # so that each kill comes on the way
+    victim.arguments = ["--slow-disk", str(slow)]
     held = 0
     for _ in range(3):
         victim.start()
         held = await asyncio.to_thread(until, "it has got some", lambda h=held: progressed(victim, h))
         victim.kill()
         assert 0 < held < 6 * len(blobs), "it was killed on the way"
+    slow.unlink()
     victim.start()
     await asyncio.to_thread(until, "it is whole", lambda: victim.is_ready() and is_whole(victim))
     info = victim.info
@@ -152,16 +156,16 @@ async def test_a_node_that_was_away_over_an_epoch_change_gets_what_it_missed(net
     sleeper, awake = network.nodes[2], [*network.nodes[:2], network.nodes[3]]
     assert sleeper.stop() == 0
     async with network.chain() as chain:
-        first = (await chain.staking()).epoch
         missed = [await network.store(chain, os.urandom(30_000), nodes=awake) for _ in range(3)]
-        await network.until_epoch(chain, first + 2)
+        for _ in range(2):
+            await network.next_epoch(chain)
         missed += [await network.store(chain, os.urandom(30_000), nodes=awake) for _ in range(3)]
         sleeper.start()
         await asyncio.to_thread(until, "it has completed what it missed", lambda: recovered(sleeper) == len(missed))
         await asyncio.to_thread(until, "it is active", lambda: is_whole(sleeper))
         for blob in missed:
             await assert_holds(network, sleeper, blob)
-        view = await network.until_epoch(chain, (await chain.staking()).epoch + 1)
+        view = await network.next_epoch(chain)
         (cap,) = await chain.node_caps(sleeper.keys["sui"].address)
         assert cap.last_epoch_sync_done >= view.epoch - 1
     log = sleeper.log.read_text()

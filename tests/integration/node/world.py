@@ -17,7 +17,9 @@ import grpc.aio
 import yaml
 
 from walrus_client import treasury
+from walrus_client.grpc_errors import refusal_of
 from walrus_client.peers import wire
+from walrus_client.reasons import Reason
 from walrus_codec import mapping, redstuff
 from walrus_codec.params import CodeParams
 from walrus_codec.types import Axis, EncodingType
@@ -288,12 +290,16 @@ class Network:
     async def store(self, chain, content, *, nodes=None, **options):
         """Registers, uploads, checks every confirmation, and certifies on chain; anew when the epoch changes meanwhile."""
         blob = await self.register(chain, content, **options)
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             view = await chain.staking()
             try:
                 await self._certify(chain, view, blob, nodes)
-            except (grpc.aio.AioRpcError, MoveAbort):
-                if (await chain.staking()).epoch == view.epoch:
+            except (grpc.aio.AioRpcError, MoveAbort) as error:
+                # A node hears of a new epoch a little later than who asks the chain.
+                behind = isinstance(error, grpc.aio.AioRpcError) and (found := refusal_of(error)) is not None
+                behind = behind and found.reason is Reason.INVALID_EPOCH and time.monotonic() < deadline
+                if not behind and (await chain.staking()).epoch == view.epoch:
                     raise
             else:
                 return blob
