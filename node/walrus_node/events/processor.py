@@ -82,9 +82,14 @@ class EventProcessor:
         return self._cursor.epoch if self._cursor is not None else Epoch(0)
 
     def chain_now_ms(self) -> int:
-        """The chain's clock: time of the newest checkpoint plus what has passed since; ours before the first one."""
+        """The chain's clock: time of the newest checkpoint plus what has passed since.
+
+        Before the first one since the start it is ours, but never earlier than what was heard before: a devnet's clock may
+        be ahead of ours, and who sleeps until a moment of that clock would sleep for as long.
+        """
         if self._clock_offset_s is None:
-            return round(time.time() * 1000)
+            heard_ms = self._cursor.timestamp_ms if self._cursor is not None else 0
+            return max(round(time.time() * 1000), heard_ms)
         return round((time.monotonic() + self._clock_offset_s) * 1000)
 
     async def apply(self, sequence: int, timestamp_ms: int, events: Iterable[tuple[EventId, Event]]) -> None:

@@ -103,7 +103,7 @@ async def test_what_is_over_is_deleted_everywhere_and_its_space_given_back(netwo
             async with asyncio.timeout(60):
                 while await status(node, deleted) != Nonexistent():  # noqa: ASYNC110 - another process's state
                     await asyncio.sleep(0.1)
-        # One of them is killed after the end of the blobs and before, or in, its collection.
+        # One of them is killed after the end of the blobs and before its collection.
         while (await chain.staking()).epoch < last:
             await network.next_epoch(chain)
         network.nodes[1].kill()

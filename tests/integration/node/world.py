@@ -203,6 +203,14 @@ class Network:
                 await call(key)
         return await self.until_epoch(chain, before.epoch + 1, done=done)
 
+    async def let_nodes_move(self, chain, epoch):
+        """Lets a manual clock run until the nodes themselves have brought the chain to `epoch`; returns the chain's view."""
+        async with asyncio.timeout(PATIENCE_S):
+            while (await chain.staking()).epoch < epoch:
+                await asyncio.to_thread(self.devnet.advance, self.manual_ms // 20)
+                await asyncio.sleep(0.1)
+        return await self.until_epoch(chain, epoch)
+
     async def join(self, chain, wal, *, nodes=None):
         """Starts spares, delegates to them, and counts them among the nodes; the next epoch makes members of them."""
         new = self.spares if nodes is None else nodes
@@ -296,10 +304,10 @@ class Network:
             try:
                 await self._certify(chain, view, blob, nodes)
             except (grpc.aio.AioRpcError, MoveAbort) as error:
+                refusal = refusal_of(error) if isinstance(error, grpc.aio.AioRpcError) else None
                 # A node hears of a new epoch a little later than who asks the chain.
-                behind = isinstance(error, grpc.aio.AioRpcError) and (found := refusal_of(error)) is not None
-                behind = behind and found.reason is Reason.INVALID_EPOCH and time.monotonic() < deadline
-                if not behind and (await chain.staking()).epoch == view.epoch:
+                behind = refusal is not None and refusal.reason is Reason.INVALID_EPOCH
+                if time.monotonic() > deadline or (not behind and (await chain.staking()).epoch == view.epoch):
                     raise
             else:
                 return blob

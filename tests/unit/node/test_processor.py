@@ -1,6 +1,7 @@
 """Checkpoints are applied once and in order, and who waits is told."""
 
 import asyncio
+import time
 
 import pytest
 from tests.unit.node.worlds import blob_id, event_id, object_id, registered
@@ -134,3 +135,12 @@ async def test_the_chains_clock_runs_on_between_checkpoints(processor):
     first = processor.chain_now_ms()
     await asyncio.sleep(0.02)
     assert 5_000_000 <= first < processor.chain_now_ms() < 5_060_000
+
+
+@pytest.mark.parametrize("ahead_ms", [-3_600_000, 3_600_000])
+async def test_after_a_restart_the_chains_clock_is_not_behind_what_was_heard(storage, processor, ahead_ms):
+    heard_ms = round(time.time() * 1000) + ahead_ms
+    await processor.apply(0, heard_ms, numbered(EpochChangeStart(Epoch(1))))
+    again = EventProcessor(storage, cursor=await storage.cursor())
+    now_ms = again.chain_now_ms()
+    assert now_ms == heard_ms if ahead_ms > 0 else now_ms >= heard_ms - ahead_ms
