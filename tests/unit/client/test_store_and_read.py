@@ -123,7 +123,8 @@ def blamed(world: World, monkeypatch: pytest.MonkeyPatch) -> list[NodeId]:
 
 
 async def test_busy_nodes_are_left_alone_as_long_as_they_ask_and_not_blamed(world: World, blamed: list[NodeId]) -> None:
-    # More often than a failing node would be tried, and by so many that there is no quorum without them.
+    # More often than a failing node would be tried, and by so many that there is no quorum without each of them.
+    world.nodes[2].behaviour.bad_signature = True
     for node in world.nodes[:2]:
         node.behaviour.refusals = [busy(0.1)] * 8
     await stored(world)
