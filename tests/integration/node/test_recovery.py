@@ -160,7 +160,13 @@ async def test_a_node_that_was_away_over_an_epoch_change_gets_what_it_missed(net
         for _ in range(2):
             await network.next_epoch(chain)
         missed += [await network.store(chain, os.urandom(30_000), nodes=awake) for _ in range(3)]
+        # So slow at first that it sees one epoch change while the chain is in the next epoch already.
+        slow = sleeper.folder / "slow"
+        slow.write_text("200")
+        sleeper.arguments = ["--slow-disk", str(slow)]
         sleeper.start()
+        await asyncio.to_thread(until, "it catches up", lambda: "RecoveryCatchUp" in sleeper.log.read_text())
+        slow.unlink()
         await asyncio.to_thread(until, "it has completed what it missed", lambda: recovered(sleeper) == len(missed))
         await asyncio.to_thread(until, "it is active", lambda: is_whole(sleeper))
         for blob in missed:
