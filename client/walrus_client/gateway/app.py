@@ -37,7 +37,7 @@ def build_api(config: GatewayConfig, connector: Connector, under_way: RequestsUn
     app = web.Application(middlewares=middlewares, client_max_size=1 << 16)
     app.on_response_prepare.append(under_way.close_when_draining)
     app.on_response_prepare.append(_allow_origins)
-    BlobRoutes(config, lambda: connector.services).add_to(app.router)
+    BlobRoutes(config, lambda: connector.services, under_way).add_to(app)
     service = _ServiceRoutes(connector, under_way)
     app.router.add_get("/status", service.status)
     app.router.add_get("/v1/api", service.docs)

@@ -12,10 +12,13 @@ from walrus_client.gateway import query
 from walrus_client.gateway.answers import store_answer
 from walrus_client.gateway.body import Admission, Pace, check_declared, receive
 from walrus_client.gateway.config import GatewayConfig
+from walrus_client.gateway.draining import RequestsUnderWay
 from walrus_client.gateway.envelope import GatewayError, GatewayReason, error_response
 from walrus_client.gateway.ranges import ByteRange, matches, parse_range, same_as, span
 from walrus_client.gateway.services import Services
+from walrus_client.gateway.storing import PaidStores
 from walrus_client.read import ConsistencyCheck, range_footprint
+from walrus_client.store import BeforePaying, StoreOptions, StoreResult
 from walrus_codec import blob_id as blob_ids
 from walrus_codec.errors import BlobIdError
 from walrus_codec.metadata import BlobMetadata
@@ -32,11 +35,13 @@ class BlobRoutes:
     Args:
         config: Limits.
         services: Gives the services, or raises `GatewayError` while there are none.
+        under_way: Counts stores that go on without a client.
     """
 
-    def __init__(self, config: GatewayConfig, services: Callable[[], Services]) -> None:
+    def __init__(self, config: GatewayConfig, services: Callable[[], Services], under_way: RequestsUnderWay) -> None:
         self._config = config
         self._services = services
+        self._stores = PaidStores(under_way)
         self._memory = ByteBudget(config.limits.memory)
         meter().create_observable_up_down_counter(
             names.CLIENT_BYTES_IN_FLIGHT,
@@ -45,8 +50,10 @@ class BlobRoutes:
             description="Memory that blobs in flight hold.",
         )
 
-    def add_to(self, router: web.UrlDispatcher) -> None:
+    def add_to(self, app: web.Application) -> None:
         """Adds the routes."""
+        app.on_cleanup.append(self._close)
+        router = app.router
         router.add_put("/v1/blobs", self.put, expect_handler=self._expect)
         router.add_get("/v1/blobs/{blob_id}", self.get, allow_head=True)
         router.add_get("/v1/blobs/{blob_id}/byte-range", self.byte_range)
@@ -60,6 +67,14 @@ class BlobRoutes:
             default_encoding=services.network.encoding_type,
             max_epochs_ahead=services.network.max_epochs_ahead,
         )
+        result = await self._stores.run(
+            options, lambda before_paying: self._store(request, services, options, before_paying)
+        )
+        return web.json_response(store_answer(result), headers={"Cache-Control": "no-store"})
+
+    async def _store(
+        self, request: web.Request, services: Services, options: StoreOptions, before_paying: BeforePaying
+    ) -> StoreResult:
         params = services.params_of(options.encoding or services.network.encoding_type)
         async with Admission(self._memory, wait_s=self._config.limits.admission_wait_s) as admission:
             segment = await receive(
@@ -71,8 +86,10 @@ class BlobRoutes:
                 make=services.compute.segment,
             )
             with segment:
-                result = await services.store.store(segment, options)
-        return web.json_response(store_answer(result), headers={"Cache-Control": "no-store"})
+                return await services.store.store(segment, options, before_paying=before_paying)
+
+    async def _close(self, _app: web.Application) -> None:
+        await self._stores.close()
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """GET and HEAD /v1/blobs/{blob_id}: the blob, or a part of it."""

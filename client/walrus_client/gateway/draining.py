@@ -9,7 +9,8 @@ what is left after the grace period is cut off.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -19,10 +20,14 @@ _TURNS = 5
 
 
 class RequestsUnderWay:
-    """Counts requests; single event loop."""
+    """Counts requests; single event loop.
+
+    Attributes:
+        count: Requests under way, and stores that go on without their client.
+    """
 
     def __init__(self) -> None:
-        self._count = 0
+        self.count = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
@@ -43,17 +48,23 @@ class RequestsUnderWay:
         async def counted(
             request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
         ) -> web.StreamResponse:
-            self._count += 1
-            self._idle.clear()
             # The bytes of a short answer are sent after its handler has returned; aiohttp's own shutdown waits for them.
-            try:
+            with self.one_more():
                 return await handler(request)
-            finally:
-                self._count -= 1
-                if not self._count:
-                    self._idle.set()
 
         return counted
+
+    @contextlib.contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Counts the block as one request more."""
+        self.count += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self.count -= 1
+            if not self.count:
+                self._idle.set()
 
     async def close_when_draining(self, _request: web.Request, response: web.StreamResponse) -> None:
         """For `on_response_prepare`: a connection that is kept alive must not bring further requests."""

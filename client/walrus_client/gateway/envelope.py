@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 DOMAIN = "daemon.walrus.space"
 GLOBAL_DOMAIN = "global"
 RETRY_AFTER_S = 5
+CLIENT_GONE = 499
+"""Status, in traces and metrics only, of a request whose client has gone away."""
 
 
 class GatewayReason(StrEnum):
@@ -317,6 +319,8 @@ def error_middleware() -> Middleware:
                 raise
             return error_response(GatewayError(GatewayReason.MALFORMED_REQUEST, error.reason, close=True))
         except Exception as error:
+            if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+                return web.Response(status=CLIENT_GONE)  # in the middle of its answer, which is no fault of ours
             described = describe(error)
             if described is None:
                 _log.exception("a request failed", extra={"path": request.path})

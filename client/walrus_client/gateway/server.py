@@ -58,6 +58,8 @@ async def serve(
         lingering_time=LINGER_S,
         # A blob is what was sent: a body with a Content-Encoding is stored as it comes, never unpacked.
         auto_decompress=False,
+        # Nobody computes or fetches for a client that has gone away; stores that are paid for see to themselves.
+        handler_cancellation=True,
     )
     probes = build_metrics(connector, under_way, address=key.address)
     metrics = web.AppRunner(probes, access_log=None, handle_signals=False)

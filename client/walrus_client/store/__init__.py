@@ -1,6 +1,6 @@
 """Storing blobs."""
 
-from walrus_client.store.store import Store, StoreChain
+from walrus_client.store.store import BeforePaying, Store, StoreChain
 from walrus_client.store.types import (
     AfterStore,
     AlreadyCertified,
@@ -19,6 +19,7 @@ from walrus_client.store.types import (
 __all__ = [
     "AfterStore",
     "AlreadyCertified",
+    "BeforePaying",
     "KeepObject",
     "NewlyCreated",
     "RegisterFromScratch",

@@ -58,7 +58,13 @@ class Batcher(Generic[G, T, R]):
         self._waiting.append(_Waiting(group, item, answer))
         if self._pump is None or self._pump.done():
             self._pump = asyncio.ensure_future(self._run())
-        return await answer
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            # The answer and the cancellation may meet: then nobody else hears of it.
+            if self._orphaned is not None and not answer.cancelled() and answer.done() and answer.exception() is None:
+                self._orphaned(answer.result())
+            raise
 
     async def close(self) -> None:
         """Waits for what was submitted."""

@@ -8,8 +8,9 @@ registrations, and one whose end the chain did not tell makes the next store loo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,7 +27,7 @@ from walrus_client.store.types import (
 from walrus_codec.params import CodeParams
 from walrus_codec.redstuff import EncodedBlob
 from walrus_codec.types import Epoch, ObjectId
-from walrus_sui.errors import ChainUnreachable, MoveAbort
+from walrus_sui.errors import ChainUnreachable, MalformedChainData, MoveAbort
 from walrus_sui.keys import SuiKey
 from walrus_sui.telemetry import tracer
 from walrus_sui.types import BlobObject, NewBlob, StorageObject, SystemView
@@ -170,7 +171,8 @@ class Resources:
     async def _register_held(self, storage: StorageObject, new: NewBlob, until: Epoch) -> BlobObject:
         try:
             async with self._wallet:
-                blob = await self._chain.register_on_storage(self._key, storage, new, until=until)
+                with self._unless_unknown():
+                    blob = await self._chain.register_on_storage(self._key, storage, new, until=until)
                 self.registrations.saw(blob.object_id)
         finally:
             self._storage_taken.discard(storage.object_id)
@@ -178,14 +180,20 @@ class Resources:
 
     async def _register_batch(self, epochs: int, blobs: Sequence[NewBlob]) -> Sequence[BlobObject]:
         async with self._wallet:
-            try:
+            with self._unless_unknown():
                 made = await self._chain.reserve_and_register(self._key, blobs, epochs_ahead=epochs)
-            except ChainUnreachable:
-                self._wallet_known = False  # the transaction may have happened: then the wallet has what was paid for
-                raise
             for blob in made:
                 self.registrations.saw(blob.object_id)
         return made
+
+    @contextlib.contextmanager
+    def _unless_unknown(self) -> Iterator[None]:
+        """A transaction whose end is not known may have happened: then the wallet has what was paid for."""
+        try:
+            yield
+        except (ChainUnreachable, MalformedChainData):
+            self._wallet_known = False
+            raise
 
 
 def _register_error(error: MoveAbort, params: CodeParams) -> Exception:

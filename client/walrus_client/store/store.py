@@ -11,6 +11,9 @@
 Before it registers, a store looks for a registration of the same blob that an earlier one left behind, in this process or
 in one that was killed (`registrations`), and with `reuse_resources` for storage in the wallet. Many stores at once share
 transactions (`batching`), the budget of bytes in flight and the peers' channels.
+
+A store that is cancelled ends at once with all its streams; only a transaction that is sent already runs to its end. If that
+was the certification, the registration is kept like any other, and who takes it learns from the chain that all is done.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from random import Random, SystemRandom
 from typing import Protocol, TypeVar
@@ -40,7 +43,7 @@ from walrus_client.store import registrations
 from walrus_client.store.batching import Batcher
 from walrus_client.store.confirmations import certificate
 from walrus_client.store.registrations import Registrations
-from walrus_client.store.resources import ResourceChain, Resources
+from walrus_client.store.resources import Registration, ResourceChain, Resources
 from walrus_client.store.types import (
     AfterStore,
     AlreadyCertified,
@@ -55,8 +58,8 @@ from walrus_codec import blob_id as blob_ids
 from walrus_codec import quorum
 from walrus_codec.params import CodeParams
 from walrus_codec.redstuff import EncodedBlob
-from walrus_codec.types import Buffer, EncodingType, Epoch, SuiAddress
-from walrus_sui.errors import MoveAbort, ObjectNotFound
+from walrus_codec.types import BlobId, Buffer, EncodingType, Epoch, ObjectId, SuiAddress
+from walrus_sui.errors import MoveAbort, ObjectNotFound, TransactionRejected
 from walrus_sui.keys import SuiKey
 from walrus_sui.messages import Deletable, Permanent
 from walrus_sui.telemetry import meter, names, tracer
@@ -70,9 +73,15 @@ ROUNDS = 3
 
 UPLOAD_BYTES_IN_FLIGHT = 64 << 20
 
+BeforePaying = Callable[[BlobId, Epoch], Awaitable["StoreResult | None"]]
+"""Told the blob id and the first epoch in which it need not be stored any more; a result makes the store needless."""
+
 
 class StoreChain(ResourceChain, EventSource, Protocol):
     """The part of the chain client that storing needs."""
+
+    async def blob(self, object_id: ObjectId) -> BlobObject:
+        """A Blob object; raises `ObjectNotFound`."""
 
     async def certify(
         self,
@@ -129,12 +138,15 @@ class Store:
             names.CLIENT_ENCODE_DURATION, unit="s", description="Duration of encoding a blob."
         )
 
-    async def store(self, data: Buffer | Segment, options: StoreOptions) -> StoreResult:
+    async def store(
+        self, data: Buffer | Segment, options: StoreOptions, *, before_paying: BeforePaying | None = None
+    ) -> StoreResult:
         """Stores a blob.
 
         Args:
             data: The blob; a `Segment` is consumed (see `Compute.encode`).
             options: How.
+            before_paying: Called once, before anything is paid for; what it returns is the result.
 
         Raises:
             BlobTooLarge, LifetimeTooLongError, EncodingUnsupportedError: The request cannot be met.
@@ -147,7 +159,7 @@ class Store:
         outcome = "error"
         with tracer().start_as_current_span("store blob") as span:
             try:
-                result = await self._store(data, options)
+                result = await self._store(data, options, before_paying)
                 outcome = "stored" if isinstance(result, NewlyCreated) else "already certified"
                 blob_id = result.blob.blob_id if isinstance(result, NewlyCreated) else result.blob_id
                 span.set_attribute(names.ATTR_BLOB_ID, blob_ids.to_text(blob_id))
@@ -160,11 +172,18 @@ class Store:
         """What was paid for and is not in use."""
         return self._resources.registrations
 
+    @property
+    def bytes_in_flight(self) -> int:
+        """Copies of chunks that wait to be sent, of all stores."""
+        return self._network.in_flight.used
+
     async def close(self) -> None:
         """Waits for transactions under way."""
         await asyncio.gather(self._resources.close(), self._certifying.close())
 
-    async def _store(self, data: Buffer | Segment, options: StoreOptions) -> StoreResult:
+    async def _store(
+        self, data: Buffer | Segment, options: StoreOptions, before_paying: BeforePaying | None
+    ) -> StoreResult:
         view = await self._committees.view()
         n_shards = with_members(rules.write_committee(view)).n_shards
         params = CodeParams(n_shards, options.encoding or self._default_encoding)
@@ -174,6 +193,10 @@ class Store:
             known = await self._already_certified(encoded, view, options, owned if options.reuse_resources else [])
             if known is not None:
                 return known
+        if before_paying is not None:
+            result = await before_paying(encoded.blob_id, Epoch(view.epoch + options.epochs))
+            if result is not None:
+                return result
         paid = 0
         while True:
             registration = await self._resources.obtain(encoded, params, view.epoch, options)
@@ -184,12 +207,18 @@ class Store:
             except _RegistrationOverError:
                 view = await self._committees.refresh()
                 _log.info("a registration ended before its blob was certified; registering again")
-            except MoveAbort as error:
-                if error.module != "blob":  # otherwise the object is not what it was: nobody can use it any more
-                    self._resources.registrations.keep(registration.blob)
-                raise
-            except ObjectNotFound:
-                raise
+            except (MoveAbort, ObjectNotFound, TransactionRejected) as error:
+                # Most likely the object is not what it was, because a store that was broken off has certified it after all.
+                found = await self._as_on_chain(registration)
+                if found is not None and found.certified_epoch is None and found.owner == self._key.address:
+                    if not isinstance(error, MoveAbort) or error.module != "blob":
+                        self._resources.registrations.keep(found)
+                    raise
+                if found is not None and self._is_done(found, options):
+                    return NewlyCreated(found, registration.operation, paid)
+                if registration.cost:
+                    raise
+                _log.warning("a registration was used otherwise meanwhile; registering again")
             except BaseException:
                 # Also when the asker went away: what was paid for serves the next attempt.
                 self._resources.registrations.keep(registration.blob)
@@ -201,6 +230,23 @@ class Store:
             owner=None if isinstance(options.after, ShareObject) else owner,
         )
         return NewlyCreated(blob, registration.operation, paid, certified.shared_object_id)
+
+    async def _as_on_chain(self, registration: Registration) -> BlobObject | None:
+        """The registration's object as it is now; None when it is gone, or shared."""
+        try:
+            return await self._chain.blob(registration.blob.object_id)
+        except ObjectNotFound:
+            return None
+        except BaseException:
+            self._resources.registrations.keep(registration.blob)
+            raise
+
+    def _is_done(self, found: BlobObject, options: StoreOptions) -> bool:
+        """Whether the object is certified, and in the hands that these options want it in."""
+        wanted = options.after.address if isinstance(options.after, SendObject) else self._key.address
+        return (
+            found.certified_epoch is not None and found.owner == wanted and not isinstance(options.after, ShareObject)
+        )
 
     async def _encode(self, data: Buffer | Segment, params: CodeParams) -> EncodedBlob:
         started = time.perf_counter()

@@ -22,7 +22,7 @@ from walrus_codec.types import Axis, BlobId, Digest, Epoch, ObjectId, PairIndex,
 from walrus_proto.node.v1 import node_pb2 as pb
 from walrus_proto.node.v1 import node_pb2_grpc
 from walrus_sui import bls, messages, tls
-from walrus_sui.errors import ChainUnreachable, MoveAbort
+from walrus_sui.errors import ChainUnreachable, MoveAbort, ObjectNotFound, TransactionRejected
 from walrus_sui.events import Event, EventId
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
 from walrus_sui.types import (
@@ -72,6 +72,7 @@ class FakeNode(node_pb2_grpc.StorageNodeServicer):
         self.port = 0
         self.calls: list[str] = []
         self.called_at: list[float] = []
+        self.stalled = 0
         self.metadata: dict[bytes, bytes] = {}
         self.slivers: dict[bytes, dict[tuple[Axis, PairIndex], Sliver]] = {}
         self._server: grpc.aio.Server | None = None
@@ -182,7 +183,11 @@ class FakeNode(node_pb2_grpc.StorageNodeServicer):
         self.calls.append(method)
         self.called_at.append(asyncio.get_running_loop().time())
         if self.behaviour.stall is not None:
-            await self.behaviour.stall.wait()
+            self.stalled += 1
+            try:
+                await self.behaviour.stall.wait()
+            finally:
+                self.stalled -= 1
         if self.behaviour.refusals and method != "GetBlobStatus":
             await abort(context, self.behaviour.refusals.pop(0))
 
@@ -208,7 +213,9 @@ class FakeChain:
         self.transactions: list[str] = []
         self.objects: dict[ObjectId, BlobObject] = {}
         self.register_delay: asyncio.Event | None = None
+        self.certify_delay: asyncio.Event | None = None
         self.lose_answers = 0
+        self.lose_certified = 0
         self.free_storage: list[StorageObject] = []
         self.events: dict[EventId, Event] = {}
 
@@ -239,6 +246,12 @@ class FakeChain:
         self._check()
         n_shards = self.committee.n_shards
         return SystemView(Epoch(self.epoch), 1 << 50, 0, 1000, 200, n_shards, 53)
+
+    async def blob(self, object_id: ObjectId) -> BlobObject:
+        self._check()
+        if object_id not in self.objects or self.objects[object_id].owner is None:
+            raise ObjectNotFound("it is gone, or in another object")
+        return self.objects[object_id]
 
     async def blobs(self, address: str) -> list[BlobObject]:
         self._check()
@@ -328,16 +341,22 @@ class FakeChain:
             self.before_certify.pop(0)()
         self._check()
         self.transactions.append(f"certify {len(certificates)}")
+        if self.certify_delay is not None:
+            await self.certify_delay.wait()
         done = []
         for position, item in enumerate(certificates):
             blob = self.objects[item.object_id]
+            if blob.owner is None:
+                raise ObjectNotFound("it is in another object now")
+            if blob.owner != key.address:
+                raise TransactionRejected("it belongs to somebody else")
             if blob.certified_epoch is not None:
                 raise MoveAbort("blob", 5)
             self._check_certificate(blob, item)
             if blob.storage.end_epoch <= self.epoch:
                 raise MoveAbort("blob", 2)
             self.objects[item.object_id] = replace(
-                blob, certified_epoch=Epoch(self.epoch), owner=send_to or key.address
+                blob, certified_epoch=Epoch(self.epoch), owner=None if share else send_to or key.address
             )
             shared = ObjectId(f"0x{int(item.object_id, 16) + 5000:064x}") if share else None
             done.append(
@@ -351,6 +370,9 @@ class FakeChain:
                     shared,
                 )
             )
+        if self.lose_certified:
+            self.lose_certified -= 1
+            raise ChainUnreachable("the transaction was sent, its end is not known")
         return done
 
     def _check_certificate(self, blob: BlobObject, item: Certificate) -> None:

@@ -1,6 +1,7 @@
 """The client's whole paths over fakes that misbehave: what f shards of nodes do must not matter, more must be told."""
 
 import asyncio
+import os
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
@@ -24,7 +25,9 @@ from walrus_client.read import ConsistencyCheck, Reader
 from walrus_client.reasons import Reason, RequestRefused
 from walrus_client.statuses import DeletableCounts, Invalid, Nonexistent, PermanentBlob
 from walrus_client.store import (
+    AfterStore,
     AlreadyCertified,
+    KeepObject,
     NewlyCreated,
     RegisterFromScratch,
     ReuseRegistration,
@@ -37,7 +40,7 @@ from walrus_client.store import (
 from walrus_codec import redstuff
 from walrus_codec.params import CodeParams
 from walrus_codec.types import Axis, BlobId, Digest, EncodingType, Epoch, NodeId, ObjectId, PairIndex, SuiAddress
-from walrus_sui.errors import ChainUnreachable, MoveAbort
+from walrus_sui.errors import ChainUnreachable
 from walrus_sui.events import BlobCertified, EventId
 from walrus_sui.types import StakingView, StorageObject
 
@@ -249,17 +252,91 @@ async def test_a_registration_of_unknown_end_is_looked_for_before_another_is_bou
     assert len(world.chain.objects) == 1
 
 
-async def test_a_registration_that_is_gone_is_not_tried_again(world: World) -> None:
+@pytest.mark.parametrize("change", ["gone", "sent", "certified by somebody else and sent"])
+async def test_a_registration_that_is_gone_is_not_tried_again(world: World, change: str) -> None:
     for node in world.nodes[:2]:
         node.behaviour.refusals = [RequestRefused(Reason.INVALID_SLIVER, "no")]
     with pytest.raises(InsufficientConfirmationsError):
         await stored(world)
     (paid,) = world.chain.objects.values()
-    # Somebody else with the same key was faster.
-    world.chain.objects[paid.object_id] = replace(paid, certified_epoch=Epoch(5))
-    with pytest.raises(MoveAbort):
-        await stored(world)
+    certified = Epoch(5) if "certified" in change else None
+    world.chain.objects[paid.object_id] = replace(
+        paid, owner=None if change == "gone" else ADDRESS, certified_epoch=certified
+    )
     assert isinstance((await stored(world)).operation, RegisterFromScratch)
+    assert len(world.store.registrations) == 0
+
+
+@pytest.mark.parametrize("after", [KeepObject(), SendObject(ADDRESS)])
+@pytest.mark.parametrize("how", ["cancelled", "answer lost"])
+async def test_a_store_that_broke_off_while_it_was_certified_is_not_paid_for_again(
+    world: World, how: str, after: AfterStore
+) -> None:
+    if how == "cancelled":
+        world.chain.certify_delay = asyncio.Event()
+        task = asyncio.create_task(stored(world, after=after))
+        await until(lambda: "certify 1" in world.chain.transactions)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        world.chain.certify_delay.set()
+    else:
+        world.chain.lose_certified = 1
+        with pytest.raises(ChainUnreachable):
+            await stored(world, after=after)
+    result = await stored(world, after=after)
+    (only,) = world.chain.objects.values()
+    assert (result.blob, result.cost) == (only, 0)
+    assert isinstance(result.operation, ReuseRegistration)
+    assert len(world.store.registrations) == 0
+
+
+async def test_a_registration_is_kept_while_the_chain_cannot_tell_what_became_of_it(world: World) -> None:
+    world.chain.lose_certified = 1
+    with pytest.raises(ChainUnreachable):
+        await stored(world)
+    world.chain.before_certify = [lambda: setattr(world.chain, "reachable", False)]
+    with pytest.raises(ChainUnreachable):
+        await stored(world)
+    world.chain.reachable = True
+    assert (await stored(world)).cost == 0
+    assert len(world.chain.objects) == 1
+
+
+def tasks_of_the_client() -> list[str]:
+    """Functions of ours that run as tasks; the fakes' servers have some of their own."""
+    running = [task.get_coro() for task in asyncio.all_tasks()]
+    code = [getattr(coroutine, "cr_code", None) for coroutine in running]
+    return [entry.co_qualname for entry in code if entry is not None and "/walrus_client/" in entry.co_filename]
+
+
+@pytest.mark.parametrize("at", ["status", "register", "upload", "certify"])
+async def test_a_store_that_is_cancelled_leaves_nothing_behind(world: World, at: str) -> None:
+    await world.committees.view()
+    stall, chain = asyncio.Event(), world.chain
+    match at:
+        case "register":
+            chain.register_delay = stall
+        case "certify":
+            chain.certify_delay = stall
+        case _:
+            for node in world.nodes:
+                node.behaviour.stall = stall
+    task = asyncio.create_task(stored(world, os.urandom(300_000), force=at == "upload"))
+    if at in {"status", "upload"}:
+        await until(lambda: all(node.stalled for node in world.nodes))
+    else:
+        await until(lambda: chain.transactions and chain.transactions[-1] == f"{at} 1")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(lambda: not any(node.stalled for node in world.nodes))  # the streams are closed, not served
+    stall.set()
+    await world.store.close()  # what is on its way to the chain is not called back
+    await until(lambda: not tasks_of_the_client())
+    assert world.store.bytes_in_flight == 0
+    assert len(world.store.registrations) == (0 if at == "status" else 1)
+    assert len(chain.objects) == (0 if at == "status" else 1)
 
 
 async def test_storage_of_the_wallet_is_used_when_asked_for_and_only_by_one(world: World) -> None:
