@@ -23,6 +23,7 @@ from walrus_client.cli.output import (
     errors_explained,
     fail,
     note,
+    second_interrupt_ends,
     show,
 )
 from walrus_client.cli.progress import bar
@@ -75,9 +76,11 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
         """Store a file; prints its blob id. With -o json the gateway's answer as it is.
 
         Several files are stored together, registered and certified in few transactions; one that fails stops no other, and
-        the same command again stores what is missing. With -o json a list with the answer or the error of each.
+        the same command again stores what is missing. With -o json a list with the answer or the error of each. Ctrl-C says
+        what was reached; the same command again goes on from there, and nothing is paid for twice.
         """
-        parameters = {"epochs": str(epochs)}
+        # What an interrupted command has left behind, certified even, is not paid for twice.
+        parameters = {"epochs": str(epochs), "reuse_resources": "true"}
         if permanent:
             parameters["permanent"] = "true"
         if force:
@@ -89,14 +92,20 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
         if len(paths) > 1:
             _store_several(gateway, paths, parameters, output)
             return
+        reached = storing.Reached()
         with (
-            errors_explained(),
+            second_interrupt_ends(),
+            errors_explained(reached.message),
             files.source(paths[0]) as source,
             gateway() as url,
             bar(f"storing {source.name}", source.size) as progress,
         ):
-            body = source.chunks(progress.advance, lambda: progress.waiting("encoding, uploading"))
-            answer = GatewayApi(url).store(body, source.size, parameters)
+
+            def sent() -> None:
+                reached.sent()
+                progress.waiting("encoding, uploading")
+
+            answer = GatewayApi(url).store(source.chunks(progress.advance, sent), source.size, parameters)
         show(answer, _store_text(answer, source.name, _program(context)), output)
 
     @app.command(cls=_BlobIdCommand)
@@ -112,10 +121,11 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
         if out is None or out == files.DASH:
             if sys.stdout.isatty():
                 fail("a blob is not for a terminal; give --out FILE, or redirect the output", EXIT_USAGE)
-            with errors_explained(), gateway() as url, files.standard_output() as write:
+            with second_interrupt_ends(), errors_explained(), gateway() as url, files.standard_output() as write:
                 GatewayApi(url).read(blob_id, write, started=lambda _size: None, strict=strict)
             return
         with (
+            second_interrupt_ends(),
             errors_explained(),
             files.target(out) as write,
             gateway() as url,
@@ -173,14 +183,15 @@ def commands(gateway: GatewayResolver) -> typer.Typer:
 def _store_several(gateway: GatewayResolver, paths: list[Path], parameters: dict[str, str], output: Output) -> None:
     """Stores files together; ends the program with a code other than 0 unless all are stored."""
     names = {str(path) for path in paths}
-    with errors_explained():
+    reached = storing.Reached(len(paths))
+    with second_interrupt_ends(), errors_explained(reached.message):
         if len(names) < len(paths):
             raise CommandError("a file is named twice; name each once", EXIT_USAGE)
         if files.DASH in paths:
             raise CommandError("standard input cannot be stored together with files; store it alone", EXIT_USAGE)
         total = sum(path.stat().st_size for path in paths if path.is_file())
         with gateway() as url, bar(f"storing {len(paths)} files", total) as progress:
-            outcomes = storing.store_all(GatewayApi(url), paths, parameters, advance=progress.advance)
+            outcomes = storing.store_all(GatewayApi(url), paths, parameters, advance=progress.advance, reached=reached)
     lines = [f"{_blob_id_of(outcome.answer)}  {outcome.file}" for outcome in outcomes if outcome.answer is not None]
     show([outcome.document() for outcome in outcomes], "\n".join(lines), output)
     failed = [outcome for outcome in outcomes if outcome.answer is None]

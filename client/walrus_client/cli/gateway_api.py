@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import socket
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any
 
 TIMEOUT_S = 600.0
 CHUNK = 1 << 20
@@ -45,6 +46,8 @@ class GatewayApi:
             raise wrong from None
         self._secure = parts.scheme == "https"
         self._prefix = parts.path.rstrip("/")
+        self._open: set[http.client.HTTPConnection] = set()
+        self._hung_up = False
         self.url = url
 
     def store(self, body: Iterable[bytes], size: int | None, parameters: Mapping[str, str]) -> dict[str, Any]:
@@ -53,7 +56,7 @@ class GatewayApi:
         headers = {"Content-Type": "application/octet-stream"}
         if size is not None:
             headers["Content-Length"] = str(size)
-        with _Exchange(self) as exchange:
+        with _exchange(self) as exchange:
             response = exchange.send("PUT", f"/v1/blobs?{query}", body=body, headers=headers)
             document = json.loads(_read_all(response))
             if not isinstance(document, dict):
@@ -70,7 +73,7 @@ class GatewayApi:
     ) -> int:
         """GET /v1/blobs/{id}: hands the blob to `sink` in chunks; returns its size. `strict` has its encoding checked."""
         query = "?strict_consistency_check=true" if strict else ""
-        with _Exchange(self) as exchange:
+        with _exchange(self) as exchange:
             response = exchange.send("GET", f"/v1/blobs/{urllib.parse.quote(blob_id, safe='')}{query}")
             expected = int(response.headers.get("Content-Length", "0"))
             started(expected)
@@ -84,36 +87,54 @@ class GatewayApi:
 
     def status(self, blob_id: str) -> Any:
         """GET /v1/blobs/{id}/status; returns the nodes' status document."""
-        with _Exchange(self) as exchange:
+        with _exchange(self) as exchange:
             response = exchange.send("GET", f"/v1/blobs/{urllib.parse.quote(blob_id, safe='')}/status")
             return json.loads(_read_all(response))["success"]["data"]
 
-    def connection(self) -> http.client.HTTPConnection:
-        """A new connection, not opened yet."""
+    def hang_up(self) -> None:
+        """Ends the requests under way, whatever thread waits for them, and lets none follow; they fail as `ApiError`."""
+        self._hung_up = True
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                if connection.sock is not None:
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[http.client.HTTPConnection]:
+        """A new connection; closed at the end of the block."""
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        return kind(self._host, self._port, timeout=TIMEOUT_S)
+        made = kind(self._host, self._port, timeout=TIMEOUT_S)
+        self._open.add(made)
+        try:
+            made.connect()
+            if self._hung_up:
+                raise ConnectionAbortedError("interrupted")
+            yield made
+        finally:
+            self._open.discard(made)
+            made.close()
 
     def path(self, path: str) -> str:
         """The path on this gateway."""
         return self._prefix + path
 
 
-class _Exchange:
+@contextlib.contextmanager
+def _exchange(api: GatewayApi) -> Iterator[_Exchange]:
     """One request and its answer; errors of the connection become `ApiError`."""
+    try:
+        with api.connection() as connection:
+            yield _Exchange(api, connection)
+    except (OSError, http.client.HTTPException) as error:
+        raise ApiError(f"cannot talk to the gateway at {api.url}: {_words(error)}") from error
+    except (ValueError, KeyError) as error:
+        raise ApiError(f"{api.url} is no Walrus gateway: {error!r}") from error
 
-    def __init__(self, api: GatewayApi) -> None:
+
+class _Exchange:
+    def __init__(self, api: GatewayApi, connection: http.client.HTTPConnection) -> None:
         self._api = api
-        self._connection = api.connection()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self._connection.close()
-        if isinstance(error, OSError | http.client.HTTPException):
-            raise ApiError(f"cannot talk to the gateway at {self._api.url}: {_words(error)}") from error
-        if isinstance(error, ValueError | KeyError):
-            raise ApiError(f"{self._api.url} is no Walrus gateway: {error!r}") from error
+        self._connection = connection
 
     def send(
         self, method: str, path: str, *, body: Iterable[bytes] | None = None, headers: Mapping[str, str] | None = None

@@ -6,6 +6,7 @@
 3  not found
 4  not available just now: unreachable, too few nodes, no money, busy; try again
 5  some of several files were stored, others were not
+130  interrupted by Ctrl-C; a second Ctrl-C ends a transfer by the signal itself
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from enum import StrEnum
+from types import FrameType
 from typing import Any, NoReturn
 
 import typer
@@ -29,11 +33,12 @@ EXIT_USAGE = 2
 EXIT_NOT_FOUND = 3
 EXIT_UNAVAILABLE = 4
 EXIT_SOME = 5
+EXIT_INTERRUPTED = 130
 
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 failed, 2 wrong usage or a request that can never be served, 3 not found, "
-    "4 not available just now, 5 some of several files were stored, others were not."
+    "4 not available just now, 5 some of several files were stored, others were not, 130 interrupted."
 )
 
 
@@ -91,8 +96,12 @@ def exit_code(code: int | None) -> int:
 
 
 @contextlib.contextmanager
-def errors_explained() -> Iterator[None]:
-    """Turns expected errors into a line and an exit code."""
+def errors_explained(interrupted: Callable[[], str] = lambda: "interrupted") -> Iterator[None]:
+    """Turns expected errors into a line and an exit code.
+
+    Args:
+        interrupted: What to say when Ctrl-C ends the block.
+    """
     try:
         yield
     except ApiError as error:
@@ -102,4 +111,20 @@ def errors_explained() -> Iterator[None]:
     except ClientError as error:
         fail(str(error))
     except KeyboardInterrupt:
-        fail("interrupted", 130)
+        fail(interrupted(), EXIT_INTERRUPTED)
+
+
+@contextlib.contextmanager
+def second_interrupt_ends() -> Iterator[None]:
+    """For blocks that have nothing to clean up: the first Ctrl-C is a `KeyboardInterrupt`, a second one ends the process."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield  # somebody else decides
+        return
+
+    def first(number: int, frame: FrameType | None) -> NoReturn:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.default_int_handler(number, frame)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, first)
+    yield

@@ -1,7 +1,7 @@
 """`walrusctl blob store FILE...`: several files at once, each with an outcome of its own.
 
 Life of a file: it waits until there is room beside those that are under way, is sent to the gateway, and its outcome is kept;
-one that fails stops no other. Files that are under way together are registered and certified together: the gateway makes
+one that fails stops no other. `Reached` knows how far the files have come, for a user who interrupts the command. Files that are under way together are registered and certified together: the gateway makes
 one transaction of all that it has at hand. Storing the same files again goes on where it stopped (`reuse_resources`): what
 the gateway's key has stored already for long enough is not paid for twice.
 """
@@ -48,20 +48,72 @@ class Outcome:
         return {"file": self.file, **(dict(self.answer) if self.answer is not None else {"error": self.error})}
 
 
+class Reached:
+    """How far stores have come, and what follows from it for one who interrupts them.
+
+    Args:
+        files: How many they are.
+    """
+
+    def __init__(self, files: int = 1) -> None:
+        self._files = files
+        self._sent = 0
+        self._stored = 0
+        self._lock = threading.Lock()
+
+    def sent(self) -> None:
+        """A file was sent whole: from now on the gateway may pay for it."""
+        with self._lock:
+            self._sent += 1
+
+    def stored(self) -> None:
+        """The gateway has answered that a file is stored."""
+        with self._lock:
+            self._stored += 1
+
+    def message(self) -> str:
+        """For the user who interrupts now."""
+        open_ = self._sent - self._stored
+        again = (
+            "the same command again stores it" if self._files == 1 else "the same command again stores what is missing"
+        )
+        if not open_:
+            stored = f"; {self._stored} of {self._files} files are stored" if self._files > 1 else ""
+            return f"interrupted before all was sent{stored}: nothing else was paid for, {again}"
+        what = (
+            "the file was sent whole"
+            if self._files == 1
+            else f"{self._stored} of {self._files} files are stored, {open_} more were sent whole"
+        )
+        return (
+            f"interrupted; {what}: the gateway finishes what it has begun to pay for, and pays for nothing else. "
+            f"{again[0].upper()}{again[1:]}, and what was paid for is not paid for twice"
+        )
+
+
 class Room:
     """Bytes that may be under way at once; one file that is larger goes alone."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._used = 0
+        self._closed = False
         self._changed = threading.Condition()
+
+    def close(self) -> None:
+        """Lets nobody in any more; who waits gets a `CommandError`."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     @contextmanager
     def take(self, size: int) -> Iterator[None]:
         """Waits for room, and gives it back at the end of the block."""
         size = min(size, self._capacity)
         with self._changed:
-            self._changed.wait_for(lambda: self._used + size <= self._capacity)
+            self._changed.wait_for(lambda: self._closed or self._used + size <= self._capacity)
+            if self._closed:
+                raise CommandError("interrupted")
             self._used += size
         try:
             yield
@@ -72,7 +124,12 @@ class Room:
 
 
 def store_all(
-    api: GatewayApi, paths: Sequence[Path], parameters: Mapping[str, str], *, advance: Callable[[int], object]
+    api: GatewayApi,
+    paths: Sequence[Path],
+    parameters: Mapping[str, str],
+    *,
+    advance: Callable[[int], object],
+    reached: Reached,
 ) -> list[Outcome]:
     """Stores files; returns their outcomes in the order of the files.
 
@@ -81,14 +138,15 @@ def store_all(
         paths: The files.
         parameters: Of each PUT.
         advance: Told of every part that was sent; called from several threads.
+        reached: Told how far each file has come.
     """
     room = Room(BYTES_AT_ONCE)
 
     def one(path: Path) -> Outcome:
         try:
             with files.source(path) as source, room.take(source.size if source.size is not None else BYTES_AT_ONCE):
-                body = source.chunks(advance, lambda: None)
-                answer = api.store(body, source.size, {**parameters, "reuse_resources": "true"})
+                answer = api.store(source.chunks(advance, reached.sent), source.size, parameters)
+                reached.stored()
                 return Outcome(str(path), answer)
         except ApiError as error:
             return Outcome(str(path), error=str(error), code=exit_code(error.code))
@@ -96,7 +154,15 @@ def store_all(
             return Outcome(str(path), error=str(error), code=error.code)
 
     with ThreadPoolExecutor(min(AT_ONCE, len(paths))) as pool:
-        return list(pool.map(one, paths))
+        under_way = [pool.submit(one, path) for path in paths]
+        try:
+            return [future.result() for future in under_way]
+        except KeyboardInterrupt:
+            for future in under_way:
+                future.cancel()
+            room.close()
+            api.hang_up()
+            raise
 
 
 def exit_code_of(outcomes: Sequence[Outcome]) -> int:

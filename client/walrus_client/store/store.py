@@ -47,6 +47,7 @@ from walrus_client.store.resources import Registration, ResourceChain, Resources
 from walrus_client.store.types import (
     AfterStore,
     AlreadyCertified,
+    KeepObject,
     NewlyCreated,
     SendObject,
     ShareObject,
@@ -260,10 +261,13 @@ class Store:
     ) -> AlreadyCertified | None:
         """What makes the store needless.
 
-        A deletable blob lives no longer than its owner wants, so a certified one counts only when the key owns it; and
-        who asks for a deletable blob, to delete it one day, is not served with somebody's permanent one.
+        A deletable blob lives no longer than its owner wants, so a certified one counts only in the hands that are to get
+        the object; and who asks for a deletable blob, to delete it one day, is not served with somebody's permanent one.
         """
         until = Epoch(view.epoch + options.epochs)
+        if options.reuse_resources and options.after != KeepObject():
+            # What the key has is not what is asked for; the one who was to get an object may have it.
+            owned = await self._chain.blobs(options.after.address) if isinstance(options.after, SendObject) else []
         own = registrations.choose_certified(owned, encoded.blob_id, deletable=options.deletable, until=until)
         if own is not None:
             return AlreadyCertified(encoded.blob_id, own.object_id, own.storage.end_epoch)

@@ -255,7 +255,7 @@ class FakeChain:
 
     async def blobs(self, address: str) -> list[BlobObject]:
         self._check()
-        return list(self.objects.values())
+        return [blob for blob in self.objects.values() if blob.owner == address]
 
     async def reserve_and_register(
         self, key: SuiKey, blobs: Sequence[NewBlob], *, epochs_ahead: int

@@ -91,3 +91,18 @@ async def test_the_answer_of_a_gone_asker_is_handed_over() -> None:
     await batcher.close()
     assert orphans == ["A"]
     assert chain.sent == [(1, ["a"])], "who left before being sent costs nothing"
+
+
+async def test_an_answer_that_meets_the_cancellation_of_its_asker_is_not_lost() -> None:
+    left: list[str] = []
+
+    async def send(_group: int, items: Sequence[str]) -> list[str]:
+        # In the turn of the loop in which the answer comes, before the asker wakes up.
+        asyncio.get_running_loop().call_soon(asker.cancel)
+        return [item.upper() for item in items]
+
+    batcher = Batcher[int, str, str](send, orphaned=left.append)
+    asker = asyncio.create_task(batcher.submit(1, "a"))
+    with pytest.raises(asyncio.CancelledError):
+        await asker
+    assert left == ["A"]

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pty
+import signal
 import stat
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from tests.unit.client.conftest import World
 from tests.unit.client.test_gateway_http import Gateway, config, serve
+from tests.unit.client.worlds import until
 from typer.testing import CliRunner, Result
 
 from walrus_client.cli import app as own_app
@@ -92,9 +94,11 @@ async def test_pipes_and_standard_input_are_stored_to_their_end(cli: Cli, tmp_pa
     os.mkfifo(pipe)
     expected = await cli.run("blob", "store", str(source), "-o", "json")
     piped, _ = await asyncio.gather(
-        cli.run("blob", "store", str(pipe), "-o", "json"), asyncio.to_thread(pipe.write_bytes, BLOB)
+        cli.run("blob", "store", str(pipe), "--force", "-o", "json"), asyncio.to_thread(pipe.write_bytes, BLOB)
     )
-    from_input = await asyncio.to_thread(CliRunner().invoke, cli.app, ["blob", "store", "-", "-o", "json"], input=BLOB)
+    from_input = await asyncio.to_thread(
+        CliRunner().invoke, cli.app, ["blob", "store", "-", "--force", "-o", "json"], input=BLOB
+    )
     ids = [json.loads(run.stdout)["newlyCreated"]["blobObject"]["blobId"] for run in (expected, piped, from_input)]
     assert len(set(ids)) == 1
 
@@ -179,6 +183,95 @@ async def test_a_file_that_fails_stops_no_other(cli: Cli, tmp_path: Path) -> Non
     assert nothing.exit_code == 2, "the code of the first"
 
 
+class SlowGateway:
+    """Takes whole bodies, answers those of a few bytes at once and others never."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.received = 0
+        self.gone = 0
+        app = web.Application(client_max_size=1 << 30)
+        app.router.add_put("/v1/blobs", self._put)
+        self.server = TestServer(app)
+
+    async def _put(self, request: web.Request) -> web.Response:
+        self.requests += 1
+        try:
+            body = await request.read()
+            self.received += 1
+            if len(body) > 10:
+                await asyncio.Event().wait()
+        except (asyncio.CancelledError, ConnectionError):
+            self.gone += 1
+            raise
+        return web.json_response({"alreadyCertified": {"blobId": "x", "endEpoch": 1}})
+
+
+@contextlib.asynccontextmanager
+async def interruptible(*arguments: str) -> AsyncIterator[tuple[SlowGateway, subprocess.Popen[bytes]]]:
+    """The command as a process of its own, on a slow gateway; it must have ended when the block does."""
+    slow = SlowGateway()
+    await slow.server.start_server()
+    url = f"http://127.0.0.1:{slow.server.port}"
+    command = [sys.executable, "-m", "walrus_client.cli", "--gateway", url, *arguments]
+    process = await asyncio.to_thread(
+        lambda: subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    )
+    try:
+        yield slow, process
+    finally:
+        process.kill()
+        process.communicate()
+        await slow.server.close()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_who_interrupts_a_store_is_told_what_was_reached_and_how_to_go_on(tmp_path: Path, count: int) -> None:
+    files = [tmp_path / f"file-{number}" for number in range(count)]
+    for number, file in enumerate(files):
+        file.write_bytes(bytes(3 if number else 20))  # the first one is answered never
+    async with interruptible("blob", "store", *map(str, files)) as (slow, process):
+        await until(lambda: slow.received == count, timeout_s=60)
+        process.send_signal(signal.SIGINT)
+        said = (await asyncio.to_thread(process.communicate, timeout=60))[1].decode()
+        await until(lambda: slow.gone == 1)
+    assert process.returncode == 130
+    assert "nothing" not in said.partition("sent whole")[0]
+    assert "finishes what it has begun to pay for, and pays for nothing else" in said
+    assert "the same command again" in said.lower()
+    assert ("of 3 files are stored" in said) is (count > 1)
+    assert "Traceback" not in said
+
+
+async def test_a_store_that_is_interrupted_before_all_was_sent_has_paid_for_nothing(tmp_path: Path) -> None:
+    async with interruptible("blob", "store", "-") as (slow, process):
+        assert process.stdin is not None
+        process.stdin.write(bytes(100))
+        process.stdin.flush()
+        await until(lambda: slow.requests, timeout_s=60)
+        process.send_signal(signal.SIGINT)
+        said = (await asyncio.to_thread(process.communicate, timeout=60))[1].decode()
+    assert process.returncode == 130
+    assert "interrupted before all was sent: nothing else was paid for, the same command again stores it" in said
+
+
+async def test_a_second_interruption_ends_at_once(tmp_path: Path) -> None:
+    good, never = tmp_path / "good", tmp_path / "pipe"
+    good.write_bytes(bytes(20))
+    os.mkfifo(never)
+    writer = os.open(never, os.O_RDWR)  # so that its reader waits for ever, and cannot be woken
+    try:
+        async with interruptible("blob", "store", str(good), str(never)) as (slow, process):
+            await until(lambda: slow.received == 1, timeout_s=60)
+            process.send_signal(signal.SIGINT)
+            await until(lambda: slow.gone)  # it has hung up, and waits for the reader
+            assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            assert await asyncio.to_thread(process.wait, 60) == -signal.SIGINT
+    finally:
+        os.close(writer)
+
+
 @pytest.mark.parametrize("arguments", [("-", "a"), ("a", "a")])
 def test_files_that_cannot_be_stored_together_are_refused(tmp_path: Path, arguments: tuple[str, str]) -> None:
     (tmp_path / "a").write_bytes(b"x")
@@ -234,7 +327,7 @@ async def test_human_output_names_the_blob_and_the_next_command(cli: Cli, tmp_pa
     result = await cli.run("blob", "store", str(source))
     assert "\nread it: walrusctl blob read" in result.stdout
     assert "deletable, ISAL" in result.stdout
-    arguments = ["--gateway", cli.url, "blob", "store", str(source)]
+    arguments = ["--gateway", cli.url, "blob", "store", "--force", str(source)]
     given = await asyncio.to_thread(CliRunner().invoke, own_app, arguments)
     assert f"\nread it: walrusctl --gateway {cli.url} blob read" in given.stdout, "it must find the same network"
 

@@ -455,6 +455,16 @@ async def test_an_own_certified_blob_is_found_in_the_wallet_when_asked_for(world
         assert isinstance(await world.store.store(BLOB, other), NewlyCreated), other
 
 
+async def test_a_certified_blob_is_looked_for_in_the_hands_that_are_to_get_it(world: World) -> None:
+    own = await stored(world)
+    send = {"reuse_resources": True, "after": SendObject(ADDRESS)}
+    sent = await stored(world, **send)
+    assert (sent.blob.owner, own.blob.owner) == (ADDRESS, world.key.address)
+    known = await world.store.store(BLOB, StoreOptions(**send))  # type: ignore[arg-type]
+    assert known == AlreadyCertified(sent.blob.blob_id, sent.blob.object_id, sent.blob.storage.end_epoch)
+    assert (await stored(world, reuse_resources=True, after=ShareObject())).shared_object is not None
+
+
 async def test_an_invalid_blob_is_never_stored(world: World) -> None:
     for node in world.nodes:
         node.behaviour.status = Invalid(EVENT)
