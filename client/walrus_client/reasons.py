@@ -69,6 +69,7 @@ class Reason(StrEnum):
     REQUEST_UNAUTHORIZED = "REQUEST_UNAUTHORIZED"
     SLIVER_COUNT_EXCEEDS_LIMIT = "SLIVER_COUNT_EXCEEDS_LIMIT"
     MESSAGE_VERIFICATION_FAILED = "MESSAGE_VERIFICATION_FAILED"
+    CHALLENGE_WINDOW = "CHALLENGE_WINDOW"
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
     @property
@@ -111,6 +112,7 @@ _STATUS: dict[Reason, Status] = {
     Reason.REQUEST_UNAUTHORIZED: Status.PERMISSION_DENIED,
     Reason.SLIVER_COUNT_EXCEEDS_LIMIT: Status.INVALID_ARGUMENT,
     Reason.MESSAGE_VERIFICATION_FAILED: Status.INVALID_ARGUMENT,
+    Reason.CHALLENGE_WINDOW: Status.UNAVAILABLE,
     Reason.INTERNAL_ERROR: Status.INTERNAL,
 }
 
@@ -138,6 +140,7 @@ _MEANING: dict[Reason, str] = {
     Reason.REQUEST_UNAUTHORIZED: "The asker may not ask for this.",
     Reason.SLIVER_COUNT_EXCEEDS_LIMIT: "More slivers of a shard were asked for at once than a node sends.",
     Reason.MESSAGE_VERIFICATION_FAILED: "A signed message cannot be verified.",
+    Reason.CHALLENGE_WINDOW: "Availability challenges are under way, and the asker may be asked for these slivers itself: it must have them, not fetch them. Ask again when the window has ended, or declare that the node recovers.",
     Reason.INTERNAL_ERROR: "A fault of the node. Its log says more.",
 }
 
@@ -148,6 +151,7 @@ _RETRYABLE = frozenset(
         Reason.CACHE_SATURATED,
         Reason.METADATA_NOT_FOUND,
         Reason.SLIVER_NOT_FOUND,
+        Reason.CHALLENGE_WINDOW,
         Reason.INTERNAL_ERROR,
     }
 )

@@ -16,6 +16,7 @@ name. Unknown keys are errors, so that a typing mistake cannot silently become a
     recovery: {concurrent_blobs: 8, memory: 67108864, grace_s: 15}
     sync: {concurrent_shards: 4, stall_s: null}
     scrub: {enabled: true, bytes_per_s: 16777216, pause_s: 86400}
+    challenges: {network: "Off", node: "Vote", kept: "0.9", target: "1e-9"}
     limits: {upload_memory: 67108864, read_memory: 67108864, background_memory: 33554432, grace_period_s: 20}
 """
 
@@ -26,11 +27,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from walrus_client.challenges.policy import Mode, Policy
 from walrus_node.errors import ConfigError
 from walrus_sui.errors import KeyFileError
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
@@ -149,6 +151,8 @@ class LimitsConfig(_Section):
     """Workers that verify; one for each core when absent."""
     background_memory: Annotated[int, Field(ge=1 << 20)] = 32 << 20
     """Bytes for all symbols that other nodes fetch to recover, and proofs that are judged."""
+    challenge_memory: Annotated[int, Field(ge=1 << 20)] = 32 << 20
+    """Bytes for all slivers that are read for availability challenges."""
     disk_reserve: Annotated[int, Field(ge=0)] = 256 << 20
     """Bytes of disk that slivers leave free, for deletion and the chain's events; the last half of them to recovery too."""
     idle_stream_s: Annotated[float, Field(gt=0)] = 30.0
@@ -192,6 +196,57 @@ class ScrubConfig(_Section):
     """Seconds from the end of a round through everything to the beginning of the next."""
 
 
+ChallengeMode = Annotated[
+    Literal["Off", "Report", "Vote"], BeforeValidator(lambda value: "Off" if value is False else value)
+]
+"""YAML reads a bare `Off` as false."""
+
+
+class ChallengesConfig(_Section):
+    """Proving to the other nodes that the data is here, and looking whether they have theirs (docs/challenges.md).
+
+    All but `node` must be the same on all nodes of a network; a change counts from the next epoch on.
+    """
+
+    network: ChallengeMode = "Off"
+    """What the network does: `Off`, `Report` (challenge, sign verdicts) or `Vote` (also vote to slash)."""
+    node: ChallengeMode = "Vote"
+    """What this node does at most; it answers the others' challenges also with `Off`."""
+    kept: str = "0.9"
+    """Share of its data that a node must hold to count as honest."""
+    target: str = "1e-9"
+    """Probability with which a node that holds only this share may pass; more questions are asked the smaller it is."""
+    latency_ms: Annotated[int, Field(ge=0)] = 20
+    """Time for each answer, in milliseconds."""
+    bytes_per_s: Annotated[int, Field(ge=1)] = 4_000_000
+    """Speed at which answers must come besides."""
+    grace_ms: Annotated[int, Field(ge=0)] = 2_000
+    """Time once for each run, in milliseconds."""
+    keep_epochs: Annotated[int, Field(ge=4)] = 8
+    """How long reports and transcripts are kept."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        self.policy()
+        return self
+
+    def policy(self) -> Policy:
+        """The network's policy.
+
+        Raises:
+            PolicyError: it cannot be carried out.
+        """
+        return Policy(
+            mode=Mode(self.network),
+            kept=self.kept,
+            target=self.target,
+            latency_ms=self.latency_ms,
+            bytes_per_s=self.bytes_per_s,
+            grace_ms=self.grace_ms,
+            keep_epochs=self.keep_epochs,
+        )
+
+
 class NodeConfig(_Section):
     """The whole file."""
 
@@ -219,6 +274,8 @@ class NodeConfig(_Section):
     """Getting gained shards from their previous owners."""
     scrub: ScrubConfig = ScrubConfig()
     """Verifying in the background that what is stored has not rotted."""
+    challenges: ChallengesConfig = ChallengesConfig()
+    """Availability challenges."""
     limits: LimitsConfig = LimitsConfig()
     """Bounds of memory and time."""
 

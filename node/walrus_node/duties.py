@@ -19,6 +19,8 @@ from walrus_client.compute import Compute
 from walrus_client.peers import PeerPool, RequestSigner
 from walrus_codec.types import BlobId
 from walrus_node.chain import REFRESH_INTERVAL_S, ChainView
+from walrus_node.challenges.challenger import IDLE_S as CHALLENGE_IDLE_S
+from walrus_node.challenges.parts import Challenges
 from walrus_node.config import NodeConfig, NodeKeys
 from walrus_node.epochs.collector import Collector
 from walrus_node.epochs.driver import EpochDriver
@@ -62,6 +64,7 @@ class Duties:
         processor: applies checkpoints.
         view: will be told the chain.
         compute: rebuilds slivers off the event loop.
+        challenges: will be given its loop.
         on_registered: is told who the node is, once known.
         rng: source of jitter.
     """
@@ -75,6 +78,7 @@ class Duties:
         processor: EventProcessor,
         view: ChainView,
         compute: Compute,
+        challenges: Challenges,
         on_registered: Callable[[Identity], None],
         rng: random.Random,
     ) -> None:
@@ -84,13 +88,14 @@ class Duties:
         self._processor = processor
         self._view = view
         self._compute = compute
+        self._challenges = challenges
         self._on_registered = on_registered
         self._rng = rng
         self._follower: CheckpointFollower | None = None
         self._caught_up = False
         self._view_wake, self._keeper_wake, self._driver_wake = Wake(), Wake(), Wake()
         self._registrar_wake, self._collector_wake, self._invalid_wake = Wake(), Wake(), Wake()
-        self._recovery_wake, self._sync_wake = Wake(), Wake()
+        self._recovery_wake, self._sync_wake, self._challenge_wake = Wake(), Wake(), Wake()
         self._recovery: RecoveryTask | None = None
         self._sync: SyncTask | None = None
         self._scrubber: Scrubber | None = None
@@ -128,6 +133,7 @@ class Duties:
             concerned += (self._registrar_wake, self._collector_wake)
         if heard.invalid_blobs:
             concerned.append(self._invalid_wake)
+        self._challenges.look_at_clock()
         if self._recovery is not None:
             for blob_id in heard.certified:
                 self._recovery.certified(blob_id)
@@ -165,8 +171,19 @@ class Duties:
                 us=identity.node_id,
                 rng=self._rng,
             )
+            self._challenges.on_lost = self._lost
+            challenger = self._challenges.make_challenger(
+                chain=client,
+                peers=peers,
+                signer=signer,
+                sui_key=self._keys.sui,
+                rng=self._rng,
+                ring=self._challenge_wake.ring,
+            )
+            stack.push_async_callback(challenger.close)
             recovery = self._recovery = self._make_recovery(client, identity, peers, gatherer)
             sync = self._sync = self._make_sync(identity, peers, gatherer, signer)
+            await self._challenges.rounds.take_after_crash()
             await together(
                 self._follow(client),
                 *self._epoch_loops(client, identity, recovery),
@@ -174,7 +191,8 @@ class Duties:
                 self._repeat("shard sync", sync.run_once, SYNC_IDLE_S, self._sync_wake),
                 self._repeat("registration", register, _REGISTRAR_INTERVAL_S, self._registrar_wake),
                 *self._collector_loops(network),
-                *self._scrub_loops(recovery),
+                *self._scrub_loops(),
+                self._repeat("challenges", challenger.run_once, CHALLENGE_IDLE_S, self._challenge_wake),
             )
 
     async def _network(self) -> NetworkConfig:
@@ -309,6 +327,7 @@ class Duties:
             network_public_key=self._keys.network.public_key,
             epoch_duration_ms=epoch_duration_ms,
             chain_now_ms=self._processor.chain_now_ms,
+            kept=self._challenges.rounds.kept,
         )
 
         async def expired() -> float | None:
@@ -322,21 +341,23 @@ class Duties:
             self._repeat("collector of invalid blobs", invalid, _COLLECTOR_INTERVAL_S, self._invalid_wake),
         ]
 
-    def _scrub_loops(self, recovery: RecoveryTask) -> list[Loop]:
+    def _lost(self, blob_id: BlobId) -> None:
+        """A blob lacks something here: recovery looks at it now."""
+        if self._recovery is not None:
+            self._recovery.lost(blob_id)
+            self._recovery_wake.ring()
+
+    def _scrub_loops(self) -> list[Loop]:
         config = self._config.scrub
         if not config.enabled:
             return []
-
-        def lost(blob_id: BlobId) -> None:
-            recovery.lost(blob_id)
-            self._recovery_wake.ring()
 
         scrubber = self._scrubber = Scrubber(
             storage=self._storage,
             compute=self._compute,
             bytes_per_s=config.bytes_per_s,
             pause_s=config.pause_s,
-            on_lost=lost,
+            on_lost=self._lost,
         )
         return [self._repeat("scrub", scrubber.run_once, SCRUB_IDLE_S, Wake())]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from opentelemetry.metrics import CallbackOptions, Observation
 
+from walrus_node.challenges.challenger import ChallengeProgress
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
 from walrus_node.rpc.admission import Gate
@@ -29,6 +30,7 @@ def observe(
     recovery: Callable[[], Progress],
     scrub: Callable[[], ScrubProgress],
     sync: Callable[[], SyncProgress],
+    challenges: Callable[[], ChallengeProgress],
 ) -> None:
     """Registers the gauges of one node with the process's meter."""
 
@@ -72,6 +74,7 @@ def observe(
     gauge(names.NODE_SYNC_REJECTED, "Slivers of shards that were wrong.", lambda: sync().slivers_rejected)
     gauge(names.NODE_SYNC_METADATA, "Metadata fetched as a new member.", lambda: sync().metadata_fetched)
     gauge(names.NODE_SYNC_FRACTION, "Share of this epoch's transfers that is done.", lambda: sync().fraction)
+    gauge(names.NODE_CHALLENGE_PENDING, "Members still to be challenged in the window.", lambda: challenges().pending)
     gauge(names.CHAIN_CHECKPOINT_AGE, "Time since the chain was last heard.", chain_age_s, unit="s")
     meter().create_observable_gauge(names.NODE_SHARDS, [shards], description="Shards stored here, by status.")
 

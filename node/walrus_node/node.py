@@ -16,9 +16,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NoReturn, Self
 
+from walrus_client.challenges.policy import Mode
 from walrus_client.compute import Compute
 from walrus_node import gauges
 from walrus_node.chain import ChainView
+from walrus_node.challenges.parts import Challenges
 from walrus_node.config import NodeConfig, NodeKeys
 from walrus_node.duties import Duties
 from walrus_node.events.processor import EventProcessor
@@ -26,6 +28,7 @@ from walrus_node.loops import DISK_PAUSE_S, Backoff, repeat
 from walrus_node.memory import keep_trimmed
 from walrus_node.rpc import certificate
 from walrus_node.rpc.admission import Gate
+from walrus_node.rpc.challenges import ChallengeService
 from walrus_node.rpc.envelopes import EnvelopeChecker
 from walrus_node.rpc.http import HttpServer
 from walrus_node.rpc.info import InfoSource
@@ -66,10 +69,22 @@ class Node:
                 Lane.WRITE: limits.upload_memory,
                 Lane.READ: limits.read_memory,
                 Lane.BACKGROUND: limits.background_memory,
+                Lane.CHALLENGE: limits.challenge_memory,
             }
         )
         self._compute = Compute(
             workers=limits.compute_threads, memory_limit=limits.compute_memory, inline_limit_s=_VERIFY_IN_THREADS_S
+        )
+        self._challenges = Challenges(
+            storage=storage,
+            processor=processor,
+            view=self._view,
+            compute=self._compute,
+            admitted=functools.partial(gate.admitted, Lane.CHALLENGE),
+            users_active=lambda: any(gate.used(lane) for lane in (Lane.READ, Lane.WRITE)),
+            key=keys.protocol,
+            policy=config.challenges.policy(),
+            node_mode=Mode(config.challenges.node),
         )
         self._duties = Duties(
             config=config,
@@ -78,6 +93,7 @@ class Node:
             processor=processor,
             view=self._view,
             compute=self._compute,
+            challenges=self._challenges,
             on_registered=self._registered,
             rng=self._rng,
         )
@@ -95,6 +111,7 @@ class Node:
             key=keys.protocol,
             gate=gate,
             room=self._room,
+            held=self._challenges.held,
             registration_wait_s=limits.registration_wait_s,
         )
         self._info = InfoSource(
@@ -107,8 +124,9 @@ class Node:
             recovery=self._duties.recovery_progress,
             scrub=self._duties.scrub_progress,
             sync=self._duties.sync_progress,
+            challenges=lambda: self._challenges.progress,
         )
-        shards = ShardService(storage=storage, processor=processor, gate=gate)
+        shards = ShardService(storage=storage, processor=processor, gate=gate, feeding=self._challenges.feeding)
         recovery = RecoveryService(
             storage=storage,
             read_metadata=self._service.metadata,
@@ -116,13 +134,21 @@ class Node:
             compute=self._compute,
             key=keys.protocol,
             gate=gate,
+            feeding=self._challenges.feeding,
         )
         server_identity = certificate.obtain(
             config.data_dir / _CERTIFICATE, keys.network, config.public.host, now=dt.datetime.now(dt.UTC)
         )
         stream_limits = StreamLimits(gate, Pace(limits.idle_stream_s, limits.slowest_bytes_per_s))
+        envelopes = EnvelopeChecker(self._view)
+        challenges = ChallengeService(
+            prover=self._challenges.prover,
+            declarations=self._challenges.declarations,
+            storage=storage,
+            envelopes=envelopes,
+        )
         servicer = StorageNodeServicer(
-            self._service, recovery, EnvelopeChecker(self._view), self._info, stream_limits, shards=shards
+            self._service, recovery, envelopes, self._info, stream_limits, shards=shards, challenges=challenges
         )
         self._grpc = GrpcServer(servicer, server_identity, stream_limits)
         self._http = HttpServer(self._info, self.not_ready)
@@ -136,6 +162,7 @@ class Node:
             recovery=self._duties.recovery_progress,
             scrub=self._duties.scrub_progress,
             sync=self._duties.sync_progress,
+            challenges=lambda: self._challenges.progress,
         )
         gauges.observe_gate(gate)
         gauges.observe_room(self._room)
@@ -230,3 +257,4 @@ class Node:
     def _registered(self, identity: Identity) -> None:
         self._service.identity = identity
         self._info.identity = identity
+        self._challenges.identity = identity

@@ -8,7 +8,7 @@ whole epoch for repair, and it is neither invalid nor deny-listed (`challenges-s
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from walrus_codec import merkle
@@ -45,7 +45,7 @@ def is_asked(blob: KnownBlob, epoch: Epoch) -> bool:
 
 
 @dataclass(frozen=True)
-class BlobSet:
+class BlobSet(Collection[bytes]):
     """The blobs of one epoch.
 
     Attributes:
@@ -75,6 +75,9 @@ class BlobSet:
         if not 0 <= index < len(self):
             raise IndexError(index)
         return BlobId(self.ids[32 * index : 32 * (index + 1)])
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (self[index] for index in range(len(self)))
 
     def __contains__(self, blob_id: object) -> bool:
         if not isinstance(blob_id, bytes):

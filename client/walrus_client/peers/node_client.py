@@ -13,12 +13,13 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import grpc
 import grpc.aio
 
 from walrus_client.budget import ByteBudget, Place
+from walrus_client.challenges.reports import SignedReport
 from walrus_client.errors import (
     PeerError,
     PeerMisbehavedError,
@@ -27,7 +28,8 @@ from walrus_client.errors import (
     PeerUnreachableError,
 )
 from walrus_client.grpc_errors import refusal_of
-from walrus_client.peers import wire
+from walrus_client.peers import challenges, wire
+from walrus_client.peers.challenges import ChallengeCall, Hello, ReportParser
 from walrus_client.peers.channels import PinnedChannel
 from walrus_client.peers.shards import ExpectedShard, ShardParser, SyncedSlivers
 from walrus_client.peers.signing import RequestSigner
@@ -35,7 +37,7 @@ from walrus_client.peers.symbols import ExpectedSymbols, SymbolParser
 from walrus_client.statuses import BlobStatus
 from walrus_codec.recovery import RecoverySymbol
 from walrus_codec.slivers import Sliver
-from walrus_codec.types import Axis, BlobId, Epoch, PairIndex
+from walrus_codec.types import Axis, BlobId, Epoch, NodeId, PairIndex
 from walrus_proto.node.v1 import node_pb2 as pb
 from walrus_proto.node.v1 import node_pb2_grpc
 from walrus_sui.messages import Persistence
@@ -271,6 +273,72 @@ class NodeClient:
         with self._well_formed():
             return wire.signed_from_pb(answer.invalid_blob)
 
+    @contextlib.asynccontextmanager
+    async def challenge(self, hello: Hello, signer: RequestSigner) -> AsyncIterator[ChallengeCall]:
+        """Opens a challenge and waits for the node's reply; the stream ends with the block.
+
+        Raises:
+            PeerError: As every call; time-outs are the caller's business.
+        """
+        body = hello.to_body()
+        channel = await self._channel.get()
+        call = None
+        try:
+            while True:
+                envelope = await asyncio.to_thread(
+                    signer.sign, challenges.METHOD, self.member.node_id, hello.epoch, body
+                )
+                call = _open_challenge(channel)
+                opening = pb.ChallengeOpening(envelope=envelope, body=body)
+                try:
+                    await call.write(pb.ChallengeRequest(opening=opening))
+                    response = await call.read()
+                    break
+                except grpc.aio.AioRpcError as error:
+                    if not _is_connection_failure(error) or not await self._channel.refresh(channel):
+                        raise self._peer_error(error) from error
+                channel = await self._channel.get()
+            with self._well_formed():
+                if response is challenges.END:
+                    raise wire.MalformedAnswer("it ended the challenge without a reply")
+                reply = challenges.reply_from_pb(_decoded(response))
+            yield ChallengeCall(self.name, call, reply, self._peer_error)
+        finally:
+            if call is not None:
+                call.cancel()
+
+    async def declare_recovering(self, epoch: Epoch, signature: bytes, node_id: NodeId) -> None:
+        """Tells the node, signed, that `node_id` recovers slivers in this epoch."""
+        request = pb.DeclareRecoveringRequest(epoch=epoch, node_id=bytes.fromhex(node_id[2:]), signature=signature)
+
+        async def call(stub: node_pb2_grpc.StorageNodeAsyncStub) -> pb.DeclareRecoveringResponse:
+            return await stub.DeclareRecovering(request, timeout=UNARY_TIMEOUT_S)
+
+        await self._call(call)
+
+    def list_challenge_reports(
+        self, epoch: Epoch, challengers: Collection[NodeId] = (), *, most: int, timeout_s: float = UNARY_TIMEOUT_S
+    ) -> AsyncGenerator[list[SignedReport], None]:
+        """Yields pages of reports that the node knows, in form only: their signatures are not verified.
+
+        Args:
+            epoch: of which epoch.
+            challengers: whose; none means everybody's.
+            most: reports that may come at all.
+            timeout_s: deadline of the whole stream.
+
+        Raises:
+            PeerMisbehavedError: More reports than `most`, or some of impossible size.
+            PeerError: As every call.
+        """
+        wanted = [bytes.fromhex(challenger[2:]) for challenger in sorted(challengers)]
+        request = pb.ListChallengeReportsRequest(epoch=epoch, challengers=wanted)
+
+        async def call(stub: node_pb2_grpc.StorageNodeAsyncStub) -> _Parts[pb.ListChallengeReportsResponse]:
+            return stub.ListChallengeReports(request, timeout=timeout_s)
+
+        return self._stream(call, ReportParser(most))
+
     async def get_blob_status(self, blob_id: BlobId) -> BlobStatus:
         """The node's opinion of the blob."""
 
@@ -380,6 +448,12 @@ def _decoded(message: T | None) -> T:
     if message is None:
         raise wire.MalformedAnswer("its answer is not of the documented type")
     return message
+
+
+def _open_challenge(channel: grpc.aio.Channel) -> Any:
+    """A stream that is written and read by hand, which the stubs do not know."""
+    stub: Any = node_pb2_grpc.StorageNodeStub(channel)
+    return stub.Challenge()
 
 
 def _is_connection_failure(error: grpc.aio.AioRpcError) -> bool:

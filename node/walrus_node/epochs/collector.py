@@ -5,15 +5,16 @@ live object are queued in the same batch. Here the queue is worked off in the ba
 that first look again (`Storage.collect`): a blob that was registered anew in the meantime keeps its data. The queue is on
 disk, and so is the last epoch whose collection is done: a restart continues, by the chain's clock and not by ours. Nodes
 wait different times after an epoch change, so that they do not all delete at once; blobs that were proved invalid go at
-once. In the end the space is given back to the file system.
+once. Blobs that this epoch's availability challenges ask for stay until the next one. In the end the space is given back to
+the file system.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 
-from walrus_codec.types import Epoch
+from walrus_codec.types import BlobId, Epoch
 from walrus_node.epochs import rules
 from walrus_node.store.records import InvalidBlob
 from walrus_node.store.storage import Collected, Storage
@@ -34,6 +35,7 @@ class Collector:
         network_public_key: bytes,
         epoch_duration_ms: Callable[[], int],
         chain_now_ms: Callable[[], int],
+        kept: Callable[[], Awaitable[Collection[bytes]]],
     ) -> None:
         """Takes what it acts on.
 
@@ -42,11 +44,13 @@ class Collector:
             network_public_key: seeds this node's delays.
             epoch_duration_ms: length of an epoch, as known now.
             chain_now_ms: the chain's clock.
+            kept: blobs whose data stays in this epoch though nobody pays any more, because it may be asked for.
         """
         self._storage = storage
         self._public_key = network_public_key
         self._epoch_duration_ms = epoch_duration_ms
         self._chain_now_ms = chain_now_ms
+        self._kept = kept
 
     async def run_once(self, epoch: Epoch) -> float | None:
         """Collects for `epoch` unless that is done, or returns the seconds until this node's turn comes."""
@@ -66,8 +70,9 @@ class Collector:
     async def collect(self, *, only_invalid: bool = False) -> Collected:
         """Deletes what is queued now; returns what it was."""
         queued = await self._storage.garbage()
-        if only_invalid:
-            queued = [blob for blob in queued if isinstance(await self._storage.blob_info(blob), InvalidBlob)]
+        kept: Collection[bytes] = () if only_invalid else await self._kept()
+        if only_invalid or kept:
+            queued = [blob for blob in queued if await self._goes(blob, kept, only_invalid=only_invalid)]
         deleted = Collected()
         for start in range(0, len(queued), _BATCH):
             deleted += await self._storage.collect(queued[start : start + _BATCH])
@@ -77,3 +82,9 @@ class Collector:
                 extra={"count": deleted.blobs, "slivers": deleted.slivers, "bytes": deleted.sliver_bytes},
             )
         return deleted
+
+    async def _goes(self, blob_id: BlobId, kept: Collection[bytes], *, only_invalid: bool) -> bool:
+        """Whether a queued blob goes now."""
+        if not only_invalid and blob_id not in kept:
+            return True
+        return isinstance(await self._storage.blob_info(blob_id), InvalidBlob)

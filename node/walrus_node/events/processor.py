@@ -16,7 +16,7 @@ import contextlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from walrus_codec.types import BlobId, Epoch
@@ -70,6 +70,7 @@ class EventProcessor:
         self._listeners: list[Callable[[Heard], None]] = []
         self._waiting: defaultdict[BlobId, set[asyncio.Future[None]]] = defaultdict(set)
         self._clock_offset_s: float | None = None
+        self._at_epoch_start: list[Callable[[Epoch], Awaitable[None]]] = []
 
     @property
     def cursor(self) -> Cursor | None:
@@ -112,6 +113,9 @@ class EventProcessor:
             lambda records: rules.apply_all(records, ordered),
             behind=self._cursor.sequence if self._cursor is not None else None,
         )
+        if working.epoch != working.first_epoch:
+            for hook in self._at_epoch_start:
+                await hook(working.epoch)
         self._cursor = self._stored = Cursor(sequence, timestamp_ms, working.epoch)
         self._clock_offset_s = timestamp_ms / 1000 - time.monotonic()
         for blob_id in working.touched & self._waiting.keys():
@@ -146,6 +150,10 @@ class EventProcessor:
     def listen(self, listener: Callable[[Heard], None]) -> None:
         """Has `listener` called after each checkpoint that is written; it must neither block nor raise."""
         self._listeners.append(listener)
+
+    def at_epoch_start(self, hook: Callable[[Epoch], Awaitable[None]]) -> None:
+        """Has `hook` awaited when an epoch's first checkpoint is stored, before the next one is; it must not raise."""
+        self._at_epoch_start.append(hook)
 
     async def wait_registered(self, blob_id: BlobId, *, timeout_s: float) -> bool:
         """Whether the blob is registered in the node's epoch, after waiting for its event for at most `timeout_s`."""

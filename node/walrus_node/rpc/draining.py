@@ -53,8 +53,12 @@ class SlowReaders(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
     ) -> Any:
         """Wraps methods with streamed answers, except the health service's watch, which may be silent for ever."""
         handler: Any = await continuation(handler_call_details)
-        if handler is None or not handler.response_streaming or handler.request_streaming:
+        if handler is None or not handler.response_streaming:
             return handler
+        if handler.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(
+                self._wrap(handler.stream_stream), handler.request_deserializer, handler.response_serializer
+            )
         return grpc.unary_stream_rpc_method_handler(
             self._wrap(handler.unary_stream), handler.request_deserializer, handler.response_serializer
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from walrus_codec.types import ShardIndex
 from walrus_node.chain import ChainView
+from walrus_node.challenges.challenger import ChallengeProgress
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
 from walrus_node.rpc.model import NodeInfo, ShardState, StorageState
@@ -36,6 +37,7 @@ class InfoSource:
         recovery: what was got back from other nodes.
         scrub: how far the verification of what is stored is.
         sync: how far shards have come from their previous owners.
+        challenges: where availability challenges stand.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class InfoSource:
         recovery: Callable[[], Progress],
         scrub: Callable[[], ScrubProgress],
         sync: Callable[[], SyncProgress],
+        challenges: Callable[[], ChallengeProgress],
     ) -> None:
         self._name = name
         self._storage = storage
@@ -60,6 +63,7 @@ class InfoSource:
         self._recovery = recovery
         self._scrub = scrub
         self._sync = sync
+        self._challenges = challenges
         self._started = time.monotonic()
         self.identity: Identity | None = None
 
@@ -90,6 +94,7 @@ class InfoSource:
             recovery=self._recovery(),
             scrub=self._scrub(),
             sync=self._sync(),
+            challenges=self._challenges(),
         )
 
     def _storage_state(self) -> StorageState:

@@ -16,6 +16,7 @@ from walrus_client.peers.wire import (
     SliverHead,
     SliverRefusal,
 )
+from walrus_node.challenges.challenger import ChallengeProgress
 from walrus_node.recovery.task import Progress
 from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.sync.task import SyncProgress
@@ -58,6 +59,7 @@ class NodeInfo:
         recovery: what was got back from other nodes.
         scrub: how far the verification of what is stored is, and what it found.
         sync: how far shards have come from their previous owners.
+        challenges: where availability challenges stand.
     """
 
     node_id: str
@@ -78,6 +80,7 @@ class NodeInfo:
     recovery: Progress
     scrub: ScrubProgress
     sync: SyncProgress
+    challenges: ChallengeProgress
 
     def to_json(self) -> dict[str, Any]:
         """The answer of `GET /v1/info`."""

@@ -1,6 +1,6 @@
 """Who may hold how much of the node's memory, and how long a peer may take; pure, the time is an argument.
 
-Three lanes (writes, reads, background) have bytes of their own, so that none takes another's. Life of a ticket: a request
+Four lanes (writes, reads, background, challenges) have bytes of their own, so that none takes another's. Life of a ticket: a request
 offers itself with the bytes that it will hold; it is admitted at once, or waits in its client's queue, or is refused; it
 leaves when its work is done, when it has waited too long, or when nobody wants it any more, and others get their turn.
 
@@ -31,6 +31,7 @@ class Lane(Enum):
     WRITE = "write"
     READ = "read"
     BACKGROUND = "background"
+    CHALLENGE = "challenge"
 
 
 class TicketState(Enum):
@@ -243,7 +244,7 @@ class Admission:
         return admitted
 
     def _capacity(self, lane: Lane) -> int:
-        """Bytes that the lane may hold now; the background comes last in `Lane`, so users have been admitted before."""
+        """Bytes that the lane may hold now; the background comes behind the users in `Lane`, so they have been admitted before."""
         capacity = self._lanes[lane].limits.capacity
         users_wait = self._lanes[Lane.WRITE].waiting or self._lanes[Lane.READ].waiting
         return capacity // HELD_BACK if lane is Lane.BACKGROUND and users_wait else capacity

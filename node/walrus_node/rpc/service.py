@@ -24,6 +24,7 @@ from walrus_codec.params import CodeParams
 from walrus_codec.slivers import Sliver
 from walrus_codec.types import Axis, BlobId, Epoch, PairIndex, ShardIndex
 from walrus_node.chain import ChainView
+from walrus_node.challenges.feeding import HeldBack
 from walrus_node.errors import DamagedError
 from walrus_node.events.processor import EventProcessor
 from walrus_node.events.status import status_of
@@ -60,6 +61,7 @@ class NodeService:
         key: signs confirmations.
         gate: memory for what is being sent.
         room: whether there is room for more.
+        held: slivers that nobody may read for a moment.
         registration_wait_s: longest wait for a registration to be seen.
     """
 
@@ -73,6 +75,7 @@ class NodeService:
         key: BlsKey,
         gate: Gate,
         room: RoomKeeper,
+        held: HeldBack,
         registration_wait_s: float,
     ) -> None:
         self._storage = storage
@@ -82,6 +85,7 @@ class NodeService:
         self._key = key
         self._gate = gate
         self.room = room
+        self._held = held
         self._registration_wait_s = registration_wait_s
         self._confirmations = meter().create_counter(names.NODE_CONFIRMATIONS, description="Confirmations signed.")
         self.identity: Identity | None = None
@@ -207,6 +211,7 @@ class NodeService:
             if shard not in held:
                 yield MissingSliver(pair, Reason.SHARD_NOT_ASSIGNED)
                 continue
+            await self._held.released(SliverKey(shard, axis, blob_id))
             async with self._gate.admitted(Lane.READ, client, sending(size)):
                 sliver = await self._sliver(SliverKey(shard, axis, blob_id))
                 yield MissingSliver(pair, Reason.SLIVER_NOT_FOUND) if sliver is None else (pair, sliver)

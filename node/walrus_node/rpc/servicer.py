@@ -24,6 +24,7 @@ from walrus_codec.types import Axis, BlobId, Epoch, ObjectId, PairIndex, ShardIn
 from walrus_node.errors import DiskError
 from walrus_node.rpc.admission import CallCounter, Gate, client_of
 from walrus_node.rpc.assembly import SliverAssembler
+from walrus_node.rpc.challenges import ChallengeService
 from walrus_node.rpc.envelopes import EnvelopeChecker
 from walrus_node.rpc.info import InfoSource
 from walrus_node.rpc.model import MissingSliver, SignedMessage, SliverRefusal
@@ -75,10 +76,12 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
         limits: StreamLimits,
         *,
         shards: ShardService,
+        challenges: ChallengeService,
     ) -> None:
         self._service = service
         self._recovery = recovery
         self._shards = shards
+        self._challenges = challenges
         self._envelopes = envelopes
         self._info = info
         self._limits = limits
@@ -197,6 +200,35 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
         async with self._refusing(context):
             return wire.status_to_pb(await self._service.status(_blob_id(request.blob_id)))
 
+    async def Challenge(
+        self, request_iterator: AsyncIterator[pb.ChallengeRequest], context: _Context
+    ) -> AsyncGenerator[pb.ChallengeResponse]:
+        """Answers of one run, behind its opening and its seed."""
+        stream = _Stream(request_iterator, self._limits.pace)
+        async with self._refusing(context), stream.heard_out(context, self._limits.hearing):
+            parts = self._challenges.challenge(stream, self._service.identity)
+            async with contextlib.aclosing(parts):
+                async for part in parts:
+                    yield part
+
+    async def DeclareRecovering(
+        self, request: pb.DeclareRecoveringRequest, context: _Context
+    ) -> pb.DeclareRecoveringResponse:
+        """Takes note that a member recovers."""
+        async with self._refusing(context):
+            await self._challenges.declare(request)
+            return pb.DeclareRecoveringResponse()
+
+    async def ListChallengeReports(
+        self, request: pb.ListChallengeReportsRequest, context: _Context
+    ) -> AsyncGenerator[pb.ListChallengeReportsResponse]:
+        """Signed verdicts, in pages."""
+        async with self._refusing(context):
+            pages = self._challenges.reports(request)
+            async with contextlib.aclosing(pages):
+                async for page in pages:
+                    yield page
+
     async def GetInfo(self, request: pb.GetInfoRequest, context: _Context) -> pb.GetInfoResponse:  # noqa: ARG002
         """What the node tells about itself; also while no other call is taken."""
         async with self._refusing(context, counted=False):
@@ -220,6 +252,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
                 recovery=pb.RecoveryProgress(**asdict(found.recovery)),
                 scrub=pb.ScrubProgress(**asdict(found.scrub)),
                 sync=pb.SyncProgress(**asdict(found.sync)),
+                challenges=pb.ChallengeProgress(**asdict(found.challenges)),
             )
 
     async def _asker(self, request: pb.GetRecoverySymbolsRequest | pb.SyncShardRequest, method: str) -> CommitteeMember:

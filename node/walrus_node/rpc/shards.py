@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from walrus_client.peers import wire
 from walrus_client.reasons import Reason, RequestRefused
 from walrus_codec.types import Axis, Epoch, NodeId, ShardIndex
+from walrus_node.challenges.feeding import Feeding
 from walrus_node.events.processor import EventProcessor
 from walrus_node.rpc.admission import Gate
 from walrus_node.rpc.rules import Lane
@@ -51,9 +52,11 @@ class ShardService:
         storage: what is kept.
         processor: the epoch that the events have reached.
         gate: memory for pages.
+        feeding: who gets nothing while challenges are under way.
     """
 
-    def __init__(self, *, storage: Storage, processor: EventProcessor, gate: Gate) -> None:
+    def __init__(self, *, storage: Storage, processor: EventProcessor, gate: Gate, feeding: Feeding) -> None:
+        self._feeding = feeding
         self._storage = storage
         self._processor = processor
         self._gate = gate
@@ -64,12 +67,13 @@ class ShardService:
 
         Raises:
             RequestRefused: INVALID_EPOCH, REQUEST_UNAUTHORIZED, SLIVER_COUNT_EXCEEDS_LIMIT, SHARD_NOT_ASSIGNED,
-                CACHE_SATURATED.
+                CHALLENGE_WINDOW, CACHE_SATURATED.
         """
         self._check(query, asker)
         with self._stream_of(asker.node_id):
             start, left = query.start, query.count
             while left:
+                await self._feeding.check_shard(asker, query.shard)
                 if any(self._gate.used(lane) for lane in (Lane.READ, Lane.WRITE)):
                     await asyncio.sleep(_COURTESY_S)
                 async with self._gate.admitted(Lane.BACKGROUND, asker.node_id, PAGE_BYTES):

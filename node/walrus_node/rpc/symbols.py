@@ -28,6 +28,7 @@ from walrus_codec.recovery import InconsistencyProof, RecoverySymbol
 from walrus_codec.slivers import Sliver
 from walrus_codec.types import Axis, BlobId, PairIndex, SliverIndex
 from walrus_node.chain import ChainView
+from walrus_node.challenges.feeding import Feeding
 from walrus_node.errors import DamagedError
 from walrus_node.rpc.admission import Gate
 from walrus_node.rpc.model import MissingSource, SignedMessage
@@ -117,6 +118,7 @@ class RecoveryService:
         compute: work off the event loop.
         key: signs judgements.
         gate: memory for expanded slivers.
+        feeding: who gets nothing while challenges are under way.
     """
 
     def __init__(
@@ -128,7 +130,9 @@ class RecoveryService:
         compute: Compute,
         key: BlsKey,
         gate: Gate,
+        feeding: Feeding,
     ) -> None:
+        self._feeding = feeding
         self._storage = storage
         self._read_metadata = read_metadata
         self._view = view
@@ -158,13 +162,14 @@ class RecoveryService:
         Raises:
             RequestRefused: INVALID_BLOB, METADATA_NOT_FOUND, NO_SYMBOLS_SPECIFIED, RECOVERY_SYMBOL_OUT_OF_RANGE,
                 MALFORMED_REQUEST for pairs named twice, REQUEST_UNAUTHORIZED for slivers of shards that the asker does
-                not own, CACHE_SATURATED.
+                not own, CHALLENGE_WINDOW, CACHE_SATURATED.
         """
         metadata = BlobMetadata.from_bcs(await self._read_metadata(blob_id))
         params = CodeParams(len(metadata.hashes), metadata.encoding_type)
         _check_pairs(targets, sources, params.n_shards)
         if asker is not None:
             _check_owner(asker, blob_id, targets, params.n_shards)
+        await self._feeding.check_symbols(asker, blob_id, targets, params.n_shards)
         async with self._askers.member() if asker is not None else self._askers.stranger():
             client = asker.node_id if asker is not None else "strangers"
             wanted = _Wanted(blob_id, axis, [mapping.sliver_of_pair(pair, axis, params.n_shards) for pair in targets])

@@ -120,6 +120,11 @@ class BlobTable:
         self._kv.write(batch)
         self.count += 1
 
+    def all(self) -> Iterator[tuple[bytes, BlobInfo]]:
+        """Every blob id that an event named and its record, in order of the ids."""
+        for key, value in self._kv.scan(layout.BLOB_INFO):
+            yield key, blob_info_from_bytes(value)
+
     def certified(self, epoch: Epoch, after: bytes = b"") -> Iterator[BlobId]:
         """Blobs that are certified in `epoch`, from the id behind `after` on, in order of their ids."""
         for key, value in self._kv.scan(layout.BLOB_INFO, start=after + b"\x00" if after else b""):

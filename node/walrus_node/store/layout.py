@@ -18,6 +18,7 @@
     pool_members    pool id, object id           empty; pooled blob objects by their pool
     garbage         blob id                      u32, epoch in which the last registration went
     suspects        blob id                      empty; certified blobs that may lack something here
+    challenges      kind u8, epoch u32, rest     what availability challenges leave behind (`challenge_records`)
     s<i>-primary    blob id                      BCS SliverData
     s<i>-secondary  blob id                      BCS SliverData
     s<i>-state      00                           ShardStatus
@@ -36,8 +37,8 @@ import re
 from walrus_codec.types import Axis, BlobId, Epoch, ObjectId, ShardIndex
 from walrus_node.store.kv import Family
 
-SCHEMA_VERSION = 4
-"""2: the families of storage pools, blob records that count pooled blobs. 3: the suspects. 4: the tallies."""
+SCHEMA_VERSION = 5
+"""2: the families of storage pools, blob records that count pooled blobs. 3: the suspects. 4: the tallies. 5: challenges."""
 
 NODE = Family("node")
 EVENTS = Family("events")
@@ -50,6 +51,7 @@ POOLED_INFO = Family("pooled_info")
 POOL_MEMBERS = Family("pool_members")
 GARBAGE = Family("garbage")
 SUSPECTS = Family("suspects")
+CHALLENGES = Family("challenges")
 FIXED_FAMILIES = (
     NODE,
     EVENTS,
@@ -62,6 +64,7 @@ FIXED_FAMILIES = (
     POOL_MEMBERS,
     GARBAGE,
     SUSPECTS,
+    CHALLENGES,
 )
 
 SCHEMA_KEY = b"schema"
@@ -145,6 +148,16 @@ def expired_end(epoch: Epoch) -> bytes:
 def member_key(pool_id: ObjectId, object_id: ObjectId) -> bytes:
     """Key of a pooled blob object among those of its pool."""
     return object_key(pool_id) + object_key(object_id)
+
+
+def challenge_key(kind: int, epoch: Epoch, rest: bytes = b"") -> bytes:
+    """Key of something that challenges of an epoch leave behind."""
+    return bytes([kind]) + epoch.to_bytes(4, "big") + rest
+
+
+def end_of_prefix(prefix: bytes) -> bytes:
+    """End (exclusive) of the keys that begin with these bytes; no key here is longer than 72 bytes."""
+    return prefix + b"\xff" * 72
 
 
 def members_range(pool_id: ObjectId) -> tuple[bytes, bytes]:

@@ -100,7 +100,7 @@ class Identity:
     @classmethod
     def from_bytes(cls, value: bytes) -> Identity:
         """Reads the stored form; raises `StoreError`."""
-        return _decoded(value, "identity", lambda r: cls(r.string(), NodeId(_read_id(r)), ObjectId(_read_id(r))))
+        return decoded(value, "identity", lambda r: cls(r.string(), NodeId(_read_id(r)), ObjectId(_read_id(r))))
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class NodeState:
     @classmethod
     def from_bytes(cls, value: bytes) -> NodeState:
         """Reads the stored form; raises `StoreError`."""
-        return _decoded(value, "node state", lambda r: cls(NodeStatus(_name(r.string(), NodeStatus)), Epoch(r.u32())))
+        return decoded(value, "node state", lambda r: cls(NodeStatus(_name(r.string(), NodeStatus)), Epoch(r.u32())))
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class ScrubState:
     @classmethod
     def from_bytes(cls, value: bytes) -> ScrubState:
         """Reads the stored form; raises `StoreError`."""
-        return _decoded(value, "scrub state", lambda r: cls(r.bytes_(), r.u64()))
+        return decoded(value, "scrub state", lambda r: cls(r.bytes_(), r.u64()))
 
 
 @dataclass(frozen=True)
@@ -184,9 +184,7 @@ class TransferState:
     @classmethod
     def from_bytes(cls, value: bytes) -> TransferState:
         """Reads the stored form; raises `StoreError`."""
-        return _decoded(
-            value, "transfer state", lambda r: cls(r.option(bcs.Reader.bytes_), r.option(bcs.Reader.bytes_))
-        )
+        return decoded(value, "transfer state", lambda r: cls(r.option(bcs.Reader.bytes_), r.option(bcs.Reader.bytes_)))
 
 
 @dataclass(frozen=True)
@@ -210,7 +208,7 @@ class Cursor:
     @classmethod
     def from_bytes(cls, value: bytes) -> Cursor:
         """Reads the stored form; raises `StoreError`."""
-        return _decoded(value, "cursor", lambda r: cls(r.u64(), r.u64(), Epoch(r.u32())))
+        return decoded(value, "cursor", lambda r: cls(r.u64(), r.u64(), Epoch(r.u32())))
 
 
 @dataclass(frozen=True)
@@ -308,7 +306,7 @@ class ObjectInfo:
     @classmethod
     def from_bytes(cls, value: bytes) -> ObjectInfo:
         """Reads the stored form; raises `StoreError`."""
-        return _decoded(value, "object record", cls._read)
+        return decoded(value, "object record", cls._read)
 
     @classmethod
     def _read(cls, reader: bcs.Reader) -> ObjectInfo:
@@ -343,7 +341,7 @@ class PooledInfo:
     @classmethod
     def from_bytes(cls, value: bytes) -> PooledInfo:
         """Reads the stored form; raises `StoreError`."""
-        return _decoded(
+        return decoded(
             value,
             "pooled blob's record",
             lambda r: cls(
@@ -381,8 +379,8 @@ def blob_info_to_bytes(info: BlobInfo) -> bytes:
 def blob_info_from_bytes(value: bytes) -> BlobInfo:
     """Reads the stored form; raises `StoreError`."""
     if value[:1] == _V2:
-        return _decoded(_V1 + value[1:], "blob record", lambda r: _read_blob_info(r, pooled=True))
-    return _decoded(value, "blob record", lambda r: _read_blob_info(r, pooled=False))
+        return decoded(_V1 + value[1:], "blob record", lambda r: _read_blob_info(r, pooled=True))
+    return decoded(value, "blob record", lambda r: _read_blob_info(r, pooled=False))
 
 
 def shard_status_to_bytes(status: ShardStatus) -> bytes:
@@ -392,7 +390,7 @@ def shard_status_to_bytes(status: ShardStatus) -> bytes:
 
 def shard_status_from_bytes(value: bytes) -> ShardStatus:
     """Reads the stored form; raises `StoreError`."""
-    return _decoded(value, "shard status", lambda r: ShardStatus(_name(r.string(), ShardStatus)))
+    return decoded(value, "shard status", lambda r: ShardStatus(_name(r.string(), ShardStatus)))
 
 
 def versioned(body: bytes) -> bytes:
@@ -415,7 +413,8 @@ def _name(name: str, statuses: type[Enum]) -> str:
     return name
 
 
-def _decoded(value: bytes, what: str, read: Callable[[bcs.Reader], _T]) -> _T:
+def decoded(value: bytes, what: str, read: Callable[[bcs.Reader], _T]) -> _T:
+    """Reads a versioned record to its end; raises `StoreError`."""
     reader = bcs.Reader(unversioned(value, what))
     try:
         record = read(reader)

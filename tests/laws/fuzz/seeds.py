@@ -17,7 +17,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from google.protobuf.message import Message
 from tests.unit.node.worlds import US
 
-from walrus_client.peers import wire
+from walrus_client.challenges import messages as challenge_messages
+from walrus_client.peers import challenges, wire
 from walrus_client.reasons import Reason
 from walrus_client.statuses import BlobStatus, DeletableBlob, DeletableCounts, Invalid, Nonexistent, PermanentBlob
 from walrus_codec import mapping, recovery, redstuff
@@ -53,6 +54,7 @@ LYING = replace(HONEST.metadata, hashes=tuple(_HASHES))
 LYING_ID = LYING.blob_id()
 SYMBOL_SIZE = PARAMS.symbol_size(HONEST.metadata.unencoded_length)
 SIGNATURE = OUR_KEY.sign(b"anything")
+HELLO = challenges.Hello(EPOCH, attempt=0, blobs=1, root=b"\x05" * 32, samples=197)
 
 
 def slivers(shards: Iterable[ShardIndex]) -> list[tuple[PairIndex, Sliver]]:
@@ -94,6 +96,18 @@ def signed_query() -> pb.GetRecoverySymbolsRequest:
     return pb.GetRecoverySymbolsRequest(envelope=envelope, body=body)
 
 
+def signed_hello() -> pb.ChallengeOpening:
+    """The opening of the other member's challenge."""
+    body, nonce = HELLO.to_body(), bytes(reversed(range(messages.NONCE_LENGTH)))
+    message = messages.node_request(
+        challenges.METHOD, sender=OTHER, receiver=US, unix_ms=NOW_MS, nonce=nonce, body=body, epoch=EPOCH
+    )
+    envelope = pb.Envelope(
+        sender=bytes.fromhex(OTHER[2:]), epoch=EPOCH, unix_ms=NOW_MS, nonce=nonce, signature=OTHERS_KEY.sign(message)
+    )
+    return pb.ChallengeOpening(envelope=envelope, body=body)
+
+
 def statuses() -> list[BlobStatus]:
     """One of each kind."""
     event = EventId(Digest("8uz"), 3)
@@ -130,6 +144,14 @@ def _requests() -> Iterator[Message]:
     yield pb.SubmitInconsistencyProofRequest(blob_id=LYING_ID, axis=pb.AXIS_SECONDARY, proof=proved.to_bcs())
     yield pb.GetBlobStatusRequest(blob_id=blob_id)
     yield pb.GetInfoRequest()
+    yield pb.ChallengeHello.FromString(HELLO.to_body())
+    yield pb.ChallengeRequest(opening=signed_hello())
+    yield pb.ChallengeRequest(seed=SIGNATURE)
+    node = bytes.fromhex(OTHER[2:])
+    declaration = OTHERS_KEY.sign(challenge_messages.recovering(OTHER, EPOCH))
+    yield pb.DeclareRecoveringRequest(epoch=EPOCH, node_id=node, signature=declaration)
+    yield pb.ListChallengeReportsRequest(epoch=EPOCH)
+    yield pb.ListChallengeReportsRequest(epoch=EPOCH, challengers=[node])
 
 
 def _answers() -> Iterator[Message]:
@@ -160,6 +182,12 @@ def _answers() -> Iterator[Message]:
     )
     for status in statuses():
         yield wire.status_to_pb(status)
+    yield challenges.response_to_pb(challenges.Ready(HELLO.blobs, HELLO.root, SIGNATURE))
+    for index in range(3):
+        yield challenges.response_to_pb(challenges.Answer(index, bytes([index]) * SYMBOL_SIZE))
+    yield challenges.response_to_pb(challenges.Close(HELLO.root, SIGNATURE))
+    report = pb.ChallengeReport(body=b"a report in form only", signature=SIGNATURE)
+    yield pb.ListChallengeReportsResponse(reports=[report, report])
 
 
 def _formats() -> Iterator[tuple[str, bytes]]:

@@ -14,9 +14,19 @@ from tests.laws.fuzz.mutation import changed, changed_bytes, changed_stream
 from tests.laws.fuzz.seeds import HONEST, LYING_ID, OURS, PARAMS, SERVICE, SYMBOL_SIZE, N
 from tests.unit.client.fakes import HOST, FakeNode
 
+from walrus_client.challenges.reports import MAX_REPORT
 from walrus_client.errors import PeerError
 from walrus_client.grpc_errors import to_status
-from walrus_client.peers import ExpectedSlivers, ExpectedSymbols, MissingSliver, MissingSource, NodeClient, wire
+from walrus_client.peers import (
+    ExpectedSlivers,
+    ExpectedSymbols,
+    MissingSliver,
+    MissingSource,
+    NodeClient,
+    RequestSigner,
+    wire,
+)
+from walrus_client.peers.challenges import MAX_CELL, Answer
 from walrus_client.reasons import Reason, RequestRefused
 from walrus_codec.types import Axis, PairIndex
 from walrus_sui import tls
@@ -70,7 +80,8 @@ class RawNode(FakeNode):
             return self.answers[0]
 
         if method.server_streaming:
-            return grpc.unary_stream_rpc_method_handler(stream)
+            shape = "stream_stream" if method.client_streaming else "unary_stream"
+            return getattr(grpc, f"{shape}_rpc_method_handler")(stream)
         make = grpc.stream_unary_rpc_method_handler if method.client_streaming else grpc.unary_unary_rpc_method_handler
         return make(unary)
 
@@ -125,6 +136,17 @@ class Asker:
                 assert len((await client.submit_inconsistency_proof(LYING_ID, Axis.PRIMARY, b"x")).signature) == 96
             case "GetBlobStatus":
                 assert await client.get_blob_status(blob_id) is not None
+            case "Challenge":
+                async with client.challenge(seeds.HELLO, RequestSigner(seeds.OTHER, seeds.OTHERS_KEY)) as call:
+                    await call.send_seed(seeds.SIGNATURE)
+                    while (part := await call.next()) is not None:
+                        assert not isinstance(part, Answer) or len(part.data) <= MAX_CELL
+            case "DeclareRecovering":
+                await client.declare_recovering(seeds.EPOCH, seeds.SIGNATURE, seeds.OTHER)
+            case "ListChallengeReports":
+                pages = [page async for page in client.list_challenge_reports(seeds.EPOCH, most=2)]
+                assert sum(map(len, pages)) <= 2
+                assert all(len(signed.body) <= MAX_REPORT for page in pages for signed in page)
             case "GetInfo":
                 assert (await client.get_info(timeout_s=20)).node_id in {"", *self.node_ids()}
             case _:

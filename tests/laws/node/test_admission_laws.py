@@ -208,4 +208,4 @@ def test_what_is_held_anyway_counts_also_beyond_the_lane_and_everything_later_wa
     assert admission.leave(stuck[0]) == [tickets[0]]
     for ticket in tickets:
         admission.leave(ticket)
-    assert [admission.used(lane) for lane in Lane] == [0, 0, 0]
+    assert [admission.used(lane) for lane in Lane] == [0] * len(Lane)

@@ -154,7 +154,7 @@ class TestOlderSchema:
         before = snapshot(folder)
         result = db(command, folder, *([tmp_path_factory.mktemp("out")] if command == "export" else []))
         assert result.exit_code == 3
-        assert "schema version 2, this release writes 4" in result.stderr
+        assert "schema version 2, this release writes 5" in result.stderr
         assert "start the node once, or run `walrus-node db repair`" in result.stderr
         assert snapshot(folder) == before
 

@@ -394,7 +394,13 @@ class TestCollector:
             network_public_key=b"key",
             epoch_duration_ms=lambda: EPOCH_MS,
             chain_now_ms=lambda: self.now_ms,
+            kept=self.kept,
         )
+
+    asked_for = frozenset()
+
+    async def kept(self):
+        return self.asked_for
 
     async def dead_blob(self, storage):
         await storage.create_shards([ShardIndex(0)], ACTIVE)

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import functools
 import os
 import threading
 from dataclasses import replace
@@ -25,6 +26,7 @@ from tests.unit.node.worlds import (
     staking,
 )
 
+from walrus_client.challenges.policy import Mode, Policy
 from walrus_client.compute import Compute
 from walrus_client.grpc_errors import refusal_of
 from walrus_client.peers import wire
@@ -35,11 +37,13 @@ from walrus_codec.metadata import BlobMetadata
 from walrus_codec.params import CodeParams
 from walrus_codec.types import Axis, EncodingType, Epoch, ShardIndex
 from walrus_node.chain import ChainView
+from walrus_node.challenges.parts import Challenges
 from walrus_node.errors import DiskError
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
 from walrus_node.rpc import certificate, servicer
 from walrus_node.rpc.admission import CallCounter, Gate, client_of
+from walrus_node.rpc.challenges import ChallengeService
 from walrus_node.rpc.envelopes import EnvelopeChecker
 from walrus_node.rpc.info import InfoSource
 from walrus_node.rpc.rules import Lane, Pace
@@ -128,19 +132,36 @@ class World:
         self.view = ChainView(self.chain)
         self.compute = Compute(workers=1, inline_limit_s=1e9)
         self.limits = limits()
+        self.policy = Policy(mode=Mode.OFF)
+        self.key, self.certificate_key, self.identity = KEY, CERTIFICATE_KEY, IDENTITY
+        self.host, self.shards, self.clock = "node.test", OURS, None
         self.free = self.capacity = 1 << 40
 
     async def start(self):
         self.processor = EventProcessor(self.storage, cursor=await self.storage.cursor())
+        if self.clock is not None:
+            self.processor.chain_now_ms = self.clock
         self.room = RoomKeeper(self.storage, free=lambda: self.free, capacity=self.capacity, reserve=1 << 20)
+        self.challenges = Challenges(
+            storage=self.storage,
+            processor=self.processor,
+            view=self.view,
+            compute=self.compute,
+            admitted=functools.partial(self.limits.gate.admitted, Lane.CHALLENGE),
+            users_active=lambda: False,
+            key=self.key,
+            policy=self.policy,
+            node_mode=Mode.VOTE,
+        )
         self.service = NodeService(
             storage=self.storage,
             processor=self.processor,
             view=self.view,
             compute=self.compute,
-            key=KEY,
+            key=self.key,
             gate=self.limits.gate,
             room=self.room,
+            held=self.challenges.held,
             registration_wait_s=0.2,
         )
         self.info = InfoSource(
@@ -153,39 +174,52 @@ class World:
             recovery=Progress,
             scrub=ScrubProgress,
             sync=SyncProgress,
+            challenges=lambda: self.challenges.progress,
         )
         self.recovery = RecoveryService(
             storage=self.storage,
             read_metadata=self.service.metadata,
             view=self.view,
             compute=self.compute,
-            key=KEY,
+            key=self.key,
             gate=self.limits.gate,
+            feeding=self.challenges.feeding,
         )
-        self.service.identity = self.info.identity = IDENTITY
+        self.service.identity = self.info.identity = self.challenges.identity = self.identity
         identity = certificate.obtain(
-            self.folder / "certificate.pem", CERTIFICATE_KEY, "node.test", now=dt.datetime.now(dt.UTC)
+            self.folder / "certificate.pem", self.certificate_key, self.host, now=dt.datetime.now(dt.UTC)
         )
         self.now_ms = [1_000_000_000]
         envelopes = EnvelopeChecker(self.view, now_ms=lambda: self.now_ms[0])
-        shards = ShardService(storage=self.storage, processor=self.processor, gate=self.limits.gate)
+        shards = ShardService(
+            storage=self.storage,
+            processor=self.processor,
+            gate=self.limits.gate,
+            feeding=self.challenges.feeding,
+        )
+        challenges = ChallengeService(
+            prover=self.challenges.prover,
+            declarations=self.challenges.declarations,
+            storage=self.storage,
+            envelopes=envelopes,
+        )
         self.servicer = StorageNodeServicer(
-            self.service, self.recovery, envelopes, self.info, self.limits, shards=shards
+            self.service, self.recovery, envelopes, self.info, self.limits, shards=shards, challenges=challenges
         )
         self.server = GrpcServer(self.servicer, identity, self.limits)
-        port = await self.server.start("127.0.0.1", 0)
+        port = self.port = await self.server.start("127.0.0.1", 0)
 
         def connect(*options):
             return grpc.aio.secure_channel(
                 f"127.0.0.1:{port}",
                 grpc.ssl_channel_credentials(identity.certificate),
-                options=[("grpc.ssl_target_name_override", "node.test"), *options],
+                options=[("grpc.ssl_target_name_override", self.host), *options],
             )
 
         self.connect = connect
         self.channel = connect(("grpc.max_send_message_length", -1))
         self.stub = node_pb2_grpc.StorageNodeStub(self.channel)
-        await self.storage.create_shards([ShardIndex(shard) for shard in OURS], ShardStatus.ACTIVE)
+        await self.storage.create_shards([ShardIndex(shard) for shard in self.shards], ShardStatus.ACTIVE)
         return self
 
     async def stop(self):

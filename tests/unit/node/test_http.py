@@ -11,6 +11,7 @@ from tests.unit.node.worlds import IDENTITY, ChainTwin, object_id, registered, s
 from walrus_codec.types import ShardIndex
 from walrus_node import gauges
 from walrus_node.chain import ChainView
+from walrus_node.challenges.challenger import ChallengeProgress
 from walrus_node.errors import WalrusNodeError
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
@@ -36,6 +37,7 @@ class World:
             recovery=Progress,
             scrub=ScrubProgress,
             sync=SyncProgress,
+            challenges=ChallengeProgress,
         )
         self.server = HttpServer(self.info, lambda: self.missing)
 
@@ -112,6 +114,7 @@ async def test_metrics_are_served(world, memory_storage):
         recovery=lambda: Progress(blobs_pending=3),
         scrub=lambda: ScrubProgress(rotten_found=2),
         sync=lambda: SyncProgress(shards_pending=4),
+        challenges=lambda: ChallengeProgress(pending=5),
     )
     status, _text = await world.get("/metrics")
     assert status == 200

@@ -458,7 +458,7 @@ class TestDurability:
         batch = Batch()
         batch.put(layout.NODE, layout.SCHEMA_KEY, versioned((layout.SCHEMA_VERSION + 1).to_bytes(4, "little")))
         kv.write(batch)
-        with pytest.raises(StoreError, match="schema version 5, this release knows 4"):
+        with pytest.raises(StoreError, match="schema version 6, this release knows 5"):
             await Storage.over(kv)
 
     async def test_a_database_of_the_schema_before_pools_is_upgraded(self):

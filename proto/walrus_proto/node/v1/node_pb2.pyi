@@ -45,6 +45,33 @@ AXIS_PRIMARY: Axis.ValueType  # 1
 AXIS_SECONDARY: Axis.ValueType  # 2
 Global___Axis: _TypeAlias = Axis  # noqa: Y015
 
+class _ChallengeRefusalReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChallengeRefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChallengeRefusalReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHALLENGE_REFUSAL_REASON_UNSPECIFIED: _ChallengeRefusalReason.ValueType  # 0
+    CHALLENGE_REFUSAL_REASON_LAGGING: _ChallengeRefusalReason.ValueType  # 1
+    CHALLENGE_REFUSAL_REASON_RECOVERING: _ChallengeRefusalReason.ValueType  # 2
+    CHALLENGE_REFUSAL_REASON_BUSY: _ChallengeRefusalReason.ValueType  # 3
+    CHALLENGE_REFUSAL_REASON_WRONG_EPOCH: _ChallengeRefusalReason.ValueType  # 4
+    CHALLENGE_REFUSAL_REASON_OUT_OF_WINDOW: _ChallengeRefusalReason.ValueType  # 5
+    CHALLENGE_REFUSAL_REASON_NOT_MEMBER: _ChallengeRefusalReason.ValueType  # 6
+    CHALLENGE_REFUSAL_REASON_ATTEMPT_USED: _ChallengeRefusalReason.ValueType  # 7
+
+class ChallengeRefusalReason(_ChallengeRefusalReason, metaclass=_ChallengeRefusalReasonEnumTypeWrapper): ...
+
+CHALLENGE_REFUSAL_REASON_UNSPECIFIED: ChallengeRefusalReason.ValueType  # 0
+CHALLENGE_REFUSAL_REASON_LAGGING: ChallengeRefusalReason.ValueType  # 1
+CHALLENGE_REFUSAL_REASON_RECOVERING: ChallengeRefusalReason.ValueType  # 2
+CHALLENGE_REFUSAL_REASON_BUSY: ChallengeRefusalReason.ValueType  # 3
+CHALLENGE_REFUSAL_REASON_WRONG_EPOCH: ChallengeRefusalReason.ValueType  # 4
+CHALLENGE_REFUSAL_REASON_OUT_OF_WINDOW: ChallengeRefusalReason.ValueType  # 5
+CHALLENGE_REFUSAL_REASON_NOT_MEMBER: ChallengeRefusalReason.ValueType  # 6
+CHALLENGE_REFUSAL_REASON_ATTEMPT_USED: ChallengeRefusalReason.ValueType  # 7
+Global___ChallengeRefusalReason: _TypeAlias = ChallengeRefusalReason  # noqa: Y015
+
 @_typing.final
 class Permanent(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -1125,6 +1152,421 @@ class GetBlobStatusResponse(_message.Message):
 Global___GetBlobStatusResponse: _TypeAlias = GetBlobStatusResponse  # noqa: Y015
 
 @_typing.final
+class ChallengeHello(_message.Message):
+    """What the challenger opens with; sent in an envelope."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    BLOBS_FIELD_NUMBER: _builtins.int
+    ROOT_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    attempt: _builtins.int
+    """Which of the challenger's attempts at this node in this epoch, from 0."""
+    blobs: _builtins.int
+    """Number and Merkle root (32 bytes) of the blobs that are asked for in this epoch."""
+    root: _builtins.bytes
+    samples: _builtins.int
+    """The most questions that the epoch's policy asks."""
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        attempt: _builtins.int = ...,
+        blobs: _builtins.int = ...,
+        root: _builtins.bytes = ...,
+        samples: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "blobs", b"blobs", "epoch", b"epoch", "root", b"root", "samples", b"samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChallengeHello: _TypeAlias = ChallengeHello  # noqa: Y015
+
+@_typing.final
+class ChallengeOpening(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVELOPE_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    body: _builtins.bytes
+    """A ChallengeHello, serialized: the body that the envelope covers."""
+    @_builtins.property
+    def envelope(self) -> Global___Envelope: ...
+    def __init__(
+        self,
+        *,
+        envelope: Global___Envelope | None = ...,
+        body: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "envelope", b"envelope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChallengeOpening: _TypeAlias = ChallengeOpening  # noqa: Y015
+
+@_typing.final
+class ChallengeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPENING_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    seed: _builtins.bytes
+    """The challenger's BLS signature (96 bytes) from which all questions follow."""
+    @_builtins.property
+    def opening(self) -> Global___ChallengeOpening: ...
+    def __init__(
+        self,
+        *,
+        opening: Global___ChallengeOpening | None = ...,
+        seed: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["opening", b"opening", "part", b"part", "seed", b"seed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["opening", b"opening", "part", b"part", "seed", b"seed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["opening", "seed"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___ChallengeRequest: _TypeAlias = ChallengeRequest  # noqa: Y015
+
+@_typing.final
+class ChallengeReady(_message.Message):
+    """The node has the same blobs and waits for the seed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOBS_FIELD_NUMBER: _builtins.int
+    ROOT_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    blobs: _builtins.int
+    root: _builtins.bytes
+    signature: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        blobs: _builtins.int = ...,
+        root: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "root", b"root", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChallengeReady: _TypeAlias = ChallengeReady  # noqa: Y015
+
+@_typing.final
+class ChallengeRefusal(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    reason: Global___ChallengeRefusalReason.ValueType
+    signature: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        reason: Global___ChallengeRefusalReason.ValueType = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChallengeRefusal: _TypeAlias = ChallengeRefusal  # noqa: Y015
+
+@_typing.final
+class ChallengeAnswer(_message.Message):
+    """The cell that question `index` asks for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    data: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "index", b"index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChallengeAnswer: _TypeAlias = ChallengeAnswer  # noqa: Y015
+
+@_typing.final
+class ChallengeMissing(_message.Message):
+    """The node does not hold the cell that question `index` asks for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    signature: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChallengeMissing: _TypeAlias = ChallengeMissing  # noqa: Y015
+
+@_typing.final
+class ChallengeClose(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHAIN_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    chain: _builtins.bytes
+    """Hash over the seed and all answers, 32 bytes, and the node's signature over it."""
+    signature: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        chain: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain", b"chain", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChallengeClose: _TypeAlias = ChallengeClose  # noqa: Y015
+
+@_typing.final
+class ChallengeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READY_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    CLOSE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ready(self) -> Global___ChallengeReady: ...
+    @_builtins.property
+    def refusal(self) -> Global___ChallengeRefusal: ...
+    @_builtins.property
+    def answer(self) -> Global___ChallengeAnswer: ...
+    @_builtins.property
+    def missing(self) -> Global___ChallengeMissing: ...
+    @_builtins.property
+    def close(self) -> Global___ChallengeClose: ...
+    def __init__(
+        self,
+        *,
+        ready: Global___ChallengeReady | None = ...,
+        refusal: Global___ChallengeRefusal | None = ...,
+        answer: Global___ChallengeAnswer | None = ...,
+        missing: Global___ChallengeMissing | None = ...,
+        close: Global___ChallengeClose | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "close", b"close", "missing", b"missing", "part", b"part", "ready", b"ready", "refusal", b"refusal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "close", b"close", "missing", b"missing", "part", b"part", "ready", b"ready", "refusal", b"refusal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["ready", "refusal", "answer", "missing", "close"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___ChallengeResponse: _TypeAlias = ChallengeResponse  # noqa: Y015
+
+@_typing.final
+class DeclareRecoveringRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    node_id: _builtins.bytes
+    """Who recovers, 32 bytes, and its signature."""
+    signature: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        node_id: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "node_id", b"node_id", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeclareRecoveringRequest: _TypeAlias = DeclareRecoveringRequest  # noqa: Y015
+
+@_typing.final
+class DeclareRecoveringResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeclareRecoveringResponse: _TypeAlias = DeclareRecoveringResponse  # noqa: Y015
+
+@_typing.final
+class ListChallengeReportsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    CHALLENGERS_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    @_builtins.property
+    def challengers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Whose verdicts are wanted (32 bytes each); none means all that the node knows."""
+
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        challengers: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challengers", b"challengers", "epoch", b"epoch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChallengeReportsRequest: _TypeAlias = ListChallengeReportsRequest  # noqa: Y015
+
+@_typing.final
+class ChallengeReport(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BODY_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    body: _builtins.bytes
+    """The signed bytes (docs/formats.md), at most 512, and the challenger's signature."""
+    signature: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        body: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChallengeReport: _TypeAlias = ChallengeReport  # noqa: Y015
+
+@_typing.final
+class ListChallengeReportsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reports(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChallengeReport]:
+        """At most 256."""
+
+    def __init__(
+        self,
+        *,
+        reports: _abc.Iterable[Global___ChallengeReport] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reports", b"reports"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChallengeReportsResponse: _TypeAlias = ListChallengeReportsResponse  # noqa: Y015
+
+@_typing.final
+class ChallengeProgress(_message.Message):
+    """Where the node's own challenges of this epoch stand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    WINDOW_OPEN_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    ANSWERING_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
+    PASSED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    EXCUSED_FIELD_NUMBER: _builtins.int
+    NONE_FIELD_NUMBER: _builtins.int
+    VOTES_FIELD_NUMBER: _builtins.int
+    EXECUTED_FIELD_NUMBER: _builtins.int
+    mode: _builtins.str
+    """Off, Report or Vote: what the node does with verdicts."""
+    epoch: _builtins.int
+    window_open: _builtins.bool
+    """Whether it is the time of the epoch in which challenges are made."""
+    running: _builtins.int
+    """Runs that are under way now, as challenger and as challenged."""
+    answering: _builtins.int
+    pending: _builtins.int
+    """Members that this node is still to challenge in the window."""
+    passed: _builtins.int
+    """Its verdicts over the others."""
+    failed: _builtins.int
+    excused: _builtins.int
+    none: _builtins.int
+    votes: _builtins.int
+    """Its votes, and the slashings that it has executed."""
+    executed: _builtins.int
+    def __init__(
+        self,
+        *,
+        mode: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        window_open: _builtins.bool = ...,
+        running: _builtins.int = ...,
+        answering: _builtins.int = ...,
+        pending: _builtins.int = ...,
+        passed: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        excused: _builtins.int = ...,
+        none: _builtins.int = ...,
+        votes: _builtins.int = ...,
+        executed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answering", b"answering", "epoch", b"epoch", "excused", b"excused", "executed", b"executed", "failed", b"failed", "mode", b"mode", "none", b"none", "passed", b"passed", "pending", b"pending", "running", b"running", "votes", b"votes", "window_open", b"window_open"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChallengeProgress: _TypeAlias = ChallengeProgress  # noqa: Y015
+
+@_typing.final
 class GetInfoRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1343,6 +1785,7 @@ class GetInfoResponse(_message.Message):
     SCRUB_FIELD_NUMBER: _builtins.int
     SYNC_FIELD_NUMBER: _builtins.int
     STORAGE_FIELD_NUMBER: _builtins.int
+    CHALLENGES_FIELD_NUMBER: _builtins.int
     node_id: _builtins.bytes
     name: _builtins.str
     epoch: _builtins.int
@@ -1371,6 +1814,8 @@ class GetInfoResponse(_message.Message):
     def sync(self) -> Global___SyncProgress: ...
     @_builtins.property
     def storage(self) -> Global___StorageState: ...
+    @_builtins.property
+    def challenges(self) -> Global___ChallengeProgress: ...
     def __init__(
         self,
         *,
@@ -1392,10 +1837,11 @@ class GetInfoResponse(_message.Message):
         scrub: Global___ScrubProgress | None = ...,
         sync: Global___SyncProgress | None = ...,
         storage: Global___StorageState | None = ...,
+        challenges: Global___ChallengeProgress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["recovery", b"recovery", "scrub", b"scrub", "storage", b"storage", "sync", b"sync"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["challenges", b"challenges", "recovery", b"recovery", "scrub", b"scrub", "storage", b"storage", "sync", b"sync"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs_stored", b"blobs_stored", "chain_id", b"chain_id", "chain_reachable", b"chain_reachable", "checkpoint_age_ms", b"checkpoint_age_ms", "epoch", b"epoch", "event_cursor", b"event_cursor", "n_shards", b"n_shards", "name", b"name", "node_id", b"node_id", "recovery", b"recovery", "scrub", b"scrub", "shards", b"shards", "slivers_stored", b"slivers_stored", "status", b"status", "storage", b"storage", "sync", b"sync", "uptime_seconds", b"uptime_seconds", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs_stored", b"blobs_stored", "chain_id", b"chain_id", "chain_reachable", b"chain_reachable", "challenges", b"challenges", "checkpoint_age_ms", b"checkpoint_age_ms", "epoch", b"epoch", "event_cursor", b"event_cursor", "n_shards", b"n_shards", "name", b"name", "node_id", b"node_id", "recovery", b"recovery", "scrub", b"scrub", "shards", b"shards", "slivers_stored", b"slivers_stored", "status", b"status", "storage", b"storage", "sync", b"sync", "uptime_seconds", b"uptime_seconds", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -84,6 +84,21 @@ class StorageNodeStub:
                 request_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.GetBlobStatusRequest.SerializeToString,
                 response_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.GetBlobStatusResponse.FromString,
                 _registered_method=True)
+        self.Challenge = channel.stream_stream(
+                '/walrus.node.v1.StorageNode/Challenge',
+                request_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.ChallengeRequest.SerializeToString,
+                response_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.ChallengeResponse.FromString,
+                _registered_method=True)
+        self.DeclareRecovering = channel.unary_unary(
+                '/walrus.node.v1.StorageNode/DeclareRecovering',
+                request_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.DeclareRecoveringRequest.SerializeToString,
+                response_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.DeclareRecoveringResponse.FromString,
+                _registered_method=True)
+        self.ListChallengeReports = channel.unary_stream(
+                '/walrus.node.v1.StorageNode/ListChallengeReports',
+                request_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.ListChallengeReportsRequest.SerializeToString,
+                response_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.ListChallengeReportsResponse.FromString,
+                _registered_method=True)
         self.GetInfo = channel.unary_unary(
                 '/walrus.node.v1.StorageNode/GetInfo',
                 request_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.GetInfoRequest.SerializeToString,
@@ -163,6 +178,28 @@ class StorageNodeServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Challenge(self, request_iterator, context):
+        """One availability challenge (docs/challenges.md). The challenger sends its signed opening and, once the node is ready,
+        the seed; the node answers every question in order and closes, or refuses with its signature.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeclareRecovering(self, request, context):
+        """A member says, signed, that it recovers slivers in this epoch: the others feed it, and excuse it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListChallengeReports(self, request, context):
+        """Signed verdicts of an epoch's challenges that the node knows, its own and those of others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetInfo(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -221,6 +258,21 @@ def add_StorageNodeServicer_to_server(servicer, server):
                     servicer.GetBlobStatus,
                     request_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.GetBlobStatusRequest.FromString,
                     response_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.GetBlobStatusResponse.SerializeToString,
+            ),
+            'Challenge': grpc.stream_stream_rpc_method_handler(
+                    servicer.Challenge,
+                    request_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.ChallengeRequest.FromString,
+                    response_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.ChallengeResponse.SerializeToString,
+            ),
+            'DeclareRecovering': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeclareRecovering,
+                    request_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.DeclareRecoveringRequest.FromString,
+                    response_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.DeclareRecoveringResponse.SerializeToString,
+            ),
+            'ListChallengeReports': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListChallengeReports,
+                    request_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.ListChallengeReportsRequest.FromString,
+                    response_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.ListChallengeReportsResponse.SerializeToString,
             ),
             'GetInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.GetInfo,
@@ -498,6 +550,87 @@ class StorageNode:
             '/walrus.node.v1.StorageNode/GetBlobStatus',
             walrus__proto_dot_node_dot_v1_dot_node__pb2.GetBlobStatusRequest.SerializeToString,
             walrus__proto_dot_node_dot_v1_dot_node__pb2.GetBlobStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Challenge(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/walrus.node.v1.StorageNode/Challenge',
+            walrus__proto_dot_node_dot_v1_dot_node__pb2.ChallengeRequest.SerializeToString,
+            walrus__proto_dot_node_dot_v1_dot_node__pb2.ChallengeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeclareRecovering(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/walrus.node.v1.StorageNode/DeclareRecovering',
+            walrus__proto_dot_node_dot_v1_dot_node__pb2.DeclareRecoveringRequest.SerializeToString,
+            walrus__proto_dot_node_dot_v1_dot_node__pb2.DeclareRecoveringResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChallengeReports(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/walrus.node.v1.StorageNode/ListChallengeReports',
+            walrus__proto_dot_node_dot_v1_dot_node__pb2.ListChallengeReportsRequest.SerializeToString,
+            walrus__proto_dot_node_dot_v1_dot_node__pb2.ListChallengeReportsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,6 +61,14 @@ class StorageNodeStub:
     epoch. Only the shard's new owner gets them, and signs its request.
     """
     GetBlobStatus: _grpc.UnaryUnaryMultiCallable[_node_pb2.GetBlobStatusRequest, _node_pb2.GetBlobStatusResponse]
+    Challenge: _grpc.StreamStreamMultiCallable[_node_pb2.ChallengeRequest, _node_pb2.ChallengeResponse]
+    """One availability challenge (docs/challenges.md). The challenger sends its signed opening and, once the node is ready,
+    the seed; the node answers every question in order and closes, or refuses with its signature.
+    """
+    DeclareRecovering: _grpc.UnaryUnaryMultiCallable[_node_pb2.DeclareRecoveringRequest, _node_pb2.DeclareRecoveringResponse]
+    """A member says, signed, that it recovers slivers in this epoch: the others feed it, and excuse it."""
+    ListChallengeReports: _grpc.UnaryStreamMultiCallable[_node_pb2.ListChallengeReportsRequest, _node_pb2.ListChallengeReportsResponse]
+    """Signed verdicts of an epoch's challenges that the node knows, its own and those of others."""
     GetInfo: _grpc.UnaryUnaryMultiCallable[_node_pb2.GetInfoRequest, _node_pb2.GetInfoResponse]
 
 @_typing.type_check_only
@@ -87,6 +95,14 @@ class StorageNodeAsyncStub(StorageNodeStub):
     epoch. Only the shard's new owner gets them, and signs its request.
     """
     GetBlobStatus: _aio.UnaryUnaryMultiCallable[_node_pb2.GetBlobStatusRequest, _node_pb2.GetBlobStatusResponse]  # type: ignore[assignment]
+    Challenge: _aio.StreamStreamMultiCallable[_node_pb2.ChallengeRequest, _node_pb2.ChallengeResponse]  # type: ignore[assignment]
+    """One availability challenge (docs/challenges.md). The challenger sends its signed opening and, once the node is ready,
+    the seed; the node answers every question in order and closes, or refuses with its signature.
+    """
+    DeclareRecovering: _aio.UnaryUnaryMultiCallable[_node_pb2.DeclareRecoveringRequest, _node_pb2.DeclareRecoveringResponse]  # type: ignore[assignment]
+    """A member says, signed, that it recovers slivers in this epoch: the others feed it, and excuse it."""
+    ListChallengeReports: _aio.UnaryStreamMultiCallable[_node_pb2.ListChallengeReportsRequest, _node_pb2.ListChallengeReportsResponse]  # type: ignore[assignment]
+    """Signed verdicts of an epoch's challenges that the node knows, its own and those of others."""
     GetInfo: _aio.UnaryUnaryMultiCallable[_node_pb2.GetInfoRequest, _node_pb2.GetInfoResponse]  # type: ignore[assignment]
 
 class StorageNodeServicer(metaclass=_abc_1.ABCMeta):
@@ -170,6 +186,32 @@ class StorageNodeServicer(metaclass=_abc_1.ABCMeta):
         request: _node_pb2.GetBlobStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_node_pb2.GetBlobStatusResponse, _abc.Awaitable[_node_pb2.GetBlobStatusResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Challenge(
+        self,
+        request_iterator: _MaybeAsyncIterator[_node_pb2.ChallengeRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_node_pb2.ChallengeResponse], _abc.AsyncIterator[_node_pb2.ChallengeResponse]]:
+        """One availability challenge (docs/challenges.md). The challenger sends its signed opening and, once the node is ready,
+        the seed; the node answers every question in order and closes, or refuses with its signature.
+        """
+
+    @_abc_1.abstractmethod
+    def DeclareRecovering(
+        self,
+        request: _node_pb2.DeclareRecoveringRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.DeclareRecoveringResponse, _abc.Awaitable[_node_pb2.DeclareRecoveringResponse]]:
+        """A member says, signed, that it recovers slivers in this epoch: the others feed it, and excuse it."""
+
+    @_abc_1.abstractmethod
+    def ListChallengeReports(
+        self,
+        request: _node_pb2.ListChallengeReportsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_node_pb2.ListChallengeReportsResponse], _abc.AsyncIterator[_node_pb2.ListChallengeReportsResponse]]:
+        """Signed verdicts of an epoch's challenges that the node knows, its own and those of others."""
 
     @_abc_1.abstractmethod
     def GetInfo(

@@ -1,0 +1,393 @@
+"""The challenger's loop: when each attempt starts, what is kept of it, the verdicts, and what follows from them.
+
+Life of an epoch here:
+
+    before 60 %   this node says that it recovers, if it must; attempts start at the moments that their seeds decide
+    60 %          a verdict on every member, signed, stored
+    60 % … 90 %   reports are pulled, every 2 % with jitter
+    65 % … 98 %   votes, and executions of what has its quorum
+
+An attempt is stored as begun before its seed is used, so that a seed is used once: an attempt that a restart cut off is
+void. Attempts run beside the loop and ring it when they end. A pass returns the seconds until something is due; it is also
+rung when the chain's clock has jumped past that moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from walrus_client.challenges import messages
+from walrus_client.challenges.messages import Pair
+from walrus_client.challenges.policy import Mode
+from walrus_client.challenges.reports import Report
+from walrus_client.challenges.samples import AnswerChain
+from walrus_client.challenges.times import PULL_EVERY
+from walrus_client.challenges.transcripts import transcript_to_bytes
+from walrus_client.challenges.verdicts import EXCUSED_EPOCHS, NOTHING, Judgement, Outcome, Verdict
+from walrus_client.peers import PeerPool
+from walrus_codec.types import Epoch, NodeId
+from walrus_node.challenges.book import ReportBook
+from walrus_node.challenges.declarations import Declarations
+from walrus_node.challenges.examiner import Examined, Examiner
+from walrus_node.challenges.rounds import Round, Rounds
+from walrus_node.challenges.voter import Voter
+from walrus_node.store.challenge_records import CaseRecord
+from walrus_node.store.records import NodeStatus
+from walrus_node.store.storage import Storage
+from walrus_sui.keys import BlsKey
+from walrus_sui.telemetry import meter, names
+from walrus_sui.types import CommitteeMember
+
+_log = logging.getLogger(__name__)
+
+IDLE_S = 30.0
+_SHORTEST_S = 0.05
+RUNS = 8
+"""Attempts of this node that run at a time; others wait for them."""
+
+
+@dataclass(frozen=True)
+class ChallengeProgress:
+    """Where this node's challenges of the epoch stand.
+
+    Attributes:
+        mode: what it does with verdicts: Off, Report or Vote.
+        epoch: the epoch.
+        window_open: whether it is the time in which challenges are made.
+        running: its attempts that are under way.
+        answering: attempts of others that it answers now.
+        pending: members whose case is open and that it may still challenge.
+        passed: its verdicts over the others.
+        failed: likewise.
+        excused: likewise.
+        none: likewise.
+        votes: that it has cast since the process began.
+        executed: slashings that it has executed since then.
+    """
+
+    mode: str = Mode.OFF.value
+    epoch: int = 0
+    window_open: bool = False
+    running: int = 0
+    answering: int = 0
+    pending: int = 0
+    passed: int = 0
+    failed: int = 0
+    excused: int = 0
+    none: int = 0
+    votes: int = 0
+    executed: int = 0
+
+
+class Challenger:
+    """One per node.
+
+    Args:
+        rounds: the current epoch.
+        declarations: who recovers.
+        examiner: carries attempts out.
+        book: reports.
+        voter: votes.
+        storage: keeps cases.
+        peers: channels.
+        key: signs seeds.
+        chain_now_ms: the chain's clock.
+        rng: jitter.
+        ring: has the loop look again.
+        answering: how many attempts of others are answered now.
+    """
+
+    def __init__(
+        self,
+        *,
+        rounds: Rounds,
+        declarations: Declarations,
+        examiner: Examiner,
+        book: ReportBook,
+        voter: Voter,
+        storage: Storage,
+        peers: PeerPool,
+        key: BlsKey,
+        chain_now_ms: Callable[[], int],
+        rng: random.Random,
+        ring: Callable[[], None],
+        answering: Callable[[], int],
+    ) -> None:
+        self._rounds = rounds
+        self._declarations = declarations
+        self._examiner = examiner
+        self._book = book
+        self._voter = voter
+        self._storage = storage
+        self._peers = peers
+        self._key = key
+        self._now_ms = chain_now_ms
+        self._rng = rng
+        self._ring = ring
+        self._answering = answering
+        self._places = asyncio.Semaphore(RUNS)
+        self._running: dict[NodeId, asyncio.Task[None]] = {}
+        self._epoch = Epoch(0)
+        self._cases: dict[NodeId, CaseRecord] = {}
+        self._first_seeds: dict[NodeId, bytes] = {}
+        self._concluded = False
+        self._next_pull_ms = 0
+        self._due_ms: int | None = None
+        self._progress = ChallengeProgress()
+        self._attempts = meter().create_counter(
+            names.NODE_CHALLENGE_ATTEMPTS, description="Attempts at other nodes, by how they ended."
+        )
+        self._verdicts = meter().create_counter(
+            names.NODE_CHALLENGE_VERDICTS, description="Verdicts over other nodes, by verdict."
+        )
+
+    @property
+    def progress(self) -> ChallengeProgress:
+        """Where the challenges stand."""
+        return replace(
+            self._progress,
+            running=len(self._running),
+            answering=self._answering(),
+            votes=self._voter.votes,
+            executed=self._voter.executed,
+        )
+
+    def look_at_clock(self) -> None:
+        """Rings when what the loop waits for is due already: the chain's clock may jump."""
+        if self._due_ms is not None and self._now_ms() >= self._due_ms:
+            self._ring()
+
+    async def close(self) -> None:
+        """Ends what runs; the seeds of these attempts are gone."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def settled(self) -> None:
+        """Returns when no attempt runs."""
+        while self._running:
+            await asyncio.wait(list(self._running.values()))
+            self._reap()
+
+    async def run_once(self) -> float:
+        """Does what is due; returns seconds until the next pass.
+
+        Raises:
+            ChainError: a vote cannot be brought to the chain.
+        """
+        self._reap()
+        current = await self._rounds.current()
+        if current is None:
+            self._due_ms = None
+            self._progress = ChallengeProgress()
+            return IDLE_S
+        now = self._now_ms()
+        if current.epoch != self._epoch:
+            await self._begin(current)
+        if current.times.is_final(now):
+            await self._conclude(current)
+            self._rounds.release()
+            self._due_ms = await self._after_verdicts(current, now)
+        else:
+            self._due_ms = await self._before_verdicts(current, now)
+        await self._note(current, now)
+        if self._due_ms is None:
+            return IDLE_S
+        return min(IDLE_S, max(_SHORTEST_S, (self._due_ms - self._now_ms()) / 1000))
+
+    async def _begin(self, current: Round) -> None:
+        self._epoch, self._concluded, self._next_pull_ms = current.epoch, False, 0
+        self._cases, self._first_seeds = {}, {}
+        for other in current.others:
+            record = await self._storage.case(current.epoch, other.node_id)
+            if record.case.is_running:
+                # A restart cut it off: its seed is used, and what the other one did is not known.
+                record = _ended(record, Outcome.VOID, self._now_ms(), (None, 0, bytes(32)))
+                await self._storage.set_case(current.epoch, other.node_id, record)
+            self._cases[other.node_id] = record
+
+    async def _before_verdicts(self, current: Round, now: int) -> int:
+        """Declares and starts what is due; returns when the next thing is."""
+        if await self._declarations.is_needed(current):
+            await self._declarations.announce(current, self._peers)
+        moments = [current.times.at(60)]
+        if current.mode is not Mode.OFF and await self._is_active():
+            for other in current.others:
+                start = await self._next_start(current, other.node_id)
+                if start is None:
+                    continue
+                if start > now:
+                    moments.append(start)
+                elif current.times.may_start(now):
+                    await self._start(current, other)
+        return min(moments)
+
+    async def _next_start(self, current: Round, prover: NodeId) -> int | None:
+        record = self._cases[prover]
+        if prover in self._running or record.case.is_settled or not current.has_questions_for(prover):
+            return None
+        if prover not in self._first_seeds:
+            self._first_seeds[prover] = await self._seed(current, prover, 0)
+        return record.case.next_start(current.times, self._first_seeds[prover])
+
+    async def _start(self, current: Round, prover: CommitteeMember) -> None:
+        node = prover.node_id
+        record = self._cases[node]
+        begun = replace(record, case=record.case.begin(), started_ms=(*record.started_ms, self._now_ms()))
+        # Before the seed leaves this process.
+        await self._storage.set_case(current.epoch, node, begun)
+        self._cases[node] = begun
+        if await self._declarations.has(current, node):
+            await self._finish(current, prover, Examined(Outcome.RECOVERING, 0, bytes(32), 0))
+            return
+        task = asyncio.create_task(self._attempt(current, prover), name=f"challenge of {prover.name}")
+        self._running[node] = task
+        task.add_done_callback(lambda _task: self._ring())
+
+    async def _attempt(self, current: Round, prover: CommitteeMember) -> None:
+        async with self._places:
+            number = self._cases[prover.node_id].case.begun - 1
+            seed = await self._seed(current, prover.node_id, number)
+            await self._finish(current, prover, await self._examiner.attempt(current, prover, number, seed))
+
+    async def _finish(self, current: Round, prover: CommitteeMember, found: Examined) -> None:
+        self._attempts.add(1, {names.ATTR_OUTCOME: found.outcome.value})
+        if self._epoch != current.epoch or self._concluded:
+            return  # it came too late to count
+        if found.transcript is not None:
+            transcript = transcript_to_bytes(found.transcript)
+            await self._storage.set_transcript(current.epoch, prover.node_id, transcript)
+        record = _ended(
+            self._cases[prover.node_id], found.outcome, self._now_ms(), (found.first, found.answered, found.chain)
+        )
+        await self._storage.set_case(current.epoch, prover.node_id, record)
+        self._cases[prover.node_id] = record
+        if found.outcome is not Outcome.PASS:
+            facts = {
+                "epoch": current.epoch,
+                "node": prover.name,
+                "outcome": found.outcome.value,
+                "question": found.first,
+            }
+            _log.warning("a challenge did not pass", extra=facts)
+
+    async def _conclude(self, current: Round) -> None:
+        """Signs a verdict on every member, unless that is done."""
+        if self._concluded or current.mode is Mode.OFF:
+            return
+        self._concluded = True
+        active = await self._is_active()
+        known = await self._book.reports(current.epoch)
+        for other in current.others:
+            if known.of(current.us, other.node_id) is not None:
+                continue
+            record = self._cases[other.node_id]
+            if record.case.is_running:
+                record = _ended(record, Outcome.VOID, self._now_ms(), (None, 0, bytes(32)))
+            judged = record.case.conclude(
+                await self._excused_in(current, other.node_id),
+                challenger_active=active and current.has_questions_for(other.node_id),
+            )
+            self._verdicts.add(1, {names.ATTR_OUTCOME: judged.verdict.value})
+            await self._book.sign(await self._report(current, other.node_id, record, judged))
+
+    async def _report(self, current: Round, prover: NodeId, record: CaseRecord, judged: Judgement) -> Report:
+        attempt = judged.attempt if judged != NOTHING else None
+        seed = await self._seed(current, prover, attempt) if attempt is not None else b""
+        first, answered, chain = None, 0, bytes(32)
+        start = end = self._now_ms()
+        if attempt is not None:
+            position = next(i for i, entry in enumerate(record.case.attempts) if entry.number == attempt)
+            first, answered, chain = record.details[position]
+            start, end = record.started_ms[attempt], record.case.attempts[position].ended_ms
+        return Report(
+            epoch=current.epoch,
+            challenger=current.us,
+            prover=prover,
+            attempt=attempt or 0,
+            seed=seed,
+            blobs=current.n_blobs,
+            root=current.root,
+            samples=current.policy.samples,
+            verdict=judged.verdict,
+            reason=judged.reason if attempt is not None else None,
+            first=first,
+            answered=answered,
+            chain=AnswerChain.start(seed).value if attempt is not None and not answered else chain,
+            start_ms=start,
+            end_ms=end,
+        )
+
+    async def _after_verdicts(self, current: Round, now: int) -> int | None:
+        """Pulls, votes, executes; returns when there is more to do."""
+        times, moments = current.times, []
+        if times.may_pull(now):
+            if now >= self._next_pull_ms:
+                await self._book.pull(current, self._peers)
+                every = times.duration_ms * PULL_EVERY // 100
+                self._next_pull_ms = now + round(every * (0.75 + self._rng.random() / 2))
+            moments.append(self._next_pull_ms)
+        reports = await self._book.reports(current.epoch)
+        if times.may_vote(now):
+            await self._voter.vote(current, reports)
+        elif now < times.at(65):
+            moments.append(times.at(65))
+        if times.may_execute(now) and (candidates := await self._voter.open_candidates(current)):
+            await self._voter.execute(current, candidates)
+            moments.append(now + max(500, times.duration_ms // 100))
+        return min(moments, default=None)
+
+    async def _excused_in(self, current: Round, prover: NodeId) -> list[Epoch]:
+        """Epochs, not long ago, in which this node has excused the prover."""
+        found = []
+        for epoch in range(max(0, current.epoch - EXCUSED_EPOCHS), current.epoch):
+            for signed in await self._storage.reports(Epoch(epoch), [current.us]):
+                report = Report.from_bytes(signed.body)
+                if report.prover == prover and report.verdict is Verdict.EXCUSED:
+                    found.append(Epoch(epoch))
+        return found
+
+    async def _seed(self, current: Round, prover: NodeId, attempt: int) -> bytes:
+        pair = Pair(current.epoch, current.us, prover, attempt)
+        message = messages.seed(pair, chain_id=current.chain_id, blobs=current.n_blobs, root=current.root)
+        return await asyncio.to_thread(self._key.sign, message)
+
+    async def _is_active(self) -> bool:
+        return (await self._storage.node_state()).status is NodeStatus.ACTIVE
+
+    def _reap(self) -> None:
+        """Forgets attempts that have ended; raises what ended them."""
+        for node in [node for node, task in self._running.items() if task.done()]:
+            self._running.pop(node).result()
+
+    async def _note(self, current: Round, now: int) -> None:
+        own = [
+            report
+            for (challenger, _prover), report in (await self._book.reports(current.epoch)).valid.items()
+            if challenger == current.us
+        ]
+        counts = {verdict: sum(report.verdict is verdict for report in own) for verdict in Verdict}
+        open_ = [
+            other
+            for other in current.others
+            if not self._cases[other.node_id].case.is_settled and current.has_questions_for(other.node_id)
+        ]
+        self._progress = ChallengeProgress(
+            mode=current.mode.value,
+            epoch=current.epoch,
+            window_open=current.times.in_window(now),
+            pending=len(open_) if current.mode is not Mode.OFF and not current.times.is_final(now) else 0,
+            passed=counts[Verdict.PASS],
+            failed=counts[Verdict.FAIL],
+            excused=counts[Verdict.EXCUSED],
+            none=counts[Verdict.NONE],
+        )
+
+
+def _ended(record: CaseRecord, outcome: Outcome, now_ms: int, detail: tuple[int | None, int, bytes]) -> CaseRecord:
+    return replace(record, case=record.case.record(outcome, now_ms), details=(*record.details, detail))

@@ -1,0 +1,137 @@
+"""All parts of challenges of one process, wired: those that serve from the start, and the loop once the chain is found."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from walrus_client.challenges.policy import Mode, Policy
+from walrus_client.compute import Compute
+from walrus_client.peers import PeerPool, RequestSigner
+from walrus_codec.types import BlobId
+from walrus_node.chain import ChainView
+from walrus_node.challenges.book import ReportBook
+from walrus_node.challenges.cells import Admission, Cells
+from walrus_node.challenges.challenger import ChallengeProgress, Challenger
+from walrus_node.challenges.declarations import Declarations
+from walrus_node.challenges.examiner import Examiner
+from walrus_node.challenges.feeding import Feeding, HeldBack
+from walrus_node.challenges.prover import Prover
+from walrus_node.challenges.rounds import Rounds
+from walrus_node.challenges.voter import SlashingChain, Voter
+from walrus_node.events.processor import EventProcessor
+from walrus_node.store.records import Identity
+from walrus_node.store.storage import Storage
+from walrus_sui.keys import BlsKey, SuiKey
+
+
+class Challenges:
+    """What a node needs for challenges.
+
+    Args:
+        storage: what is kept.
+        processor: events, their epoch and clock; it is made to note each epoch's blobs.
+        view: the chain's committees.
+        compute: expands slivers off the event loop.
+        admitted: memory for one cell's work.
+        users_active: whether reads or writes are being served.
+        key: signs.
+        policy: of the network.
+        node_mode: what this node does at most.
+
+    Attributes:
+        identity: who this node is; told once it is known.
+        on_lost: is told of blobs that lack something here.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        processor: EventProcessor,
+        view: ChainView,
+        compute: Compute,
+        admitted: Admission,
+        users_active: Callable[[], bool],
+        key: BlsKey,
+        policy: Policy,
+        node_mode: Mode,
+    ) -> None:
+        self.identity: Identity | None = None
+        self.on_lost: Callable[[BlobId], None] = lambda _blob_id: None
+        self._storage = storage
+        self._key = key
+        self._now_ms = processor.chain_now_ms
+        self._challenger: Challenger | None = None
+        self.rounds = Rounds(
+            storage=storage,
+            view=view,
+            policy=policy,
+            node_mode=node_mode,
+            epoch=lambda: processor.epoch,
+            identity=lambda: self.identity,
+        )
+        processor.at_epoch_start(self.rounds.take)
+        self.declarations = Declarations(storage=storage, rounds=self.rounds, key=key)
+        self.feeding = Feeding(rounds=self.rounds, declarations=self.declarations, chain_now_ms=self._now_ms)
+        self.held = HeldBack()
+        self.cells = Cells(storage=storage, compute=compute, admitted=admitted)
+        self.prover = Prover(
+            rounds=self.rounds,
+            cells=self.cells,
+            declarations=self.declarations,
+            storage=storage,
+            key=key,
+            chain_now_ms=self._now_ms,
+            users_active=users_active,
+            on_lost=self._lost,
+        )
+
+    def _lost(self, blob_id: BlobId) -> None:
+        self.on_lost(blob_id)
+
+    @property
+    def progress(self) -> ChallengeProgress:
+        """Where this node's challenges stand."""
+        return self._challenger.progress if self._challenger is not None else ChallengeProgress()
+
+    def look_at_clock(self) -> None:
+        """The chain's clock has moved."""
+        if self._challenger is not None:
+            self._challenger.look_at_clock()
+
+    def make_challenger(
+        self,
+        *,
+        chain: SlashingChain,
+        peers: PeerPool,
+        signer: RequestSigner,
+        sui_key: SuiKey,
+        rng: random.Random,
+        ring: Callable[[], None],
+    ) -> Challenger:
+        """The loop, once the chain is found; `sui_key` pays for votes, `ring` has the loop look again."""
+        examiner = Examiner(
+            cells=self.cells,
+            rounds=self.rounds,
+            storage=self._storage,
+            peers=peers,
+            signer=signer,
+            held=self.held,
+            on_lost=self._lost,
+        )
+        self._challenger = Challenger(
+            rounds=self.rounds,
+            declarations=self.declarations,
+            examiner=examiner,
+            book=ReportBook(storage=self._storage, key=self._key, rng=rng),
+            voter=Voter(storage=self._storage, chain=chain, key=sui_key),
+            storage=self._storage,
+            peers=peers,
+            key=self._key,
+            chain_now_ms=self._now_ms,
+            rng=rng,
+            ring=ring,
+            answering=lambda: self.prover.answering,
+        )
+        return self._challenger

@@ -1,0 +1,142 @@
+"""Votes and their execution: what reports oblige this node to, carried out through the official contract.
+
+Life of a vote: when this node's own challenge failed and failing reports reach one honest shard, it votes, once per epoch
+and candidate; what happened is noted before and after, so a restart repeats nothing, and the contract refuses a second
+vote anyway. While one of its candidates is open the node looks at the proposals on chain, and executes the slashing when it
+is the first to see the quorum. Votes die with the epoch, so nothing is retried in the next one. In mode Report the node
+only says what it would have voted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from walrus_client.challenges import votes
+from walrus_client.challenges.policy import Mode
+from walrus_client.challenges.reports import Reports
+from walrus_codec import quorum
+from walrus_codec.types import NodeId
+from walrus_node.challenges.rounds import Round
+from walrus_node.store.challenge_records import VoteRecord
+from walrus_node.store.storage import Storage
+from walrus_sui.errors import MoveAbort, NetworkConfigError
+from walrus_sui.keys import SuiKey
+from walrus_sui.telemetry import meter, names
+from walrus_sui.types import SlashingProposal
+
+_log = logging.getLogger(__name__)
+
+_SLASHING = "slashing"
+_DUPLICATE_VOTE, _NO_PROPOSAL, _WRONG_EPOCH, _NOT_ENOUGH = 1, 2, 3, 4
+
+
+class SlashingChain(Protocol):
+    """The calls that votes need; every one raises `walrus_sui.errors.ChainError`."""
+
+    async def vote_for_slashing(self, key: SuiKey, *, voter: NodeId, candidate: NodeId) -> None:
+        """Votes in the current epoch."""
+        ...
+
+    async def execute_slashing(self, key: SuiKey, candidate: NodeId) -> None:
+        """Burns the candidate's commission."""
+        ...
+
+    async def slashing_proposals(self) -> list[SlashingProposal]:
+        """All proposals."""
+        ...
+
+
+class Voter:
+    """One per node.
+
+    Args:
+        storage: notes what was done.
+        chain: where votes go.
+        key: pays for them.
+    """
+
+    def __init__(self, *, storage: Storage, chain: SlashingChain, key: SuiKey) -> None:
+        self._storage = storage
+        self._chain = chain
+        self._key = key
+        self._cast = meter().create_counter(
+            names.NODE_CHALLENGE_VOTES, description="Votes to slash, and slashings, by what became of them."
+        )
+        self.votes = 0
+        self.executed = 0
+
+    async def vote(self, current: Round, reports: Reports) -> None:
+        """Casts what the reports oblige to and was not cast yet.
+
+        Raises:
+            ChainError: the chain cannot be reached; called again, it goes on.
+        """
+        for candidate in votes.would_vote(
+            me=current.us, reports=reports, weights=current.weights, n_shards=current.committee.n_shards
+        ):
+            if await self._storage.vote(current.epoch, candidate) is not None:
+                continue
+            facts = {"epoch": current.epoch, "candidate": candidate}
+            if current.mode is not Mode.VOTE:
+                _log.warning("would vote to slash a node", extra=facts)
+                self._count("DRY_RUN")
+                await self._storage.set_vote(current.epoch, candidate, VoteRecord(voted=False))
+                continue
+            try:
+                await self._chain.vote_for_slashing(self._key, voter=current.us, candidate=candidate)
+            except MoveAbort as abort:
+                if (abort.module, abort.code) != (_SLASHING, _DUPLICATE_VOTE):
+                    _log.warning("the vote was refused", extra=facts | {"abort": str(abort)})
+                    await self._storage.set_vote(current.epoch, candidate, VoteRecord(voted=False, executed="REFUSED"))
+                    self._count("REFUSED")
+                    continue
+            except NetworkConfigError as error:
+                _log.warning("votes are not possible here", extra=facts | {"error": str(error)})
+                await self._storage.set_vote(current.epoch, candidate, VoteRecord(voted=False, executed="IMPOSSIBLE"))
+                continue
+            await self._storage.set_vote(current.epoch, candidate, VoteRecord(voted=True))
+            self.votes += 1
+            self._count("CAST")
+            _log.warning("voted to slash a node", extra=facts)
+
+    async def open_candidates(self, current: Round) -> Sequence[NodeId]:
+        """Those that this node has voted against and that nobody was seen to slash yet."""
+        found = []
+        for node in current.weights:
+            record = await self._storage.vote(current.epoch, node)
+            if record is not None and record.voted and not record.executed:
+                found.append(node)
+        return found
+
+    async def execute(self, current: Round, candidates: Sequence[NodeId]) -> None:
+        """Executes what has its quorum; raises `ChainError` as `vote`."""
+        proposals = {proposal.node_id: proposal for proposal in await self._chain.slashing_proposals()}
+        for candidate in candidates:
+            proposal = proposals.get(candidate)
+            if proposal is None or proposal.epoch != current.epoch or current.us not in proposal.voters:
+                # This node's vote is on chain, so somebody has executed it: the proposal goes then, late votes make a new one.
+                await self._ended(current, candidate, "BY_OTHERS")
+            elif quorum.is_quorum(proposal.weight, current.committee.n_shards):
+                await self._execute(current, candidate)
+
+    async def _execute(self, current: Round, candidate: NodeId) -> None:
+        try:
+            await self._chain.execute_slashing(self._key, candidate)
+        except MoveAbort as abort:
+            if abort.module != _SLASHING or abort.code not in {_NO_PROPOSAL, _WRONG_EPOCH, _NOT_ENOUGH}:
+                raise
+            if abort.code != _NOT_ENOUGH:
+                await self._ended(current, candidate, "BY_OTHERS" if abort.code == _NO_PROPOSAL else "TOO_LATE")
+            return
+        self.executed += 1
+        await self._ended(current, candidate, "EXECUTED")
+
+    async def _ended(self, current: Round, candidate: NodeId, how: str) -> None:
+        await self._storage.set_vote(current.epoch, candidate, VoteRecord(voted=True, executed=how))
+        self._count(how)
+        _log.warning("a node is slashed", extra={"epoch": current.epoch, "candidate": candidate, "how": how})
+
+    def _count(self, outcome: str) -> None:
+        self._cast.add(1, {names.ATTR_OUTCOME: outcome})
