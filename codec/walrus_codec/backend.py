@@ -46,6 +46,15 @@ class Backend(Protocol):
             DecodeError: the library refuses the input.
         """
 
+    def rebuild_rows(self, rows: dict[int, memoryview], symbol_size: int) -> None:
+        """Makes the k1 source rows out of k1 primary sliver bodies by index, in place.
+
+        Each parity body is overwritten with a missing row and stands under that row's index afterwards.
+
+        Raises:
+            DecodeError: the library refuses the input.
+        """
+
     def find_foreign(self, axis: Axis, slivers: Sequence[tuple[int, Buffer]], metadata: BlobMetadata) -> Sequence[int]:
         """Positions of those sliver bodies (index, data) whose expansion has another Merkle root than the metadata."""
 

@@ -131,8 +131,36 @@ class CauchyCode:
                 raise DecodeError(f"pyeclib cannot decode these parts: {error}") from error
             out[:, first:last, start:end] = np.frombuffer(piece, np.uint8).reshape(self.k, last - first, end - start)
 
+    def rebuild_in_place(self, parts: dict[int, memoryview]) -> None:
+        """Makes the k source parts out of any k parts of equal size: a missing one takes the place of a parity part.
+
+        Args:
+            parts: k parts by position below n, those from k on writable; afterwards the positions are 0..k.
+
+        Raises:
+            DecodeError: the library refuses them.
+        """
+        places = list(zip(_missing(parts, self.k), [at for at in sorted(parts) if at >= self.k], strict=True))
+        chosen = sorted(parts.items())
+        for low in range(0, len(chosen[0][1]), _DECODE_WIDTH):
+            views = [(index, part[low : low + _DECODE_WIDTH]) for index, part in chosen]
+            width = len(views[0][1])
+            headers = self._headers(width)
+            try:
+                piece = memoryview(self._driver.decode([b"".join((headers[index], view)) for index, view in views]))
+            except ECDriverError as error:
+                raise DecodeError(f"pyeclib cannot decode these parts: {error}") from error
+            for missing, parity in places:
+                parts[parity][low : low + width] = piece[missing * width : (missing + 1) * width]
+        for missing, parity in places:
+            parts[missing] = parts.pop(parity)
+
     def _make_headers(self, width: int) -> list[bytes]:
         return [fragment[:HEADER_SIZE] for fragment in self._driver.encode(bytes(self.k * width))]
+
+
+def _missing(parts: Mapping[int, Buffer], k: int) -> list[int]:
+    return [position for position in range(k) if position not in parts]
 
 
 def _cut(count: int, symbol_size: int, width: int) -> Iterator[tuple[int, int, int, int]]:

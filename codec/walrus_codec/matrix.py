@@ -163,6 +163,10 @@ class IsalBackend:
         else:
             self.secondary.rebuild(slivers, symbol_size, matrix.transpose(1, 0, 2))
 
+    def rebuild_rows(self, rows: dict[int, memoryview], symbol_size: int) -> None:  # noqa: ARG002 - of the interface
+        """Makes the source rows out of k1 primary sliver bodies, in place."""
+        self.primary.rebuild_in_place(rows)
+
     def find_foreign(self, axis: Axis, slivers: Sequence[tuple[int, Buffer]], metadata: BlobMetadata) -> Sequence[int]:
         """Positions of sliver bodies with another Merkle root than the metadata."""
         symbol_size = self.params.symbol_size(metadata.unencoded_length)

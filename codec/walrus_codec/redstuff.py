@@ -11,6 +11,8 @@ reader checks what it decoded:
   the systematic slivers commit to. Slivers that were received and verified need no second look.
 * `check_strict`: the decoded bytes, encoded again, give the blob id. All honest readers agree.
 
+A reader that sends a blob on while it holds the slivers does without decoded bytes: `walrus_codec.rows`.
+
 (Walrus paper section 4; contract module redstuff.)
 """
 
@@ -29,7 +31,17 @@ from walrus_codec.params import CodeParams
 from walrus_codec.slivers import Sliver, SliverPair
 from walrus_codec.types import Axis, BlobId, Buffer, PairIndex, SliverIndex
 
-__all__ = ["EncodedBlob", "SliverPairs", "check_default", "check_strict", "decode", "decode_into", "encode", "wrap"]
+__all__ = [
+    "EncodedBlob",
+    "SliverPairs",
+    "check_default",
+    "check_same_id",
+    "check_strict",
+    "decode",
+    "decode_into",
+    "encode",
+    "wrap",
+]
 
 
 class SliverPairs(Sequence[SliverPair]):
@@ -166,7 +178,15 @@ def check_strict(data: Buffer, blob_id: BlobId, params: CodeParams) -> None:
     Raises:
         InconsistentBlob: they give another one.
     """
-    actual = backend_for(params).encode(data).metadata.blob_id()
+    check_same_id(backend_for(params).encode(data).metadata.blob_id(), blob_id)
+
+
+def check_same_id(actual: BlobId, blob_id: BlobId) -> None:
+    """The end of the strict check: compares the id of what was encoded again with that of the blob.
+
+    Raises:
+        InconsistentBlob: they differ.
+    """
     if actual != blob_id:
         raise InconsistentBlob(
             f"decoded bytes belong to blob {blob_ids.to_text(actual)}, not to {blob_ids.to_text(blob_id)}: "

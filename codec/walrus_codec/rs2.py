@@ -83,6 +83,19 @@ class Rs2Backend:
         except ValueError as error:
             raise DecodeError(f"the RS2 library cannot decode these slivers: {error}") from error
 
+    def rebuild_rows(self, rows: dict[int, memoryview], symbol_size: int) -> None:
+        """Makes the source rows out of k1 primary sliver bodies, in place, one column of symbols after the other."""
+        k1, n = self._params.k1, self._params.n_shards
+        missing = [row for row in range(k1) if row not in rows]
+        places = list(zip(missing, [row for row in sorted(rows) if row >= k1], strict=True))
+        for low in range(0, self._params.k2 * symbol_size, symbol_size):
+            column = {row: bytes(body[low : low + symbol_size]) for row, body in rows.items()}
+            source = _source_symbols(k1, n, column)
+            for row, parity in places:
+                rows[parity][low : low + symbol_size] = source[row]
+        for row, parity in places:
+            rows[row] = rows.pop(parity)
+
     def find_foreign(self, axis: Axis, slivers: Sequence[tuple[int, Buffer]], metadata: BlobMetadata) -> Sequence[int]:
         """Positions of sliver bodies with another Merkle root than the metadata."""
         if not slivers:
@@ -114,13 +127,19 @@ class Rs2Backend:
         ]
 
     def _rebuild(self, k: int, symbols: Mapping[int, bytes]) -> bytes:
-        source = {position: data for position, data in symbols.items() if position < k}
-        parity = {position - k: data for position, data in symbols.items() if position >= k}
-        try:
-            source |= reed_solomon_leopard.decode(k, self._params.n_shards - k, source, parity)
-        except ValueError as error:
-            raise DecodeError(f"the RS2 library cannot rebuild a sliver from these symbols: {error}") from error
+        source = _source_symbols(k, self._params.n_shards, symbols)
         return b"".join(source[position] for position in range(k))
+
+
+def _source_symbols(k: int, n: int, symbols: Mapping[int, bytes]) -> dict[int, bytes]:
+    """The k source symbols of one codeword by position, from any k symbols of it."""
+    source = {position: data for position, data in symbols.items() if position < k}
+    parity = {position - k: data for position, data in symbols.items() if position >= k}
+    try:
+        source |= reed_solomon_leopard.decode(k, n - k, source, parity)
+    except ValueError as error:
+        raise DecodeError(f"the RS2 library cannot rebuild a sliver from these symbols: {error}") from error
+    return source
 
 
 def _to_wire(index: int, data: Buffer, symbol_size: int) -> bytes:

@@ -5,7 +5,7 @@ Where work runs:
     RS2                 threads: the Rust library releases the interpreter lock and keeps its result itself
     ISAL, little work   a thread: a process would cost more than it saves
     ISAL, much work     worker processes over shared memory: pyeclib holds the interpreter lock while it works
-    decoding            threads: most reads get systematic slivers, which are only put together; the pieces that the
+    decoding            threads: most reads get systematic slivers, which are the blob already; the pieces that the
                         library decodes hold the lock for 2 ms, less than two copies to a worker and back would cost
 
 "Much" is estimated from the number of hashes and bytes (`_Cost`), with constants measured on a 2-core machine. One
@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import itertools
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -37,8 +37,9 @@ from walrus_codec.matrix import Encoding, IsalBackend
 from walrus_codec.metadata import BlobMetadata
 from walrus_codec.params import CodeParams
 from walrus_codec.redstuff import EncodedBlob
+from walrus_codec.rows import SourceRows, pieces, source_rows
 from walrus_codec.slivers import Sliver, verify_slivers
-from walrus_codec.types import BlobId, Buffer, EncodingType, PairIndex, SliverIndex
+from walrus_codec.types import Buffer, EncodingType, PairIndex
 
 T = TypeVar("T")
 
@@ -47,6 +48,9 @@ INLINE_LIMIT_S = 0.02
 """Estimated work below this runs in a thread: a worker costs a millisecond and a copy, and must be started first."""
 
 LONG_STEP_S = 0.1
+STRIPE = 1 << 16
+"""Bytes of each sliver that are decoded in one go at least, and held three times meanwhile."""
+
 MOST_RANGES = 16
 """A range of a long step is no shorter than an equal share cut into so many."""
 
@@ -128,16 +132,16 @@ class Compute:
             return await self._in_thread(params.encoded_length(length), redstuff.encode, source, params)
         return await self._job(self._encode_shared(data, length, params, cost))
 
-    async def decode(self, slivers: Sequence[Sliver], unencoded_length: int, params: CodeParams) -> bytes:
-        """Decodes verified slivers of one axis.
+    async def source_rows(self, slivers: Sequence[Sliver], unencoded_length: int, params: CodeParams) -> SourceRows:
+        """Makes verified primary slivers the rows of their blob, in their own memory (`walrus_codec.rows`).
 
         Raises:
             DecodeError: Too few, or they do not fit together.
             BlobTooLarge: `unencoded_length` cannot be encoded with these parameters.
             ComputeError: See the class.
         """
-        size = sum(len(sliver.data) for sliver in slivers)
-        return await self._in_thread(2 * size, redstuff.decode, slivers, unencoded_length, params)
+        stripe = 3 * params.k1 * max(params.symbol_size(unencoded_length), STRIPE)
+        return await self._in_thread(stripe, source_rows, slivers, unencoded_length, params)
 
     async def verify_slivers(
         self, batch: Sequence[tuple[PairIndex, Sliver]], metadata: BlobMetadata, params: CodeParams
@@ -159,37 +163,26 @@ class Compute:
             return
         await self._job(self._verify_shared(batch, metadata, params, cost))
 
-    async def check_default(
-        self, data: Buffer, metadata: BlobMetadata, params: CodeParams, received: Collection[SliverIndex] = ()
-    ) -> None:
-        """Checks decoded bytes against the systematic primary slivers of the metadata (`redstuff.check_default`).
+    async def check_strict(self, rows: SourceRows, metadata: BlobMetadata, params: CodeParams) -> None:
+        """Checks a blob by encoding it again (`redstuff.check_strict`).
 
         Raises:
-            InconsistentBlob: The bytes are not what the metadata commits to.
+            InconsistentBlob: It gives another blob id than the metadata.
             ComputeError: See the class.
         """
-        n = params.n_shards
-        rows = len(set(range(params.k1)) - set(received))
-        cost = _Cost(2 * n * rows, n * rows * params.symbol_size(metadata.unencoded_length))
-        if self._inline(params, cost):
-            await self._in_thread(len(data), redstuff.check_default, data, metadata, params, received)
-            return
-        arguments = {"metadata": metadata, "params": params, "received": frozenset(received)}
-        await self._job(self._check_shared("check_default", data, arguments, cost))
+        length = metadata.unencoded_length
+        segment = await self.segment(length, params)
 
-    async def check_strict(self, data: Buffer, blob_id: BlobId, params: CodeParams) -> None:
-        """Checks decoded bytes by encoding them again (`redstuff.check_strict`).
+        def fill() -> None:
+            view, at = segment.view, 0
+            for piece in pieces(rows.bodies, 0, length, len(rows.bodies[0])):
+                view[at : at + len(piece)] = piece
+                at += len(piece)
 
-        Raises:
-            InconsistentBlob: They give another blob id.
-            ComputeError: See the class.
-        """
-        length = len(data)
-        cost = _Cost(3 * params.n_shards**2, params.n_shards**2 * params.symbol_size(length))
-        if self._inline(params, cost):
-            await self._in_thread(params.encoded_length(length), redstuff.check_strict, data, blob_id, params)
-            return
-        await self._job(self._check_shared("check_strict", data, {"blob_id": blob_id, "params": params}, cost))
+        with segment:
+            await asyncio.to_thread(fill)
+            encoded = await self.encode(segment, params)
+        redstuff.check_same_id(encoded.blob_id, metadata.blob_id())
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Runs any other short blocking function (a signature check, say) in the same threads."""
@@ -320,17 +313,6 @@ class Compute:
                 raise result
         if faults:
             raise BadSlivers(faults)
-
-    async def _check_shared(self, task: str, data: Buffer, arguments: dict[str, Any], cost: _Cost) -> None:
-        async with self._memory.reserve(len(data) + cost.size):
-            segment = await self._take(len(data))
-            lease = await self._pool.acquire()
-            try:
-                with segment:
-                    await self._copy(segment, data)
-                    await lease.run(task, arguments, [segment], timeout_s=cost.timeout_s)
-            finally:
-                lease.release()
 
     async def _copy(self, segment: Segment, data: Buffer) -> None:
         """Copies in a thread, so that the event loop breathes between the system's page faults."""

@@ -15,13 +15,12 @@ from typing import Any
 
 from walrus_client.compute.keeping import MOST_KEPT
 from walrus_client.compute.segments import Segment
-from walrus_codec import redstuff
 from walrus_codec.backend import backend_for
 from walrus_codec.matrix import Encoding, IsalBackend
 from walrus_codec.metadata import BlobMetadata
 from walrus_codec.params import CodeParams
 from walrus_codec.slivers import Sliver, verify_slivers
-from walrus_codec.types import Axis, BlobId, PairIndex, SliverIndex
+from walrus_codec.types import Axis, PairIndex, SliverIndex
 
 Task = Callable[..., tuple[Any, list[Segment]]]
 
@@ -109,18 +108,6 @@ def _verify(
     return None, []
 
 
-def _check_default(
-    inputs: list[Segment], *, metadata: BlobMetadata, params: CodeParams, received: frozenset[SliverIndex]
-) -> tuple[None, list[Segment]]:
-    redstuff.check_default(_mappings.view(inputs[0]), metadata, params, received)
-    return None, []
-
-
-def _check_strict(inputs: list[Segment], *, blob_id: BlobId, params: CodeParams) -> tuple[None, list[Segment]]:
-    redstuff.check_strict(_mappings.view(inputs[0]), blob_id, params)
-    return None, []
-
-
 _shared = _SharedEncoding()
 
 TASKS: dict[str, Task] = {
@@ -128,6 +115,4 @@ TASKS: dict[str, Task] = {
     "encoding.step": _shared.step,
     "encoding.close": _shared.close,
     "verify": _verify,
-    "check_default": _check_default,
-    "check_strict": _check_strict,
 }

@@ -10,14 +10,14 @@ from opentelemetry.metrics import Observation
 from walrus_client.budget import ByteBudget
 from walrus_client.gateway import query
 from walrus_client.gateway.answers import store_answer
-from walrus_client.gateway.body import Admission, Pace, check_declared, receive
+from walrus_client.gateway.body import Admission, Pace, check_declared, receive, send
 from walrus_client.gateway.config import GatewayConfig
 from walrus_client.gateway.draining import RequestsUnderWay
 from walrus_client.gateway.envelope import GatewayError, GatewayReason, error_response
 from walrus_client.gateway.ranges import ByteRange, matches, parse_range, same_as, span
 from walrus_client.gateway.services import Services
 from walrus_client.gateway.storing import PaidStores
-from walrus_client.read import ConsistencyCheck, range_footprint
+from walrus_client.read import BlobStream, ConsistencyCheck, range_footprint, read_footprint
 from walrus_client.store import BeforePaying, StoreOptions, StoreResult
 from walrus_codec import blob_id as blob_ids
 from walrus_codec.errors import BlobIdError
@@ -26,7 +26,6 @@ from walrus_codec.types import BlobId
 from walrus_sui.telemetry import meter, names
 
 CACHE_CONTROL = "public, max-age=86400, stale-while-revalidate=3600"
-_CHUNK = 1 << 20
 
 
 class BlobRoutes:
@@ -43,6 +42,7 @@ class BlobRoutes:
         self._services = services
         self._stores = PaidStores(under_way)
         self._memory = ByteBudget(config.limits.memory)
+        self._pace = Pace(config.limits.body_stall_s, config.limits.slowest_bytes_per_s)
         meter().create_observable_up_down_counter(
             names.CLIENT_BYTES_IN_FLIGHT,
             callbacks=[lambda _options: [Observation(self._memory.used)]],
@@ -82,7 +82,7 @@ class BlobRoutes:
                 limit=self._limit(services),
                 params=params,
                 admission=admission,
-                pace=Pace(self._config.limits.body_stall_s, self._config.limits.slowest_bytes_per_s),
+                pace=self._pace,
                 make=services.compute.segment,
             )
             with segment:
@@ -111,12 +111,11 @@ class BlobRoutes:
         ranged = {**headers, "Content-Range": part.content_range(size)} if part is not None else headers
         async with Admission(self._memory, wait_s=self._config.limits.admission_wait_s) as admission:
             if part is not None and check is not ConsistencyCheck.STRICT:
-                return await _send(request, 206, ranged, await self._part(blob_id, metadata, part, admission))
-            await admission.grow(_read_footprint(metadata))
-            data = memoryview((await reader.read(blob_id, check=check, metadata=metadata)).data)
-            if part is None:
-                return await _send(request, 200, headers, data)
-            return await _send(request, 206, ranged, data[part.first : part.last + 1])
+                return await self._send(request, 206, ranged, await self._part(blob_id, metadata, part, admission))
+            await admission.grow(read_footprint(metadata))
+            only = None if part is None else part.slice
+            blob = await reader.stream(blob_id, check=check, metadata=metadata, part=only)
+            return await self._send(request, 200 if part is None else 206, ranged, blob)
 
     async def byte_range(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/blobs/{blob_id}/byte-range: a part of a blob, by start and length."""
@@ -128,7 +127,7 @@ class BlobRoutes:
         # The entity is this part, not the blob; the path and its parameters name it.
         del headers["ETag"], headers["Accept-Ranges"]
         async with Admission(self._memory, wait_s=self._config.limits.admission_wait_s) as admission:
-            return await _send(request, 200, headers, await self._part(blob_id, metadata, part, admission))
+            return await self._send(request, 200, headers, await self._part(blob_id, metadata, part, admission))
 
     async def status(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/blobs/{blob_id}/status: what a quorum of the nodes knows, in the nodes' official shape."""
@@ -137,15 +136,22 @@ class BlobRoutes:
         document = {"success": {"code": 200, "data": status.to_json()}}
         return web.json_response(document, headers={"Cache-Control": "no-store"})
 
-    async def _part(self, blob_id: BlobId, metadata: BlobMetadata, part: ByteRange, admission: Admission) -> bytes:
+    async def _part(self, blob_id: BlobId, metadata: BlobMetadata, part: ByteRange, admission: Admission) -> BlobStream:
         """Reads a part with the memory that it takes; only when a sliver is missing with that of the whole blob."""
-        await admission.grow(range_footprint(metadata, part.first, part.last))
+        await admission.grow(range_footprint(metadata, part.slice))
 
         async def for_all_of_it() -> None:
-            await admission.grow(_read_footprint(metadata))
+            await admission.grow(read_footprint(metadata))
 
         reader = self._services().reader
-        return await reader.read_range(blob_id, metadata, part.first, part.last, before_whole=for_all_of_it)
+        return await reader.stream_range(blob_id, metadata, part.slice, before_whole=for_all_of_it)
+
+    async def _send(
+        self, request: web.Request, status: int, headers: Mapping[str, str], blob: BlobStream
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(status=status, headers={**headers, "Content-Length": str(blob.length)})
+        await send(request, response, blob, self._pace)
+        return response
 
     def _limit(self, services: Services) -> int:
         largest = services.params.max_blob_size
@@ -190,20 +196,3 @@ def _content_type(request: web.Request) -> str:
     if accepted and not {"*", ","} & set(accepted):
         return accepted
     return request.headers.get("Content-Type", "application/octet-stream")
-
-
-def _read_footprint(metadata: BlobMetadata) -> int:
-    """Slivers as received, a copy for verification, and the decoded blob."""
-    return 3 * metadata.unencoded_length + (1 << 16)
-
-
-async def _send(
-    request: web.Request, status: int, headers: Mapping[str, str], data: bytes | memoryview
-) -> web.StreamResponse:
-    response = web.StreamResponse(status=status, headers={**headers, "Content-Length": str(len(data))})
-    await response.prepare(request)
-    view = memoryview(data)
-    for start in range(0, len(data), _CHUNK):
-        await response.write(view[start : start + _CHUNK])
-    await response.write_eof()
-    return response

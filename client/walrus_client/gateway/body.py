@@ -1,15 +1,19 @@
-"""Receives request bodies into shared memory, within limits, before anything is computed.
+"""Receives request bodies into shared memory, within limits, before anything is computed; and sends blobs in pieces.
 
 Life of a body: its declared length is compared with the limit before a byte is read; then memory for the blob and its
 encoding is reserved, for a while if need be; then the bytes go straight into the segment that will become the front of
 the encoding. A body without a declared length reserves memory as it grows. Whatever goes wrong, the answer names it and
 the connection is closed, because the rest of the body is still on its way.
+
+Life of an answer: each piece is written when the client has fetched most of the one before, so that no more than one waits
+here. A client that goes away, or fetches too slowly, ends the answer, and its memory is free again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -22,24 +26,26 @@ from walrus_client.compute import Segment
 from walrus_client.gateway.envelope import GatewayError, GatewayReason
 from walrus_codec.params import CodeParams
 
+_log = logging.getLogger(__name__)
+
 _FIRST_STEP = 1 << 20
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How slow a sender may be. Only what the gateway waits for it counts, not what it is made to wait.
+    """How slow a client may be. Only what the gateway waits for it counts, not what it is made to wait.
 
     Attributes:
-        stall_s: longest wait for the next part.
-        slowest_bytes_per_s: what it must send per second, beyond the first `stall_s` of waiting.
+        stall_s: longest wait for the next part to come, or to be taken.
+        slowest_bytes_per_s: what it must send or take per second, beyond the first `stall_s` of waiting.
     """
 
     stall_s: float
     slowest_bytes_per_s: int
 
-    def patience_s(self, received: int, waited_s: float) -> float:
-        """How long the next part may take after `received` bytes and `waited_s` seconds of waiting; not above 0: too slow."""
-        return min(self.stall_s, self.stall_s + received / self.slowest_bytes_per_s - waited_s)
+    def patience_s(self, moved: int, waited_s: float) -> float:
+        """How long the next part may take after `moved` bytes and `waited_s` seconds of waiting; not above 0: too slow."""
+        return min(self.stall_s, self.stall_s + moved / self.slowest_bytes_per_s - waited_s)
 
 
 class Admission:
@@ -147,6 +153,47 @@ async def receive(
         segment.close()
         raise
     return segment
+
+
+async def send(
+    request: web.BaseRequest, response: web.StreamResponse, pieces: AsyncIterator[memoryview], pace: Pace
+) -> None:
+    """Sends an answer whose length is declared. If it cannot be sent whole, its connection ends: it is never cut short.
+
+    Args:
+        request: what is answered.
+        response: not prepared yet.
+        pieces: the body.
+        pace: how slowly the client may take it.
+    """
+    clock = asyncio.get_running_loop().time
+    sent, waited_s = 0, 0.0
+    try:
+        await response.prepare(request)
+        async for piece in pieces:
+            before = clock()
+            async with asyncio.timeout(pace.patience_s(sent, waited_s)):
+                await response.write(piece)
+            waited_s += clock() - before
+            sent += len(piece)
+        async with asyncio.timeout(pace.patience_s(sent, waited_s)):
+            await response.write_eof()
+    except ConnectionError:
+        _log.debug("a client went away", extra={"path": request.path, "sent": sent})
+    except TimeoutError:
+        _log.info(
+            "a client took an answer too slowly; its connection was ended", extra={"path": request.path, "sent": sent}
+        )
+        _abort(request)
+    except BaseException:
+        _abort(request)
+        raise
+
+
+def _abort(request: web.BaseRequest) -> None:
+    """Ends the connection at once, with whatever was still to be sent on it."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 async def _enlarge(segment: Segment, wanted: int, *, limit: int, params: CodeParams, admission: Admission) -> None:

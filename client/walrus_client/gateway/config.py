@@ -74,9 +74,9 @@ class LimitsConfig(_Section):
     admission_wait_s: Annotated[float, Field(ge=0)] = 10.0
     """How long a request waits for memory before it is answered with 429."""
     body_stall_s: Annotated[float, Field(gt=0)] = 60.0
-    """How long a client may send nothing in the middle of a body."""
+    """How long a client may send nothing in the middle of a body, or take nothing of an answer."""
     slowest_bytes_per_s: Annotated[int, Field(ge=1)] = 32 << 10
-    """Bytes that a client must send per second of waiting for it, over the whole of a body."""
+    """Bytes that a client must send or take per second of waiting for it, over the whole of a body or an answer."""
     drain_delay_s: Annotated[float, Field(ge=0)] = 0.0
     """How long after SIGTERM new requests are still served while `/readyz` says no, so that load balancers stop sending them."""
     grace_period_s: Annotated[float, Field(ge=0)] = 45.0

@@ -26,6 +26,11 @@ class ByteRange:
         """Number of bytes."""
         return self.last - self.first + 1
 
+    @property
+    def slice(self) -> slice:
+        """The same as a slice of the blob."""
+        return slice(self.first, self.last + 1)
+
     def content_range(self, size: int) -> str:
         """Value of the `Content-Range` header of a 206."""
         return f"bytes {self.first}-{self.last}/{size}"

@@ -1,4 +1,8 @@
-"""Reads blobs: metadata, enough primary slivers, decoding, consistency check (walrus-protocol: reading a blob).
+"""Reads blobs: metadata, enough primary slivers, their rows, consistency check (walrus-protocol: reading a blob).
+
+A blob is read as a stream (`streaming`): as soon as enough slivers are verified, its rows are there, and are sent from
+where they lie. Rows that had to be rebuilt are verified first as if they had been received; the strict check encodes
+everything again, also before the first byte is given.
 
 Which committee to ask depends on where the chain stands (`rules.read_committee`). A read that finds nothing or too
 little looks once more at the chain, because the committee may just have changed; if it has, the read starts again. When
@@ -27,12 +31,14 @@ from walrus_client.errors import (
 )
 from walrus_client.peers import PeerPool
 from walrus_client.read.metadata import fetch_metadata
-from walrus_client.read.slivers import ReadContext, candidates_of, collect_primary
+from walrus_client.read.slivers import VERIFY_AT_ONCE, ReadContext, batches, candidates_of, collect_primary
+from walrus_client.read.streaming import BlobStream
 from walrus_client.status import EventSource, blob_status
 from walrus_codec import blob_id as blob_ids
-from walrus_codec.errors import InconsistentBlob
+from walrus_codec.errors import BadSlivers, InconsistentBlob
 from walrus_codec.metadata import BlobMetadata
 from walrus_codec.params import CodeParams
+from walrus_codec.rows import SourceRows
 from walrus_codec.types import Axis, BlobId, Epoch, PairIndex
 from walrus_sui.errors import ChainError
 from walrus_sui.telemetry import meter, names, tracer
@@ -79,7 +85,9 @@ class Reader:
         self._chain = chain
         self._rng = rng or SystemRandom()
         self._duration = meter().create_histogram(
-            names.CLIENT_READ_DURATION, unit="s", description="Duration of blob reads."
+            names.CLIENT_READ_DURATION,
+            unit="s",
+            description="Duration of blob reads, until the first byte can be given.",
         )
 
     async def read(
@@ -89,12 +97,29 @@ class Reader:
         check: ConsistencyCheck = ConsistencyCheck.DEFAULT,
         metadata: BlobMetadata | None = None,
     ) -> ReadBlob:
-        """Reads a whole blob.
+        """Reads a whole blob into one `bytes`.
+
+        Raises:
+            As `stream`.
+        """
+        blob = await self.stream(blob_id, check=check, metadata=metadata)
+        return ReadBlob(await blob.read(), blob.metadata)
+
+    async def stream(
+        self,
+        blob_id: BlobId,
+        *,
+        check: ConsistencyCheck = ConsistencyCheck.DEFAULT,
+        metadata: BlobMetadata | None = None,
+        part: slice | None = None,
+    ) -> BlobStream:
+        """Reads a whole blob, and gives it or a part of it in pieces; takes `read_footprint` bytes of memory.
 
         Args:
             blob_id: Which one.
-            check: How far its writer is trusted.
+            check: How far its writer is trusted. All checks are done before the stream is returned.
             metadata: Its verified metadata, when the caller has it already.
+            part: The bytes that are wanted, `slice(start, stop)` inside of the blob; all of them if None.
 
         Raises:
             BlobNotFoundError, BlobForbiddenError, BlobUnavailableError: See `errors`.
@@ -106,50 +131,48 @@ class Reader:
         with tracer().start_as_current_span("read blob") as span:
             span.set_attribute(names.ATTR_BLOB_ID, blob_ids.to_text(blob_id))
             try:
-                result = await self._with_committee(
+                rows, found = await self._with_committee(
                     blob_id, lambda committee: self._read(blob_id, committee, check, metadata)
                 )
-                span.set_attribute(names.ATTR_BLOB_SIZE, len(result.data))
+                span.set_attribute(names.ATTR_BLOB_SIZE, found.unencoded_length)
                 outcome = "ok"
-                return result
             finally:
                 self._duration.record(time.perf_counter() - started, {names.ATTR_OUTCOME: outcome})
+        wanted = part or slice(0, found.unencoded_length)
+        return BlobStream(found, rows.bodies, wanted.start, wanted.stop)
 
-    async def read_range(
+    async def stream_range(
         self,
         blob_id: BlobId,
         metadata: BlobMetadata,
-        first: int,
-        last: int,
+        part: slice,
         *,
         before_whole: Callable[[], Awaitable[None]] | None = None,
-    ) -> bytes:
-        """Reads the bytes `first..last` (both included, inside of the blob) of a blob with known metadata.
+    ) -> BlobStream:
+        """Reads a part of a blob with known metadata: the bytes `slice(start, stop)`, at least one, inside of the blob.
 
         Only the systematic slivers that hold them are fetched, each verified against the metadata; the blob as a whole
-        is not checked. When one of them cannot be had, the whole blob is read and cut.
+        is not checked. When one of them cannot be had, the whole blob is read.
 
         Args:
             blob_id: Which blob.
             metadata: Its verified metadata.
-            first: The first byte.
-            last: The last one.
+            part: Which bytes.
             before_whole: Awaited before the whole blob is read, which takes more than `range_footprint`; it may raise.
 
         Raises:
-            As `read`.
+            As `stream`.
         """
-        if not 0 <= first <= last < metadata.unencoded_length:
-            raise ValueError(f"bytes {first} to {last} are not inside of {metadata.unencoded_length} bytes")
+        if not 0 <= part.start < part.stop <= metadata.unencoded_length:
+            raise ValueError(f"{part} is not inside of {metadata.unencoded_length} bytes")
         try:
             return await self._with_committee(
-                blob_id, lambda committee: self._read_range(blob_id, metadata, committee, first, last), attempts=1
+                blob_id, lambda committee: self._read_range(blob_id, metadata, committee, part), attempts=1
             )
         except BlobUnavailableError:
             if before_whole is not None:
                 await before_whole()
-            whole = await self.read(blob_id)
-            return whole.data[first : last + 1]
+            return await self.stream(blob_id, metadata=metadata, part=part)
 
     async def metadata(self, blob_id: BlobId) -> BlobMetadata:
         """The blob's verified metadata.
@@ -239,7 +262,7 @@ class Reader:
 
     async def _read(
         self, blob_id: BlobId, committee: Committee, check: ConsistencyCheck, metadata: BlobMetadata | None
-    ) -> ReadBlob:
+    ) -> tuple[SourceRows, BlobMetadata]:
         metadata = metadata or await self._metadata(blob_id, committee)
         context = await self._context(blob_id, metadata, committee)
         params = context.params
@@ -247,33 +270,58 @@ class Reader:
         self._rng.shuffle(rest)
         candidates = candidates_of(context, rest, asyncio.get_running_loop().time())
         slivers = await collect_primary(context, candidates, needed=params.k1)
-        data = await self._compute.decode(list(slivers.values()), metadata.unencoded_length, params)
+        rows = await self._compute.source_rows(list(slivers.values()), metadata.unencoded_length, params)
         try:
             if check is ConsistencyCheck.STRICT:
-                await self._compute.check_strict(data, blob_id, params)
+                await self._compute.check_strict(rows, metadata, params)
             elif check is ConsistencyCheck.DEFAULT:
-                await self._compute.check_default(data, metadata, params, slivers.keys())
+                await self._check_default(rows, metadata, params)
         except InconsistentBlob as error:
             raise BlobInvalidError(str(error)) from error
-        return ReadBlob(data, metadata)
+        return rows, metadata
+
+    async def _check_default(self, rows: SourceRows, metadata: BlobMetadata, params: CodeParams) -> None:
+        """What was received is verified already; what was rebuilt from it must be what the metadata commits to as well."""
+        for batch in batches(rows.unproven(), len(rows.bodies[0])):
+            try:
+                await self._compute.verify_slivers(batch, metadata, params)
+            except BadSlivers as error:
+                raise InconsistentBlob(
+                    f"decoded bytes differ from what the blob commits to in primary sliver "
+                    f"{batch[min(error.faults)][1].index}: its writer encoded it wrongly, it has no content"
+                ) from error
 
     async def _read_range(
-        self, blob_id: BlobId, metadata: BlobMetadata, committee: Committee, first: int, last: int
-    ) -> bytes:
+        self, blob_id: BlobId, metadata: BlobMetadata, committee: Committee, part: slice
+    ) -> BlobStream:
         context = await self._context(blob_id, metadata, committee)
         size = context.params.sliver_size(Axis.PRIMARY, metadata.unencoded_length)
-        rows = [PairIndex(row) for row in range(first // size, last // size + 1)]
+        rows = [PairIndex(row) for row in range(part.start // size, (part.stop - 1) // size + 1)]
         slivers = await collect_primary(context, rows, needed=len(rows), patient=False)
-        joined = b"".join(sliver.data for _index, sliver in sorted(slivers.items()))
-        start = first - rows[0] * size
-        return joined[start : start + last - first + 1]
+        bodies = [memoryview(sliver.data) for _index, sliver in sorted(slivers.items())]
+        before = rows[0] * size
+        return BlobStream(metadata, bodies, part.start - before, part.stop - before)
 
 
-def range_footprint(metadata: BlobMetadata, first: int, last: int) -> int:
-    """Bytes of memory that `Reader.read_range` takes: the slivers as received, a copy for verification, and joined."""
+def read_footprint(metadata: BlobMetadata) -> int:
+    """Bytes of memory that `Reader.stream` takes: the slivers as received, and copies of those that are being verified.
+
+    The strict check takes the encoded blob beside them, out of the budget of `Compute`.
+    """
+    return _footprint(metadata, rows=CodeParams(len(metadata.hashes), metadata.encoding_type).k1)
+
+
+def range_footprint(metadata: BlobMetadata, part: slice) -> int:
+    """Bytes of memory that `Reader.stream_range` takes, as long as it gets the slivers that hold the part."""
     params = CodeParams(len(metadata.hashes), metadata.encoding_type)
     size = params.sliver_size(Axis.PRIMARY, metadata.unencoded_length)
-    return 3 * size * (last // size - first // size + 1) + (1 << 16)
+    return _footprint(metadata, rows=(part.stop - 1) // size - part.start // size + 1)
+
+
+def _footprint(metadata: BlobMetadata, *, rows: int) -> int:
+    params = CodeParams(len(metadata.hashes), metadata.encoding_type)
+    size = params.sliver_size(Axis.PRIMARY, metadata.unencoded_length)
+    return rows * size + min(rows * size, max(size, VERIFY_AT_ONCE)) + (1 << 16)
 
 
 def with_members(committee: Committee) -> Committee:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import TypeVar
 
 from walrus_client.compute import Compute
 from walrus_client.errors import (
@@ -37,10 +38,15 @@ from walrus_sui.types import Committee
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 SLOWEST_BYTES_PER_S = 256 << 10
 """A stream may take as long as this rate needs, and `STREAM_TIMEOUT_S` on top."""
 
 STREAM_TIMEOUT_S = 10.0
+
+VERIFY_AT_ONCE = 16 << 20
+"""Bytes of slivers that are verified together, one sliver at least: they are copied for the processes that do it."""
 
 
 @dataclass(frozen=True)
@@ -207,11 +213,12 @@ class _Collector:
 
     def _start_verifying(self) -> None:
         if self._unverified and (self._verifying is None or self._verifying.done()):
-            pairs, self._unverified = self._unverified, []
+            pairs = next(batches(self._unverified, self._sliver_size))
+            del self._unverified[: len(pairs)]
             self._verifying = asyncio.ensure_future(self._verify(pairs))
             self._verifying.add_done_callback(lambda _task: self._news.set())
 
-    async def _verify(self, pairs: list[PairIndex]) -> None:
+    async def _verify(self, pairs: Sequence[PairIndex]) -> None:
         context, collection = self._context, self._collection
         batch = [(pair, self._received[pair]) for pair in pairs]
         bad: dict[PairIndex, Exception] = {}
@@ -228,6 +235,13 @@ class _Collector:
             self._problems.append(f"storage node {name}: {fault}")
             for stream in [task for task, owner in self._streams.items() if owner == node_id]:
                 stream.cancel()
+
+
+def batches(slivers: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Cuts slivers of `size` bytes each into what is verified together (`VERIFY_AT_ONCE`)."""
+    count = max(1, VERIFY_AT_ONCE // size)
+    for first in range(0, len(slivers), count):
+        yield slivers[first : first + count]
 
 
 def candidates_of(context: ReadContext, rest: Sequence[PairIndex], now: float) -> list[PairIndex]:

@@ -13,6 +13,7 @@ from walrus_codec import redstuff
 from walrus_codec.errors import BadSlivers, BlobTooLarge, InconsistentBlob, SliverError
 from walrus_codec.metadata import verify_metadata
 from walrus_codec.params import CodeParams
+from walrus_codec.rows import SourceRows, pieces
 from walrus_codec.slivers import Sliver
 from walrus_codec.types import EncodingType, PairIndex
 
@@ -53,23 +54,30 @@ async def test_workers_encode_what_the_codec_encodes(workers: Compute, length: i
 async def test_a_blob_goes_round_in_threads(threads: Compute, params: CodeParams) -> None:
     encoded = await threads.encode(Segment.of_bytes(BLOB), params)
     assert encoded.blob_id == redstuff.encode(BLOB, params).blob_id
-    parity = [pair.primary for pair in encoded.pairs[-params.k1 :]]
-    data = await threads.decode(parity, len(BLOB), params)
-    assert data == BLOB
-    await threads.check_default(data, encoded.metadata, params)
-    await threads.check_strict(data, encoded.blob_id, params)
+    rows = await rows_of(threads, encoded, params)
+    assert b"".join(pieces(rows.bodies, 0, len(BLOB), 1000)) == BLOB
+    await threads.verify_slivers(rows.unproven(), encoded.metadata, params)
+    await threads.check_strict(rows, encoded.metadata, params)
     assert threads.idle_pids == [], "no process was needed"
 
 
-async def test_workers_check_decoded_bytes(workers: Compute) -> None:
+async def test_workers_encode_again_what_was_read(workers: Compute) -> None:
     encoded = redstuff.encode(BLOB, ISAL)
-    wrong = bytes([BLOB[0] ^ 1]) + BLOB[1:]
-    await workers.check_default(BLOB, encoded.metadata, ISAL)
-    await workers.check_strict(BLOB, encoded.blob_id, ISAL)
+    rows = await rows_of(workers, encoded, ISAL)
+    await workers.verify_slivers(rows.unproven(), encoded.metadata, ISAL)
+    await workers.check_strict(rows, encoded.metadata, ISAL)
+    rows.bodies[1][7] ^= 1
+    with pytest.raises(BadSlivers):
+        await workers.verify_slivers(rows.unproven(), encoded.metadata, ISAL)
     with pytest.raises(InconsistentBlob):
-        await workers.check_default(wrong, encoded.metadata, ISAL)
-    with pytest.raises(InconsistentBlob):
-        await workers.check_strict(wrong, encoded.blob_id, ISAL)
+        await workers.check_strict(rows, encoded.metadata, ISAL)
+
+
+async def rows_of(compute: Compute, encoded: redstuff.EncodedBlob, params: CodeParams) -> SourceRows:
+    """The blob's rows from its last primary slivers, none of them systematic."""
+    parity = [pair.primary for pair in encoded.pairs[-params.k1 :]]
+    received = [replace(sliver, data=memoryview(bytearray(sliver.data))) for sliver in parity]
+    return await compute.source_rows(received, len(BLOB), params)
 
 
 async def test_bad_slivers_are_named_by_their_position_across_workers(workers: Compute) -> None:

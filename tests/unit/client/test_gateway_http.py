@@ -9,14 +9,17 @@ from typing import Any, cast
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 from tests.unit.client.conftest import World
 from tests.unit.client.worlds import until
 
+from walrus_client.budget import ByteBudget
 from walrus_client.gateway.app import build_api, build_metrics
-from walrus_client.gateway.body import Pace
+from walrus_client.gateway.body import Pace, send
 from walrus_client.gateway.config import ChainConfig, GatewayConfig, LimitsConfig
 from walrus_client.gateway.draining import RequestsUnderWay
+from walrus_client.gateway.envelope import error_middleware
 from walrus_client.gateway.services import Connector, Services
 from walrus_client.reasons import Reason, RequestRefused
 from walrus_client.store import StoreOptions
@@ -185,7 +188,7 @@ async def test_a_byte_range_by_start_and_length(gateway: Gateway) -> None:
 
 
 async def test_a_part_of_a_large_blob_takes_the_memory_of_the_part(world: World) -> None:
-    """All of it takes three times the blob and 64 KiB; one sliver of seven fits into less."""
+    """All of it takes twice the blob and 64 KiB, while it is verified; one sliver of seven fits into less."""
     large = BLOB * 10
     await world.store.store(large, StoreOptions())
     encoded = redstuff.encode(large, CodeParams(10, EncodingType.ISAL))
@@ -209,6 +212,43 @@ async def test_a_part_of_a_large_blob_takes_the_memory_of_the_part(world: World)
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_an_answer_that_is_not_fetched_gives_its_memory_back(*, leaves: bool) -> None:
+    """A client goes away in the middle of a large answer, or stays and takes nothing more: what it gets is cut off."""
+    size, budget = 64 << 20, ByteBudget(1)
+    taken = 0
+
+    async def pieces() -> AsyncIterator[memoryview]:
+        nonlocal taken
+        while taken < size:
+            taken += 1 << 18
+            yield memoryview(bytes(1 << 18))
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": str(size)})
+        async with budget.reserve(1):
+            await send(request, response, pieces(), Pace(stall_s=60 if leaves else 0.5, slowest_bytes_per_s=1))
+        return response
+
+    app = web.Application(middlewares=[error_middleware()])
+    app.router.add_get("/", handler)
+    async with TestServer(app) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1 << 12)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200" in await reader.readline()
+        assert budget.used
+        if leaves:
+            writer.transport.abort()
+        await until(lambda: not budget.used)
+        assert taken < size, "the end of it was never asked for"
+        if not leaves:
+            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                await reader.readexactly(size)
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 @pytest.mark.parametrize(
