@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import grpc
 import grpc.aio
@@ -31,6 +31,7 @@ from walrus_client.grpc_errors import refusal_of
 from walrus_client.peers import challenges, wire
 from walrus_client.peers.challenges import ChallengeCall, Hello, ReportParser
 from walrus_client.peers.channels import PinnedChannel
+from walrus_client.peers.decoding import LenientChannel
 from walrus_client.peers.shards import ExpectedShard, ShardParser, SyncedSlivers
 from walrus_client.peers.signing import RequestSigner
 from walrus_client.peers.symbols import ExpectedSymbols, SymbolParser
@@ -362,13 +363,13 @@ class NodeClient:
     async def _call(self, call: Callable[[node_pb2_grpc.StorageNodeAsyncStub], Awaitable[T]]) -> T:
         channel = await self._channel.get()
         try:
-            return self._read(await call(node_pb2_grpc.StorageNodeStub(channel)))
+            return self._read(await call(_stub(channel)))
         except grpc.aio.AioRpcError as error:
             if not _is_connection_failure(error) or not await self._channel.refresh(channel):
                 raise self._peer_error(error) from error
         channel = await self._channel.get()
         try:
-            return self._read(await call(node_pb2_grpc.StorageNodeStub(channel)))
+            return self._read(await call(_stub(channel)))
         except grpc.aio.AioRpcError as error:
             raise self._peer_error(error) from error
 
@@ -389,7 +390,7 @@ class NodeClient:
         channel = await self._channel.get()
         started = False
         while True:
-            stream = await call(node_pb2_grpc.StorageNodeStub(channel))
+            stream = await call(_stub(channel))
             parts = aiter(stream)
             try:
                 while True:
@@ -443,8 +444,12 @@ class NodeClient:
             raise PeerMisbehavedError(self.name, str(error)) from error
 
 
+def _stub(channel: grpc.aio.Channel) -> node_pb2_grpc.StorageNodeAsyncStub:
+    return cast("node_pb2_grpc.StorageNodeAsyncStub", node_pb2_grpc.StorageNodeStub(cast(Any, LenientChannel(channel))))
+
+
 def _decoded(message: T | None) -> T:
-    """The message itself; grpc.aio gives None for bytes that are none of the documented type."""
+    """The message itself; `LenientChannel` gives None for bytes that are none of the documented type."""
     if message is None:
         raise wire.MalformedAnswer("its answer is not of the documented type")
     return message
@@ -452,7 +457,7 @@ def _decoded(message: T | None) -> T:
 
 def _open_challenge(channel: grpc.aio.Channel) -> Any:
     """A stream that is written and read by hand, which the stubs do not know."""
-    stub: Any = node_pb2_grpc.StorageNodeStub(channel)
+    stub: Any = _stub(channel)
     return stub.Challenge()
 
 
