@@ -2,7 +2,7 @@
 
     keys, configurations, ports ─► devnet ─► nodes and gateway ─► all nodes registered
         ─► treasury funded, gateway paid, stake of all nodes delegated in one transaction
-        ─► first committee has all nodes ─► gateway ready
+        ─► first committee has all nodes ─► nodes and gateway ready
 
 Every arrow is a condition that is waited for with a deadline, never a pause; a process that dies meanwhile ends the
 wait with the last lines of its log. All steps look at what is there first, so that a network that was taken down comes
@@ -12,6 +12,7 @@ up again with its data, and one that was interrupted goes on where it stopped.
 from __future__ import annotations
 
 import asyncio
+import functools
 import secrets
 import shutil
 import time
@@ -92,6 +93,9 @@ class LocalNetwork:
         async with ChainClient(config) as chain:
             await self._fund_and_stake(state, chain)
             await self._first_committee(state, chain)
+        for name, node in zip(parameters.node_names, state.ports.nodes, strict=True):
+            # Also one that was started again: a network that is up takes stores, whichever nodes these need.
+            await self._until(f"{name} to serve", state, functools.partial(self._http_ok, node.http, "/readyz"))
         await self._until("the gateway to serve", state, lambda: self._gateway_ready(state))
         self.progress.step, self.progress.waiting_for = "ready", ""
         return state

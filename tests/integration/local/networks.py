@@ -124,6 +124,11 @@ class Network:
         ports = json.loads((self.folder / "local.json").read_text(encoding="utf-8"))["ports"]
         return [int(ports["faucet"]), int(ports["metrics"]), int(ports["nodes"][0]["http"])]
 
+    def nodes_ready(self) -> list[bool]:
+        """Which nodes say that they are ready, at this moment."""
+        ports = json.loads((self.folder / "local.json").read_text(encoding="utf-8"))["ports"]["nodes"]
+        return [_is_ready(int(port["http"])) for port in ports]
+
     def metrics_port(self) -> int:
         state = json.loads((self.folder / "local.json").read_text(encoding="utf-8"))
         return int(state["ports"]["metrics"])
@@ -131,6 +136,14 @@ class Network:
     def network_config(self) -> str:
         state = json.loads((self.folder / "local.json").read_text(encoding="utf-8"))
         return f"http://127.0.0.1:{state['ports']['faucet']}/v1/network-config"
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

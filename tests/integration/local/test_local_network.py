@@ -140,9 +140,11 @@ def test_more_than_f_shards_away_gives_the_documented_error_and_loses_nothing(ne
     content = network.read(kept)
     wanted = os.urandom(40_000)
     network.kill("local-1", "local-2")
-    answer = network.request("PUT", "/v1/blobs", wanted)
+    answer = network.request("PUT", "/v1/blobs?epochs=3", wanted)
     assert (answer.code, answer.reason) == (504, "INSUFFICIENT_CONFIRMATIONS")
     network.up()
+    assert network.nodes_ready() == [True] * 4, "a network that is up can be stored in"
+    # For less long than was paid for: what is left must serve also when an epoch has passed since.
     created = network.store(wanted)
     assert "reuseRegistration" in created["resourceOperation"]
     assert network.read(created["blobObject"]["blobId"]) == wanted
