@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+from opentelemetry.metrics import Observation
 
 from walrus_client.gateway.blobs import BlobRoutes
 from walrus_client.gateway.config import GatewayConfig
@@ -17,7 +18,7 @@ from walrus_client.gateway.draining import RequestsUnderWay
 from walrus_client.gateway.envelope import GatewayError, GatewayReason, error_middleware
 from walrus_client.gateway.query import parse_nothing
 from walrus_client.gateway.services import Connector
-from walrus_sui.telemetry import aiohttp_middleware, metrics_handler
+from walrus_sui.telemetry import aiohttp_middleware, meter, metrics_handler, names
 
 _CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -38,6 +39,12 @@ def build_api(config: GatewayConfig, connector: Connector, under_way: RequestsUn
     app.on_response_prepare.append(under_way.close_when_draining)
     app.on_response_prepare.append(_allow_origins)
     BlobRoutes(config, lambda: connector.services, under_way).add_to(app)
+    meter().create_observable_up_down_counter(
+        names.CLIENT_REQUESTS_UNDER_WAY,
+        callbacks=[lambda _options: [Observation(under_way.count)]],
+        unit="{request}",
+        description="Requests that have not ended, and stores that go on without their client.",
+    )
     service = _ServiceRoutes(connector, under_way)
     app.router.add_get("/status", service.status)
     app.router.add_get("/v1/api", service.docs)

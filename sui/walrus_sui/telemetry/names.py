@@ -90,6 +90,7 @@ CLIENT_STORE_DURATION: Final = "walrus.client.store.duration"
 CLIENT_READ_DURATION: Final = "walrus.client.read.duration"
 CLIENT_ENCODE_DURATION: Final = "walrus.client.encode.duration"
 CLIENT_BYTES_IN_FLIGHT: Final = "walrus.client.bytes_in_flight"
+CLIENT_REQUESTS_UNDER_WAY: Final = "walrus.client.requests_under_way"
 
 OPERATOR_RECONCILE_DURATION: Final = "walrus.operator.reconcile.duration"
 OPERATOR_RECONCILE_ERRORS: Final = "walrus.operator.reconcile.errors"

@@ -3,20 +3,17 @@
 import asyncio
 import gzip
 import os
-import re
-import signal
 import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from tests.integration.local.networks import Answer, Network, running, until
+from tests.integration.gateway.gateways import Gateway, free_port
+from tests.integration.local.networks import Network, running, until
 
 from walrus_client import treasury
 from walrus_sui import network_config
@@ -30,71 +27,6 @@ pytestmark = pytest.mark.timeout(240)
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     with running(tmp_path_factory.mktemp("gateway"), "--shards", "10", "--encoding", "rs2") as made:
         yield made
-
-
-class Gateway:
-    """A second gateway of the same network, with a key of its own."""
-
-    def __init__(self, folder: Path, network_config_url: str, **limits: Any) -> None:
-        self.key = SuiKey.generate()
-        self.key.save(folder / "key")
-        self.port, self.metrics_port = _free_port(), _free_port()
-        self.file = folder / "gateway.yaml"
-        document = {
-            "listen": {"host": "127.0.0.1", "port": self.port, "metrics_port": self.metrics_port},
-            "key_file": str(folder / "${KEY_NAME}"),
-            "chain": {"network_config": network_config_url},
-            "telemetry": {"log_format": "json", "log_level": "info", "otlp_endpoint": None},
-            "limits": limits,
-        }
-        self.file.write_text(yaml.safe_dump(document), encoding="utf-8")
-        self.log = (folder / "log").open("w+b")
-        command = [sys.executable, "-m", "walrus_client.gateway.main", "run", "--config", str(self.file)]
-        environment = {**os.environ, "KEY_NAME": "key"}
-        self.process = subprocess.Popen(command, stderr=self.log, env=environment)
-        self.stopping = False
-
-    def request(
-        self, method: str, path: str, body: bytes | None = None, *, metrics: bool = False, **headers: str
-    ) -> Answer:
-        port = self.metrics_port if metrics else self.port
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=body, headers=named, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return Answer(answer.status, dict(answer.headers), answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return Answer(error.code, dict(error.headers), error.read())
-        except OSError:
-            return Answer(0, {}, b"")
-
-    def bytes_in_flight(self) -> float:
-        page = self.request("GET", "/metrics", metrics=True).body.decode()
-        values = re.findall(r"^walrus_client_bytes_in_flight_bytes\S* (\S+)$", page, re.MULTILINE)
-        return float(values[0]) if values else 0.0
-
-    def text(self) -> str:
-        self.log.flush()
-        return Path(self.log.name).read_text(encoding="utf-8")
-
-    def stop(self) -> None:
-        """SIGTERM, once: a second one in the last moments of the process would end it by force."""
-        if not self.stopping and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        self.stopping = True
-
-    def end(self) -> int:
-        self.stop()
-        code = self.process.wait(60)
-        self.log.close()
-        return code
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_gateway_without_money_says_whom_to_pay_and_works_once_paid(network: Network, tmp_path: Path) -> None:
@@ -127,7 +59,7 @@ def test_a_gateway_without_money_says_whom_to_pay_and_works_once_paid(network: N
 
 
 def test_a_gateway_may_start_before_its_chain(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path, f"http://127.0.0.1:{_free_port()}/v1/network-config")
+    gateway = Gateway(tmp_path, f"http://127.0.0.1:{free_port()}/v1/network-config")
     try:
         until(lambda: gateway.request("GET", "/livez", metrics=True).code == 200)
         assert gateway.request("GET", "/readyz", metrics=True).code == 503
