@@ -301,8 +301,13 @@ class Duties:
             self._recovery_wake.ring()
             self._sync_wake.ring()
 
+        async def look() -> None:
+            await view.refresh()
+            # Its round follows from what the chain shows.
+            self._challenge_wake.ring()
+
         loops = [
-            self._repeat("chain view", view.refresh, REFRESH_INTERVAL_S, self._view_wake),
+            self._repeat("chain view", look, REFRESH_INTERVAL_S, self._view_wake),
             self._repeat("epoch keeper", keep, _KEEPER_INTERVAL_S, self._keeper_wake),
         ]
         if self._config.epoch_driver.enabled:

@@ -22,10 +22,10 @@ from dataclasses import dataclass, replace
 
 from walrus_client.challenges import messages
 from walrus_client.challenges.messages import Pair
-from walrus_client.challenges.policy import Mode
+from walrus_client.challenges.policy import ATTEMPTS, Mode
 from walrus_client.challenges.reports import Report
 from walrus_client.challenges.samples import AnswerChain
-from walrus_client.challenges.times import PULL_EVERY
+from walrus_client.challenges.times import FINAL, LAST_START, PULL_EVERY, VOTES_FROM
 from walrus_client.challenges.transcripts import transcript_to_bytes
 from walrus_client.challenges.verdicts import EXCUSED_EPOCHS, NOTHING, Judgement, Outcome, Verdict
 from walrus_client.peers import PeerPool
@@ -215,7 +215,7 @@ class Challenger:
         """Declares and starts what is due; returns when the next thing is."""
         if await self._declarations.is_needed(current):
             await self._declarations.announce(current, self._peers)
-        moments = [current.times.at(60)]
+        moments = [current.times.at(FINAL)]
         if current.mode is not Mode.OFF and await self._is_active():
             for other in current.others:
                 start = await self._next_start(current, other.node_id)
@@ -335,8 +335,8 @@ class Challenger:
         reports = await self._book.reports(current.epoch)
         if times.may_vote(now):
             await self._voter.vote(current, reports)
-        elif now < times.at(65):
-            moments.append(times.at(65))
+        elif now < times.at(VOTES_FROM):
+            moments.append(times.at(VOTES_FROM))
         if times.may_execute(now) and (candidates := await self._voter.open_candidates(current)):
             await self._voter.execute(current, candidates)
             moments.append(now + max(500, times.duration_ms // 100))
@@ -372,10 +372,12 @@ class Challenger:
             if challenger == current.us
         ]
         counts = {verdict: sum(report.verdict is verdict for report in own) for verdict in Verdict}
+        cases = {node: record.case for node, record in self._cases.items() if current.has_questions_for(node)}
         open_ = [
-            other
-            for other in current.others
-            if not self._cases[other.node_id].case.is_settled and current.has_questions_for(other.node_id)
+            node
+            for node, case in cases.items()
+            if not case.is_settled
+            and (case.is_running or (case.begun < ATTEMPTS and now <= current.times.at(LAST_START)))
         ]
         self._progress = ChallengeProgress(
             mode=current.mode.value,

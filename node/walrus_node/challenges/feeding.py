@@ -13,7 +13,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from walrus_client.challenges.times import may_feed
+from walrus_client.challenges.times import FINAL, may_feed
 from walrus_client.reasons import Reason, RequestRefused
 from walrus_codec import mapping
 from walrus_codec.types import BlobId, PairIndex, ShardIndex
@@ -70,7 +70,7 @@ class Feeding:
         return current if current is not None and current.times.in_window(self._now_ms()) else None
 
     def _refusal(self, current: Round, why: str) -> RequestRefused:
-        left_ms = current.times.at(60) - self._now_ms()
+        left_ms = current.times.at(FINAL) - self._now_ms()
         return RequestRefused(
             Reason.CHALLENGE_WINDOW,
             f"challenges of epoch {current.epoch} are under way: {why}; ask again when their window has ended",
