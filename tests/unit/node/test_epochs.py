@@ -428,6 +428,15 @@ class TestCollector:
         assert storage.slivers_stored == 0
         assert await storage.collected_epoch() == 2
 
+    async def test_what_challenges_ask_for_stays_until_the_next_epoch(self, collector, storage):
+        await self.dead_blob(storage)
+        self.asked_for = frozenset({B})
+        await collector.run_once(Epoch(2))
+        assert storage.slivers_stored == 2
+        await feed(storage, InvalidBlobId(Epoch(2), B))
+        await collector.collect()
+        assert storage.slivers_stored == 0, "an invalid one is not asked for"
+
     async def test_it_collects_once_in_an_epoch(self, collector, storage):
         await self.dead_blob(storage)
         await collector.run_once(Epoch(2))
