@@ -103,7 +103,7 @@ def commands_page() -> list[str]:
         *_codes(
             output,
             {
-                "EXIT_FAILED": "Failed. `network status`: the network is not Ready.",
+                "EXIT_FAILED": "Failed. `network status`: the network is not Ready; `network plan`: a rollout is stuck.",
                 "EXIT_USAGE": "Wrong usage, or a request that can never be served (too large, malformed).",
                 "EXIT_NOT_FOUND": "Not found: no such blob, network or local network.",
                 "EXIT_UNAVAILABLE": "Not available just now: unreachable, too few nodes, no money, busy. Try again. `local status`: something that should run does not.",

@@ -78,6 +78,7 @@ class Reason(StrEnum):
     CREATING = "Creating"
     WAITING_FOR_PODS = "WaitingForPods"
     MEMBERS_CHANGING = "MembersChanging"
+    ROLLING_OUT = "RollingOut"
 
     AS_EXPECTED = "AsExpected"
     MEMBERS_DOWN = "MembersDown"
@@ -85,6 +86,7 @@ class Reason(StrEnum):
 
     UP_TO_DATE = "UpToDate"
     TEMPLATE_CHANGED = "TemplateChanged"
+    OPERATOR_CHANGED = "OperatorChanged"
 
     ACTIVE = "Active"
     RECONCILE_PAUSED = "ReconcilePaused"
@@ -117,6 +119,13 @@ class Reason(StrEnum):
     SHARD_TRANSFER_TARGET = "ShardTransferTarget"
     NODE_RECOVERING = "NodeRecovering"
     FAULT_BUDGET_EXCEEDED = "FaultBudgetExceeded"
+    FAILURE_DOMAIN_BUSY = "FailureDomainBusy"
+    EXPECTATION_PENDING = "ExpectationPending"
+    OUTSIDE_MAINTENANCE_WINDOW = "OutsideMaintenanceWindow"
+    PREVIOUS_NODE_NOT_REJOINED = "PreviousNodeNotRejoined"
+    EPOCH_TOO_SHORT_FOR_BATCH = "EpochTooShortForBatch"
+    ROLLOUT_PAUSED = "RolloutPaused"
+    AWAITING_APPROVAL = "AwaitingApproval"
 
     CURRENT_EPOCH = "CurrentEpoch"
     PAST_EPOCH = "PastEpoch"

@@ -8,7 +8,7 @@ objects lack, carries out the actions, and then writes the statuses.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -136,6 +136,8 @@ class Workload:
     max_unavailable: int
     """For the one PodDisruptionBudget over all node pods."""
     epochs: tuple[EpochRecord, ...]
+    kept: frozenset[str] = frozenset()
+    """Nodes whose pod template and configuration stay as they are until they may be restarted."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,18 @@ class EventNote:
 
 
 @dataclass(frozen=True)
+class RolloutNumbers:
+    """How a rollout stands."""
+
+    outdated: int = 0
+    """Nodes that are still to be restarted."""
+    stuck: bool = False
+    """Whether a node that was restarted does not come back."""
+    gates: Mapping[str, int] = field(default_factory=dict)
+    """How many nodes each gate holds."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """What one pass should do; empty when there is nothing to do."""
 
@@ -168,3 +182,5 @@ class Plan:
     events: tuple[EventNote, ...]
     requeue_after: float
     """Seconds until the next pass even if nothing happens."""
+    rollout: RolloutNumbers = RolloutNumbers()
+    """For the metrics."""

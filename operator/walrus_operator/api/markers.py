@@ -5,6 +5,15 @@ from __future__ import annotations
 PAUSE_ANNOTATION = "walrus-operator.dev/reconcile"
 PAUSED = "paused"
 
+SPEC_DIGEST_ANNOTATION = "walrus-operator.dev/spec-digest"
+"""On pod templates: digest of what the user asked for, which is the same whatever an operator makes of it."""
+TEMPLATE_DIGEST_ANNOTATION = "walrus-operator.dev/template-digest"
+"""On pod templates: digest of what this operator makes of it."""
+APPROVED_ANNOTATION = "walrus-operator.dev/approved-rollout"
+"""On a WalrusNetwork with `rollout.mode: Supervised`: the target that may be rolled out."""
+OVERRIDE_ANNOTATION = "walrus-operator.dev/exceed-budget-once"
+"""On a WalrusNode that is heavier than the budget: UID of the pod that may be restarted all the same."""
+
 NETWORK_LABEL = "walrus-operator.dev/network"
 NODE_LABEL = "walrus-operator.dev/node"
 EPOCH_LABEL = "walrus-operator.dev/epoch"

@@ -99,11 +99,45 @@ class Nodes(SpecModel):
     """Shape of each node."""
 
 
+class MaintenanceWindow(SpecModel):
+    """A time in which nodes may be restarted."""
+
+    start: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5)]
+    """When it opens, hours and minutes in UTC, such as "22:30"."""
+    duration: Annotated[
+        Duration,
+        Field(
+            json_schema_extra=rules(
+                cel(
+                    "duration(self) >= duration('1m') && duration(self) <= duration('24h')",
+                    "a maintenance window lasts from 1m to 24h",
+                )
+            )
+        ),
+    ]
+    """How long it stays open, such as "4h"."""
+    days: (
+        Annotated[list[Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]], Field(min_length=1, max_length=7)]
+        | None
+    ) = None
+    """Days on which it opens, in UTC; every day when absent."""
+
+
 class Rollout(SpecModel):
-    """How much of the fault budget the operator may use for what it does by itself."""
+    """How nodes are restarted when their spec has changed, and how much of the fault budget that may take."""
 
     reserve: Annotated[int, Field(ge=0, le=333)] = 0
     """Shards of the f that may fail which the operator leaves alone: it never takes more than f - reserve down."""
+    paused: bool = False
+    """No node is restarted; the plan in the status goes on saying what would be."""
+    mode: Literal["Automatic", "Supervised"] = "Automatic"
+    """Supervised: a rollout waits until the annotation `walrus-operator.dev/approved-rollout` of the network has its
+    target, which stands in `status.rollout.target`."""
+    maintenance_windows: Annotated[list[MaintenanceWindow], Field(max_length=8)] | None = None
+    """When nodes may be restarted; at any time when absent."""
+    restart: Annotated[str, Field(max_length=64)] | None = None
+    """Any text. Each change of it restarts all nodes, one batch after the other; nodes also take over then what a new
+    version of the operator makes of the same spec, which alone restarts nothing."""
 
 
 class GatewayService(SpecModel):
@@ -277,6 +311,75 @@ class GatewayStatus(StatusModel):
     """URL inside the cluster."""
 
 
+class RolloutBudget(StatusModel):
+    """The arithmetic of restarts, in shards."""
+
+    allowed: int
+    """f - reserve: how many may be unavailable at once."""
+    reserve: int
+    """How many of f are left alone."""
+    unavailable: int
+    """How many are unavailable now."""
+
+
+class RolloutStep(StatusModel):
+    """Nodes that are restarted together; the next step begins when they have rejoined."""
+
+    nodes: list[str]
+    """WalrusNodes."""
+    shards: int
+    """Shards of the current committee that they hold."""
+
+
+class RolloutHold(StatusModel):
+    """A gate, and the nodes that it holds."""
+
+    gate: str
+    """Name of the gate."""
+    nodes: list[str]
+    """WalrusNodes that wait for it."""
+    message: str
+    """Why the first of them waits, and what opens the gate."""
+
+
+class RolloutVersion(StatusModel):
+    """Nodes that run the same."""
+
+    image: str
+    """Image of their pods."""
+    version: str
+    """Version that they report; empty while they do not answer."""
+    nodes: int
+    """How many."""
+
+
+class RolloutStatus(StatusModel):
+    """Which nodes run what the spec asks for, and the plan for the others."""
+
+    state: str
+    """Complete, Rolling (nodes restart or are about to), or Held (gates hold all that are left)."""
+    target: str
+    """Digest of what all nodes should run; the name of this rollout."""
+    display: str
+    """updated/all, for `kubectl get`."""
+    updated: int
+    """Nodes that run what the spec asks for."""
+    outdated: int
+    """Nodes that are still to be restarted."""
+    returning: list[str]
+    """Nodes that were started with what the spec asks for and have not rejoined yet."""
+    budget: RolloutBudget
+    """The arithmetic."""
+    plan: list[RolloutStep]
+    """What is restarted next, step by step, by what is known now."""
+    holds: list[RolloutHold]
+    """What holds nodes at present."""
+    ends_in_epoch: int | None = None
+    """Epoch in which the plan ends if every gate opens in its time; absent when there is no plan."""
+    versions: list[RolloutVersion]
+    """What the nodes run."""
+
+
 class NetworkStatus(StatusModel):
     """What the operator found."""
 
@@ -300,6 +403,8 @@ class NetworkStatus(StatusModel):
     """Shards available and total."""
     gateway: GatewayStatus | None = None
     """The gateway."""
+    rollout: RolloutStatus | None = None
+    """Which nodes run what the spec asks for, and the plan for the others."""
     treasury_address: str | None = None
     """Sui address whose key delegates the stake."""
     gateway_addresses: dict[str, str] | None = None

@@ -77,6 +77,9 @@ class NodeSpec(NodeTemplate):
     desired_state: Literal["Active", "Drained", "Hibernated"] = "Active"
     """Active: the node runs. Drained: it runs without stake, so that its shards move to others at the next epoch.
     Hibernated: no pod; data, registration and stake kept."""
+    failure_domain: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    """What the node may fail together with, such as a rack. Only nodes of one domain are restarted at the same time. The
+    zone on the pod's label `topology.kubernetes.io/zone` when absent; nodes without either form one domain."""
 
 
 class PublicKeys(StatusModel):

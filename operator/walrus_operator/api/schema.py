@@ -200,6 +200,7 @@ NETWORK = Crd(
         Column("State", ".status.epochState", description="Waiting, Sync, Done or ParamsSelected"),
         Column("Nodes", ".status.nodes.display", description="Ready and desired nodes"),
         Column("Shards", ".status.shards.display", description="Available and total shards"),
+        Column("Updated", ".status.rollout.display", description="Nodes that run what the spec asks for"),
         Column("Available", _condition("Available"), priority=1),
         Column("Message", '.status.conditions[?(@.type=="Ready")].message', priority=1),
         _AGE,

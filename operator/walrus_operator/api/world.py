@@ -148,6 +148,16 @@ class SecretView:
 
 
 @dataclass(frozen=True)
+class Revision:
+    """What a node's pod is made from."""
+
+    spec: str
+    """Digest of what the user asks for; equal for nodes that are asked for alike."""
+    template: str
+    """Digest of the whole pod template that the operator makes of it, with the configuration file."""
+
+
+@dataclass(frozen=True)
 class PodView:
     """A pod of the network."""
 
@@ -161,6 +171,12 @@ class PodView:
     waiting: str | None = None
     """Why a container is not running, such as ImagePullBackOff."""
     terminating: bool = False
+    created_at: UnixSeconds | None = None
+    image: str = ""
+    zone: str = ""
+    """`topology.kubernetes.io/zone`, where the cluster puts it on pods."""
+    made_from: Revision | None = None
+    """What it was made from; None for pods that say nothing of it."""
 
 
 @dataclass(frozen=True)
@@ -264,6 +280,10 @@ class NodeInfo:
     """Shards that are still to come from their previous owners."""
     synced: float = 1.0
     """Share of what is to come from previous owners in this epoch that has come."""
+    chain_reachable: bool = True
+    """Whether its last read of the chain succeeded."""
+    chain_age: float = 0.0
+    """Seconds since the newest checkpoint that it has processed."""
 
 
 @dataclass(frozen=True)
@@ -281,6 +301,10 @@ class Snapshot:
     claims: Mapping[str, ClaimView] = field(default_factory=dict)
     chain: Observed[ChainView] = field(default_factory=Observed)
     infos: Mapping[str, Observed[NodeInfo]] = field(default_factory=dict)
+    revisions: Mapping[str, Revision] = field(default_factory=dict)
+    """What the pod of each WalrusNode should be made from, by the node's name."""
+    deleted_pods: Mapping[str, str] = field(default_factory=dict)
+    """Pods that the previous pass deleted, with their UIDs; what is read may be older than that."""
     last_error: str | None = None
     """Why the previous pass failed; None when it did not."""
     refusals: tuple[tuple[Reason, str], ...] = ()

@@ -40,6 +40,8 @@ class Outcome:
     refusals: list[tuple[Reason, str]] = field(default_factory=list)
     """Objects that could not be written, and why; the next pass reports them."""
     events: list[EventNote] = field(default_factory=list)
+    deleted_pods: dict[str, str] = field(default_factory=dict)
+    """Pods that were deleted, with their UIDs: what is read next may still show them as they were."""
     acted: bool = False
     """Whether anything changed, so that another look soon is worth it."""
 
@@ -94,6 +96,8 @@ class Applier:
                     f"{key} deleted",
                     self._kube.delete(key.kind, network.namespace, key.name, uid=action.uid),
                 )
+                if key.kind == "Pod":
+                    outcome.deleted_pods[key.name] = action.uid
         return outcome
 
     async def _apply(

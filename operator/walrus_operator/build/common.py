@@ -97,7 +97,8 @@ def config_map(network: NetworkObject, name: str, component: str, *, file: str, 
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": metadata(network, name, component),
-        "data": {file: yaml.safe_dump(dict(content), sort_keys=False, default_flow_style=False)},
+        # libyaml's dumper: every pass renders the file of every node.
+        "data": {file: yaml.dump(dict(content), Dumper=yaml.CSafeDumper, sort_keys=False, default_flow_style=False)},
     }
 
 

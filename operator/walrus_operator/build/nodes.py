@@ -6,12 +6,14 @@ address that the node registers on chain is the Service's DNS name, which surviv
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from walrus_operator.api import names, sizing
 from walrus_operator.api.decisions import NodeWorkload
-from walrus_operator.api.markers import NODE_LABEL
-from walrus_operator.api.world import Manifest, NetworkObject, Settings
+from walrus_operator.api.markers import NODE_LABEL, SPEC_DIGEST_ANNOTATION, TEMPLATE_DIGEST_ANNOTATION
+from walrus_operator.api.node import NodeSpec
+from walrus_operator.api.world import Manifest, NetworkObject, NodeObject, Revision, Settings
 from walrus_operator.build import common
 
 COMPONENT = "node"
@@ -99,14 +101,58 @@ def spread(network: NetworkObject, node: NodeWorkload) -> list[dict[str, Any]]:
     ]
 
 
-def manifests(network: NetworkObject, node: NodeWorkload, settings: Settings) -> list[Manifest]:
-    """ConfigMap, Service and StatefulSet of one node."""
-    own = {NODE_LABEL: node.name}
-    pods = {**common.selector(network.name, COMPONENT), **own}
+_OF_THE_NETWORK: Mapping[str, Any] = {
+    "image": True,
+    "image_pull_policy": True,
+    "monitoring": {"otlp_endpoint", "log_level"},
+    "rollout": {"restart"},
+}
+"""What of the network's spec is part of a node's pod."""
+_NOT_OF_THE_POD = {"stake", "desired_state", "deletion_policy", "failure_domain", "network_ref"}
+
+
+def asked_for(network: NetworkObject, spec: NodeSpec) -> str:
+    """Digest of what the user asks of a node's pod.
+
+    Defaults are left out, so that a new version of the operator that knows more fields finds the same digest.
+    """
+    if network.spec is None:
+        raise ValueError("a digest needs a readable spec")
+    shared = network.spec.model_dump(by_alias=True, mode="json", exclude_defaults=True, include=_OF_THE_NETWORK)
+    own = spec.model_dump(by_alias=True, mode="json", exclude_defaults=True, exclude=_NOT_OF_THE_POD)
+    # A canary and the nodes that follow it ask for the same, wherever the image is written.
+    shared["image"] = own.pop("image", None) or shared.get("image")
+    return common.digest({**shared, "node": own})
+
+
+def revision(network: NetworkObject, node: NodeWorkload, settings: Settings) -> Revision:
+    """What the node's pod should be made from."""
+    annotations = _template(network, node, settings, _file(network, node, settings))["metadata"]["annotations"]
+    return Revision(annotations[SPEC_DIGEST_ANNOTATION], annotations[TEMPLATE_DIGEST_ANNOTATION])
+
+
+def revisions(network: NetworkObject, nodes: Iterable[NodeObject], settings: Settings) -> Mapping[str, Revision]:
+    """What the pods of WalrusNodes should be made from; nodes whose spec cannot be carried out are left out."""
+    found: dict[str, Revision] = {}
+    for node in nodes:
+        if network.spec is None or node.spec is None:
+            continue
+        try:
+            found[node.name] = revision(network, NodeWorkload(node.name, node.spec, 1), settings)
+        except sizing.TooSmallError:
+            continue
+    return found
+
+
+def _file(network: NetworkObject, node: NodeWorkload, settings: Settings) -> Manifest:
+    """The ConfigMap."""
     file = common.config_map(network, node.name, COMPONENT, file=CONFIG, content=config(network, node, settings))
-    file["metadata"]["labels"].update(own)
-    headless = common.service(network, node.name, COMPONENT, pods=pods, ports=PORTS, extra_labels=own)
-    headless["spec"].update({"clusterIP": "None", "publishNotReadyAddresses": True})
+    file["metadata"]["labels"][NODE_LABEL] = node.name
+    return file
+
+
+def _template(network: NetworkObject, node: NodeWorkload, settings: Settings, file: Manifest) -> dict[str, Any]:
+    """The pod template, with the digests of what it was made from."""
     container = {
         "name": COMPONENT,
         "image": common.image(settings, network, node.spec.image),
@@ -125,10 +171,25 @@ def manifests(network: NetworkObject, node: NodeWorkload, settings: Settings) ->
         container=container,
         volumes=[common.secret_volume("keys", names.node_keys(node.name))],
         config=file,
-        extra_labels=own,
+        extra_labels={NODE_LABEL: node.name},
         spread=spread(network, node),
         grace_seconds=60,
     )
+    annotations = template["metadata"]["annotations"]
+    annotations[SPEC_DIGEST_ANNOTATION] = asked_for(network, node.spec)
+    annotations[TEMPLATE_DIGEST_ANNOTATION] = common.digest(template)
+    return template
+
+
+def manifests(network: NetworkObject, node: NodeWorkload, settings: Settings, *, kept: bool = False) -> list[Manifest]:
+    """ConfigMap, Service and StatefulSet of one node; the Service alone when the others are kept as they are."""
+    own = {NODE_LABEL: node.name}
+    pods = {**common.selector(network.name, COMPONENT), **own}
+    headless = common.service(network, node.name, COMPONENT, pods=pods, ports=PORTS, extra_labels=own)
+    headless["spec"].update({"clusterIP": "None", "publishNotReadyAddresses": True})
+    if kept:
+        return [headless]
+    file = _file(network, node, settings)
     return [
         file,
         headless,
@@ -137,7 +198,7 @@ def manifests(network: NetworkObject, node: NodeWorkload, settings: Settings) ->
             node.name,
             COMPONENT,
             replicas=node.replicas,
-            template=template,
+            template=_template(network, node, settings, file),
             pods=pods,
             storage=node.spec.storage,
             extra_labels=own,

@@ -21,7 +21,7 @@ def manifests(workload: Workload, settings: Settings) -> list[Manifest]:
     if workload.devnet:
         found += devnet.manifests(network, settings)
     for node in workload.nodes:
-        found += nodes.manifests(network, node, settings)
+        found += nodes.manifests(network, node, settings, kept=node.name in workload.kept)
     if workload.gateway:
         # Without replicas the objects stay, so that a gateway that is switched off and on keeps its Service's address.
         found += gateway.manifests(network, settings)

@@ -1,6 +1,6 @@
 """Entry point `walrusctl`.
 
-Exit codes: 0 done, 1 failed (or the network is not Ready), 2 wrong usage, 3 not found, 4 not available just now.
+Exit codes: 0 done, 1 failed (or the network is not Ready, or its rollout is stuck), 2 wrong usage, 3 not found, 4 not available just now.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`walrusctl network status`."""
+"""`walrusctl network status` and `walrusctl network plan`."""
 
 from __future__ import annotations
 
@@ -36,6 +36,24 @@ def commands(target: Target) -> typer.Typer:
         text = page.render(found, width=max(width, 80), colour=colour) if output is Output.TEXT else ""
         show(found, text, output)
         if found["ready"] != "True":
+            raise typer.Exit(EXIT_FAILED)
+
+    @app.command()
+    def plan(
+        *,
+        output: Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")] = Output.TEXT,
+    ) -> None:
+        """What restarts next, step by step, and which gate holds whom. Exit code 1 while a rollout is stuck."""
+        from walrus_operator.ctl import cluster, plan_page  # noqa: PLC0415  (the Kubernetes client is slow to import)
+
+        namespace, name = target.resolve()
+        network, _, _ = cluster.network_objects(namespace, name)
+        found = plan_page.document(network)
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        width = shutil.get_terminal_size((140, 40)).columns
+        text = plan_page.render(found, width=max(width, 80), colour=colour) if output is Output.TEXT else ""
+        show(found, text, output)
+        if found["stuck"]:
             raise typer.Exit(EXIT_FAILED)
 
     return app

@@ -93,6 +93,8 @@ def parse(answer: Any) -> NodeInfo:
             recovered=_share(recovery.get("fraction", 1.0)),
             shards_pending=_count(sync.get("shards_pending")),
             synced=_share(sync.get("fraction", 1.0)),
+            chain_reachable=answer.get("chain_reachable", True) is True,
+            chain_age=_count(answer.get("checkpoint_age_ms")) / 1000,
             storage=_text(storage.get("condition")) or "OK",
             storage_message=_text(storage.get("message"), longest=_MAX_SENTENCE),
         )
@@ -138,7 +140,8 @@ class NodeObserver:
 
     def __init__(self, reader: NodeReader) -> None:
         self._reader = reader
-        self._known: dict[tuple[str, str], Observed[NodeInfo]] = {}
+        self._known: dict[tuple[str, str], tuple[str, Observed[NodeInfo]]] = {}
+        """Pod that answered, and its answer: what a pod said is nothing about the one that came after it."""
 
     async def look(self, network: str, pods: Mapping[str, PodView]) -> Mapping[str, Observed[NodeInfo]]:
         """Answers by node name.
@@ -151,7 +154,7 @@ class NodeObserver:
             tasks = {node: group.create_task(self._ask(network, node, pod)) for node, pod in pods.items()}
         answers = {node: task.result() for node, task in tasks.items()}
         self._known = {key: value for key, value in self._known.items() if key[0] != network}
-        self._known |= {(network, node): answer for node, answer in answers.items()}
+        self._known |= {(network, node): (pods[node].uid, answer) for node, answer in answers.items()}
         return answers
 
     async def close(self) -> None:
@@ -159,7 +162,9 @@ class NodeObserver:
         await self._reader.close()
 
     async def _ask(self, network: str, node: str, pod: PodView) -> Observed[NodeInfo]:
-        before = self._known.get((network, node), Observed[NodeInfo]())
+        uid, before = self._known.get((network, node), ("", Observed[NodeInfo]()))
+        if uid != pod.uid:
+            before = Observed()
         now = UnixSeconds(time.time())
         try:
             if pod.ip is None:

@@ -8,20 +8,33 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from walrus_operator.api import names
 from walrus_operator.api.decisions import KeyKind
-from walrus_operator.api.markers import NODE_LABEL
+from walrus_operator.api.markers import NODE_LABEL, SPEC_DIGEST_ANNOTATION, TEMPLATE_DIGEST_ANNOTATION
 from walrus_operator.api.network import NetworkSpec, NetworkStatus
 from walrus_operator.api.node import NodeSpec, NodeStatus
-from walrus_operator.api.world import ClaimView, EpochObject, Manifest, NetworkObject, NodeObject, PodView, SecretView
+from walrus_operator.api.world import (
+    ClaimView,
+    EpochObject,
+    Manifest,
+    NetworkObject,
+    NodeObject,
+    PodView,
+    Revision,
+    SecretView,
+    UnixSeconds,
+)
 from walrus_sui.errors import KeyFileError
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
 
 M = TypeVar("M", bound=BaseModel)
+
+ZONE_LABEL = "topology.kubernetes.io/zone"
 
 
 def _parse(model: type[M], value: Any) -> tuple[M | None, str | None]:
@@ -95,7 +108,24 @@ def pod(live: Manifest) -> PodView:
         ip=status.get("podIP"),
         waiting=_waiting(status),
         terminating="deletionTimestamp" in meta,
+        created_at=_seconds(meta.get("creationTimestamp")),
+        image=str(((live.get("spec") or {}).get("containers") or [{}])[0].get("image", "")),
+        zone=str((meta.get("labels") or {}).get(ZONE_LABEL, "")),
+        made_from=revision(meta.get("annotations")),
     )
+
+
+def revision(annotations: Mapping[str, str] | None) -> Revision | None:
+    """What a pod or a pod template says that it was made from."""
+    found = annotations or {}
+    if SPEC_DIGEST_ANNOTATION not in found or TEMPLATE_DIGEST_ANNOTATION not in found:
+        return None
+    return Revision(found[SPEC_DIGEST_ANNOTATION], found[TEMPLATE_DIGEST_ANNOTATION])
+
+
+def _seconds(text: str | None) -> UnixSeconds | None:
+    """A time of the API server."""
+    return UnixSeconds(datetime.fromisoformat(text).timestamp()) if text else None
 
 
 def claim(live: Manifest) -> ClaimView:

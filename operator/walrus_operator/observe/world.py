@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 from walrus_codec.types import SuiAddress
 from walrus_operator.api import names
 from walrus_operator.api.conditions import Reason
 from walrus_operator.api.world import NodeObject, Settings, Snapshot, UnixSeconds
+from walrus_operator.build import nodes
 from walrus_operator.observe.chain import ChainObserver, ChainQuestions
 from walrus_operator.observe.cluster import ClusterObserver, ClusterView
 from walrus_operator.observe.nodes import NodeObserver
@@ -18,15 +20,21 @@ class Observer:
     """Takes snapshots."""
 
     def __init__(
-        self, cluster: ClusterObserver, chain: ChainObserver, nodes: NodeObserver, *, settings: Settings
+        self, cluster: ClusterObserver, chain: ChainObserver, answers: NodeObserver, *, settings: Settings
     ) -> None:
         self._cluster = cluster
         self.chain = chain
-        self._nodes = nodes
+        self._nodes = answers
         self._settings = settings
 
     async def look(
-        self, namespace: str, name: str, *, last_error: str | None = None, refusals: tuple[tuple[Reason, str], ...] = ()
+        self,
+        namespace: str,
+        name: str,
+        *,
+        last_error: str | None = None,
+        refusals: tuple[tuple[Reason, str], ...] = (),
+        deleted_pods: Mapping[str, str] | None = None,
     ) -> Snapshot | None:
         """A snapshot of one network; None when it does not exist.
 
@@ -54,6 +62,8 @@ class Observer:
             claims=view.claims,
             chain=chain.result(),
             infos=infos.result(),
+            revisions=nodes.revisions(view.network, view.nodes, self._settings),
+            deleted_pods=deleted_pods or {},
             last_error=last_error,
             refusals=refusals,
             cluster_domain=self._settings.cluster_domain,

@@ -35,6 +35,7 @@ class Departures:
         unstaked: nodes whose stake should come back, the drained ones among them.
         holds: why a node that leaves, or whose volume should go, is still there.
         ended: leaving nodes of which only the record is left, or nothing.
+        taken: nodes whose pod goes in this pass.
         actions: deletions and finalizers.
     """
 
@@ -42,6 +43,7 @@ class Departures:
     unstaked: set[str] = field(default_factory=set)
     holds: dict[str, Hold] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
+    taken: list[str] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
 
 
@@ -63,7 +65,6 @@ def decide(
         hold = _unstake(found, name, remain, facts) or _drained(facts, name, node_ids.get(name))
         if hold is not None:
             found.holds[name] = hold
-    taken: list[str] = []
     for name, how in members.leaving.items():
         node_id, node = node_ids.get(name), everyone.get(name)
         if not _running(snapshot, name):
@@ -78,17 +79,17 @@ def decide(
         if how is Leave.DRAIN:
             hold = _unstake(found, name, remain, facts) or _drained(facts, name, node_id)
         else:
-            hold = gates.first(gates.BEFORE_REMOVAL, facts, name, taken)
+            hold = gates.first(gates.BEFORE_REMOVAL, facts, name, found.taken)
         if hold is not None:
             found.holds[name] = hold
             if node is None or node.spec is not None:
                 found.staying.append(membership.workload(name, node, snapshot))
             continue
-        taken.append(name)
+        found.taken.append(name)
         found.unstaked.add(name)
         found.actions += _workload_of(snapshot, name)
     found.actions += _finalizers(snapshot, members, found)
-    _volumes(snapshot, members, facts, found, taken)
+    _volumes(snapshot, members, facts, found)
     return found
 
 
@@ -172,16 +173,16 @@ def _finalizers(snapshot: Snapshot, members: Membership, found: Departures) -> l
     return [change for change in changes if change is not None]
 
 
-def _volumes(snapshot: Snapshot, members: Membership, facts: gates.Facts, found: Departures, taken: list[str]) -> None:
+def _volumes(snapshot: Snapshot, members: Membership, facts: gates.Facts, found: Departures) -> None:
     """A volume claim that was deleted goes when its pod goes: the pod is deleted for that, and comes back without data."""
     for member in members.members:
         pod = snapshot.pods.get(names.pod(member.name))
         claim = snapshot.claims.get(names.claim(member.name))
         if pod is None or pod.terminating or claim is None or not claim.terminating:
             continue
-        hold = gates.first(gates.BEFORE_RESTART, facts, member.name, taken)
+        hold = gates.first(gates.BEFORE_RESTART, facts, member.name, found.taken)
         if hold is not None:
             found.holds[member.name] = hold
             continue
-        taken.append(member.name)
+        found.taken.append(member.name)
         found.actions.append(DeleteObject(ObjectKey("Pod", pod.name), pod.uid))

@@ -1,6 +1,7 @@
 """Named gates: why the operator waits before it takes a node's pod or data away. Pure predicates, one concept each.
 
-An action asks the gates that concern it (`BEFORE_REMOVAL`, `BEFORE_SOURCE_GOES`, `BEFORE_RESTART`) in order; the first that
+An action asks the gates that concern it (`BEFORE_REMOVAL`, `BEFORE_SOURCE_GOES`, `BEFORE_RESTART`, and those of
+`rollout_gates`) in order; the first that
 holds is the reason and the message of the condition. Each gate looks at `Facts`, which are counted in shards, never in
 pods, from the committee on chain and from what the nodes say about themselves. Annotation `walrus-operator.dev/gates-off`
 on the WalrusNetwork, a list of names with commas, opens gates for those who know better.
@@ -9,11 +10,12 @@ on the WalrusNetwork, a list of names with commas, opens gates for those who kno
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from walrus_codec.quorum import max_faulty
 from walrus_codec.types import NodeId
 from walrus_operator.api.conditions import Reason
+from walrus_operator.api.markers import OVERRIDE_ANNOTATION
 from walrus_operator.api.world import ChainView, EpochPhase, NodeInfo, Seat
 
 ACTIVE = "Active"
@@ -45,6 +47,8 @@ class Facts:
         serving: nodes whose pod is ready.
         reserve: shards of f that stay out of the operator's reach.
         off: gates that the user has switched off.
+        pods: UID of each node's pod.
+        overridden: nodes whose pod may be restarted although they alone are heavier than the budget.
     """
 
     chain: ChainView | None
@@ -56,6 +60,8 @@ class Facts:
     serving: frozenset[str]
     reserve: int = 0
     off: frozenset[str] = frozenset()
+    pods: Mapping[str, str] = field(default_factory=dict)
+    overridden: frozenset[str] = frozenset()
 
     @property
     def budget(self) -> int:
@@ -155,14 +161,26 @@ def fault_budget_exceeded(facts: Facts, node: str, taken: Sequence[str]) -> Hold
         if seat is None:
             continue  # without shards nothing is taken
         down = sum(_down(facts, name, other, taken) for name, other in seats.items() if name != node)
+        if node in facts.overridden and not down and not taken:
+            continue
         if down + seat.weight > facts.budget:
             reserve = f" ({facts.reserve} more are kept in reserve)" if facts.reserve else ""
             return Hold(
                 Reason.FAULT_BUDGET_EXCEEDED,
                 f"taking {node} away takes {seat.weight} shards{when}, {down} of {facts.budget} are unavailable "
-                f"already{reserve}",
+                f"already{reserve}{_too_heavy(facts, node, seat)}",
             )
     return None
+
+
+def _too_heavy(facts: Facts, node: str, seat: Seat) -> str:
+    """What to do about a node that waiting does not help; only for restarts, after which its shards are back."""
+    if seat.weight <= facts.budget or node not in facts.pods:
+        return ""
+    return (
+        f"; alone it is heavier than the budget: take stake from it, or allow one restart with `kubectl annotate wn {node} "
+        f"--overwrite {OVERRIDE_ANNOTATION}={facts.pods[node]}`"
+    )
 
 
 def _down(facts: Facts, name: str, seat: Seat, taken: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from walrus_operator.api import names
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, Truth, condition, merge
 from walrus_operator.api.decisions import StatusUpdate
-from walrus_operator.api.network import GatewayStatus, NetworkStatus, NodeCounts, ShardCounts
+from walrus_operator.api.network import GatewayStatus, NetworkStatus, NodeCounts, RolloutStatus, ShardCounts
 from walrus_operator.api.world import EpochPhase, ObjectKey, Snapshot
 from walrus_operator.plan import membership as members
 from walrus_operator.plan.budget import Shards
@@ -24,6 +24,7 @@ from walrus_operator.plan.funding import Funding
 from walrus_operator.plan.keys import Keys
 from walrus_operator.plan.membership import Membership
 from walrus_operator.plan.node_status import NodeView
+from walrus_operator.plan.rollout import Rollout
 from walrus_operator.plan.times import iso
 
 _LISTED = 5
@@ -41,8 +42,10 @@ class Facts:
     funding: Funding | None
     """None when money was not looked at, because the chain does not answer."""
     outdated: tuple[str, ...]
-    """Pods that run an older template."""
+    """Pods of the devnet and the gateway that run an older template."""
     departures: Departures
+    rollout: Rollout
+    rollout_status: RolloutStatus
 
 
 def listed(items: Iterable[str]) -> str:
@@ -104,6 +107,7 @@ def report(snapshot: Snapshot, facts: Facts) -> tuple[tuple[Condition, ...], Sta
         )
         if spec and spec.gateway.replicas
         else None,
+        rollout=facts.rollout_status,
         treasury_address=remembered.treasury_address or facts.keys.treasury,
         gateway_addresses={**facts.keys.gateways, **(remembered.gateway_addresses or {})} or None,
         operator_version=snapshot.operator_version or None,
@@ -230,12 +234,34 @@ def _progressing(snapshot: Snapshot, facts: Facts, not_ready: Sequence[str], *, 
     ]
     if missing or facts.keys.create:
         return _say(progressing, "True", Reason.CREATING, f"being created: {listed(missing) or 'keys'}")
+    rolling = _rolling(facts)
+    if rolling is not None:
+        return rolling
     if not_ready or not all_gateways:
         return _say(progressing, "True", Reason.WAITING_FOR_PODS, f"not ready: {listed(not_ready) or 'gateway'}")
     changing = _changing(facts)
     if changing:
         return _say(progressing, "True", Reason.MEMBERS_CHANGING, changing)
     return _say(progressing, "False", Reason.RECONCILED, "everything is as the spec asks")
+
+
+_UP_TO_THE_USER = frozenset({Reason.ROLLOUT_PAUSED, Reason.AWAITING_APPROVAL})
+
+
+def _rolling(facts: Facts) -> Condition | None:
+    """How a rollout goes, and what holds it when nobody may restart."""
+    rollout, status = facts.rollout, facts.rollout_status
+    if not rollout.outdated:
+        return None
+    stand = f"{status.display} nodes run what the spec asks for"
+    if rollout.chosen:
+        return _say(
+            ConditionType.PROGRESSING, "True", Reason.ROLLING_OUT, f"{stand}; being restarted: {listed(rollout.chosen)}"
+        )
+    first = next(name for name in rollout.outdated if name in rollout.holds)
+    hold = rollout.stuck or rollout.holds[first]
+    truth: Truth = "False" if hold.reason in _UP_TO_THE_USER else "True"
+    return _say(ConditionType.PROGRESSING, truth, hold.reason, f"{stand}; {first} waits: {hold.message}")
 
 
 def _changing(facts: Facts) -> str:
@@ -262,13 +288,25 @@ def _degraded(snapshot: Snapshot, facts: Facts, not_ready: Sequence[str]) -> Con
         return _say(degraded, "True", Reason.KEY_SECRET_LOST, f"key Secrets are gone of {listed(lost)}")
     if facts.verdict.state is ChainState.SILENT:
         return _say(degraded, "True", Reason.CHAIN_UNREACHABLE, facts.verdict.message)
-    down = [name for name in not_ready if facts.shards.weights.get(name)]
+    if facts.rollout.stuck is not None:
+        return _say(degraded, "True", facts.rollout.stuck.reason, facts.rollout.stuck.message)
+    # Who is being restarted is away on purpose.
+    on_purpose = set(facts.rollout.returning) if facts.rollout.outdated else set()
+    down = [name for name in not_ready if facts.shards.weights.get(name) and name not in on_purpose]
     if down:
         return _say(degraded, "True", Reason.MEMBERS_DOWN, f"committee members do not serve: {listed(down)}")
     return _say(degraded, "False", Reason.AS_EXPECTED, "nothing is broken")
 
 
 def _requires_update(facts: Facts) -> Condition:
+    if facts.rollout.by_operator_only:
+        return _say(
+            ConditionType.REQUIRES_UPDATE,
+            "True",
+            Reason.OPERATOR_CHANGED,
+            f"another version of the operator made the pods of {listed(facts.rollout.by_operator_only)}; they run on as they "
+            "are: set spec.rollout.restart to another text to let them take over what this one makes",
+        )
     if facts.outdated:
         return _say(
             ConditionType.REQUIRES_UPDATE,

@@ -27,6 +27,8 @@ from walrus_operator.plan import (
     membership,
     network_status,
     node_status,
+    rollout,
+    rollout_status,
 )
 from walrus_operator.plan.chain_state import ChainState, ChainVerdict
 from walrus_operator.plan.membership import Membership
@@ -55,6 +57,7 @@ def plan(snapshot: Snapshot) -> Plan:
     node_ids = node_status.registered_ids(snapshot, chain)
     facts = _gate_facts(snapshot, chain, verdict, node_ids=node_ids)
     leaving = departures.decide(snapshot, members, facts, node_ids=node_ids)
+    rolling = rollout.decide(snapshot, members, facts, taken=leaving.taken)
     views = node_status.views(snapshot, members, key_state, leaving, chain=chain, node_ids=node_ids)
     ready = [view.node.name for view in views if view.ready]
     shards = budget.shards(snapshot, node_ids=node_ids, ready=ready, n_shards=network.spec.shards)
@@ -81,21 +84,25 @@ def plan(snapshot: Snapshot) -> Plan:
         funding=money,
         outdated=outdated(snapshot),
         departures=leaving,
+        rollout=rolling,
+        rollout_status=rollout_status.report(snapshot, network.spec, rolling),
     )
     conditions, status = network_status.report(snapshot, report)
     existing_epochs = {epoch.name for epoch in snapshot.epochs}
     epoch_statuses = [update for update in mirror.statuses if not network.paused or update.key.name in existing_epochs]
     statuses = _changed(snapshot, [status, *(view.status for view in views), *epoch_statuses])
     events = _events(snapshot, conditions)
-    pause = _requeue(snapshot, conditions, verdict, waiting=bool(leaving.holds))
+    pause = _requeue(snapshot, conditions, verdict, waiting=bool(leaving.holds) or rolling.moving)
     if network.paused or not _may_deploy(network, verdict):
-        return Plan(None, (), conditions, statuses, events, pause)
+        return Plan(None, (), conditions, statuses, events, pause, rollout=rollout_status.numbers(rolling))
     actions: list[Action] = [*key_state.create]
     if money is not None and verdict.may_act and snapshot.chain.fresh is not None:
         actions += money.actions
     actions += _removals(snapshot, members)
     actions += leaving.actions
     actions += mirror.deletions
+    actions += rolling.actions
+    actions += _dead_pods(snapshot)
     return Plan(
         workload=Workload(
             network=network,
@@ -107,12 +114,14 @@ def plan(snapshot: Snapshot) -> Plan:
                 (*members.members, *leaving.staying), shards.weights, n_shards=network.spec.shards
             ),
             epochs=mirror.records,
+            kept=rolling.kept,
         ),
         actions=tuple(actions),
         network_conditions=conditions,
         statuses=statuses,
-        events=events,
+        events=(*events, *rolling.events),
         requeue_after=pause,
+        rollout=rollout_status.numbers(rolling),
     )
 
 
@@ -169,20 +178,27 @@ def _changed(snapshot: Snapshot, updates: Sequence[StatusUpdate]) -> tuple[Statu
 
 
 def outdated(snapshot: Snapshot) -> tuple[str, ...]:
-    """Pods whose revision is not the newest of their StatefulSet."""
-    found = []
-    for key, live in snapshot.live.items():
-        if key.kind != "StatefulSet":
-            continue
-        status = live.get("status") or {}
+    """Pods of the devnet and the gateway whose revision is not the newest of their StatefulSet."""
+    network, found = snapshot.network, []
+    for workload in (names.devnet(network.name), names.gateway(network.name)):
+        live = snapshot.live.get(ObjectKey("StatefulSet", workload))
+        status = (live or {}).get("status") or {}
         revision = status.get("updateRevision")
-        if not revision or status.get("observedGeneration", 0) < live["metadata"].get("generation", 0):
+        if live is None or not revision:
+            continue
+        if status.get("observedGeneration", 0) < live["metadata"].get("generation", 0):
             continue
         for index in range(int(live.get("spec", {}).get("replicas", 0))):
-            pod = snapshot.pods.get(f"{key.name}-{index}")
+            pod = snapshot.pods.get(f"{workload}-{index}")
             if pod is not None and not pod.terminating and pod.revision and pod.revision != revision:
                 found.append(pod.name)
     return tuple(sorted(found))
+
+
+def _dead_pods(snapshot: Snapshot) -> list[Action]:
+    """Outdated pods of the devnet and the gateway in which nothing runs: there is nothing to interrupt."""
+    pods = (snapshot.pods[name] for name in outdated(snapshot))
+    return [DeleteObject(ObjectKey("Pod", pod.name), pod.uid) for pod in pods if not pod.ready and pod.waiting]
 
 
 def _removals(snapshot: Snapshot, members: Membership) -> list[Action]:

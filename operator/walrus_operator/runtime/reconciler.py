@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from walrus_client.errors import ClientError
@@ -22,6 +22,7 @@ from walrus_operator.observe.kube import KubeClient, KubeError
 from walrus_operator.observe.world import Observer
 from walrus_operator.plan import passes, strays
 from walrus_operator.runtime.queue import first_cause
+from walrus_operator.runtime.rollouts import RolloutMetrics
 from walrus_sui.errors import WalrusSuiError
 from walrus_sui.telemetry import meter, names, tracer
 
@@ -37,6 +38,7 @@ class _Carried:
 
     error: str | None = None
     refusals: tuple[tuple[Reason, str], ...] = ()
+    deleted_pods: dict[str, str] = field(default_factory=dict)
 
 
 class Reconciler:
@@ -49,6 +51,7 @@ class Reconciler:
         self._guard = guard
         self._identity = identity
         self._carried: dict[str, _Carried] = {}
+        self._rollouts = RolloutMetrics()
         self._duration = meter().create_histogram(
             names.OPERATOR_RECONCILE_DURATION, unit="s", description="Duration of passes."
         )
@@ -76,19 +79,28 @@ class Reconciler:
 
     async def _pass(self, key: str, carried: _Carried) -> float | None:
         namespace, _, name = key.partition("/")
-        snapshot = await self._observer.look(namespace, name, last_error=carried.error, refusals=carried.refusals)
+        snapshot = await self._observer.look(
+            namespace,
+            name,
+            last_error=carried.error,
+            refusals=carried.refusals,
+            deleted_pods=carried.deleted_pods,
+        )
         if snapshot is None:
             self._carried.pop(key, None)
+            self._rollouts.forget(key)
             nodes = await self._observer.strays(namespace, name)
             await self._applier.report(namespace, strays.report(nodes, network=name, now=time.time()))
             await self._applier.release(namespace, strays.released(nodes), guard=self._guard)
             return None
         plan = passes.plan(snapshot)
+        self._rollouts.update(key, plan.rollout)
         outcome = await self._applier.carry_out(snapshot, plan, guard=self._guard)
         await self._post(snapshot, outcome.events)
         recovered = carried.error is not None
         changed = tuple(outcome.refusals) != carried.refusals
         carried.error, carried.refusals = None, tuple(outcome.refusals)
+        carried.deleted_pods = outcome.deleted_pods | still_shown(snapshot)
         if outcome.acted or recovered or changed:
             return min(AFTER_ACTING, plan.requeue_after)
         return plan.requeue_after
@@ -100,6 +112,15 @@ class Reconciler:
                 await self._kube.create(_event(snapshot, note, self._identity))
             except KubeError as error:
                 log.warning("event not posted: %s", error)
+
+
+def still_shown(snapshot: Snapshot) -> dict[str, str]:
+    """Pods that were deleted before, and that this snapshot shows as if they had not been."""
+    return {
+        name: uid
+        for name, uid in snapshot.deleted_pods.items()
+        if (pod := snapshot.pods.get(name)) is not None and pod.uid == uid and not pod.terminating
+    }
 
 
 def _sentence(error: Exception) -> str:

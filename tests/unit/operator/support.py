@@ -42,7 +42,7 @@ from walrus_operator.api.world import (
     UnixSeconds,
 )
 from walrus_operator.apply import drift
-from walrus_operator.build import objects
+from walrus_operator.build import nodes, objects
 from walrus_operator.observe import reading
 from walrus_operator.plan.passes import plan
 from walrus_sui.types import StakedWal
@@ -92,6 +92,8 @@ class World:
     returned: int = 0
     """FROST that came back."""
     balances: dict[SuiAddress, tuple[int, int]] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    """Pods that do not come up when they are made."""
     silent_nodes: set[str] = field(default_factory=set)
     statuses: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
@@ -108,6 +110,7 @@ class World:
     chain_answers: bool = True
     chain_seen_at: float | None = None
     now: float = START
+    settings: Settings = SETTINGS
     writes: int = 0
     log: list[str] = field(default_factory=list)
     _uids: int = 0
@@ -120,13 +123,23 @@ class World:
         for key, live in self.objects.items():
             if key.kind != "StatefulSet":
                 continue
+            made_from = reading.revision(live["spec"]["template"]["metadata"].get("annotations"))
+            revision = made_from.template if made_from else "r1"
             live.setdefault("status", {}).update(
-                {"updateRevision": "r1", "observedGeneration": live["metadata"]["generation"]}
+                {"updateRevision": revision, "observedGeneration": live["metadata"]["generation"]}
             )
             for index in range(live["spec"]["replicas"]):
                 name = f"{key.name}-{index}"
                 wanted[name] = self.pods.get(name) or PodView(
-                    name=name, uid=f"uid-{name}", ready=True, phase="Running", revision="r1", ip="10.0.0.1"
+                    name=name,
+                    uid=self._uid(),
+                    ready=name not in self.broken,
+                    phase="Running" if name not in self.broken else "Pending",
+                    waiting="ImagePullBackOff" if name in self.broken else None,
+                    revision=revision,
+                    ip="10.0.0.1",
+                    image=live["spec"]["template"]["spec"]["containers"][0]["image"],
+                    made_from=made_from,
                 )
         self.pods = wanted
         claims = {f"data-{pod}": ClaimView(f"data-{pod}", f"uid-data-{pod}") for pod in wanted}
@@ -289,10 +302,12 @@ class World:
             kind: [copy.deepcopy(live) for key, live in self.objects.items() if key.kind == kind]
             for kind in ("WalrusNode", "StorageEpoch")
         }
+        network = reading.network(copy.deepcopy(self.network))
+        custom_nodes = tuple(reading.node(live) for live in custom["WalrusNode"])
         return Snapshot(
             now=UnixSeconds(self.now),
-            network=reading.network(copy.deepcopy(self.network)),
-            nodes=tuple(reading.node(live) for live in custom["WalrusNode"]),
+            network=network,
+            nodes=custom_nodes,
             epochs=tuple(reading.epoch(live) for live in custom["StorageEpoch"]),
             live={
                 key: copy.deepcopy(live)
@@ -304,6 +319,7 @@ class World:
             claims=dict(self.claims),
             chain=self.chain(),
             infos=self.infos(),
+            revisions=nodes.revisions(network, custom_nodes, self.settings),
             operator_version="0.1.0",
             **extra,
         )
@@ -332,7 +348,7 @@ class World:
                 mist, frost = self.balances.get(action.address, (0, 0))
                 self.balances[action.address] = (mist + action.mist, frost + action.frost)
         if decided.workload is not None:
-            for manifest in drift.missing(objects.manifests(decided.workload, SETTINGS), snapshot.live_objects):
+            for manifest in drift.missing(objects.manifests(decided.workload, self.settings), snapshot.live_objects):
                 self._apply(manifest)
         for update in decided.statuses:
             self.writes += 1

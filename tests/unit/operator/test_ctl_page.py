@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.unit.operator.support import World
+from tests.unit.operator.support import World, network_manifest
 
 from walrus_operator.api.world import Manifest, ObjectKey
-from walrus_operator.ctl import page
+from walrus_operator.ctl import page, plan_page
 
 
 @pytest.fixture
@@ -98,3 +98,37 @@ def test_epochs_newest_first(world: World) -> None:
         world.settle()
     assert ObjectKey("StorageEpoch", "demo-7") in world.objects
     assert [row["epoch"] for row in document(world)["epochs"]] == [7, 6, 5, 4, 3]  # type: ignore[index, attr-defined]
+
+
+def test_the_plan_before_anything_moves(world: World) -> None:
+    world.edit(image="walrus:2", rollout={"paused": True, "reserve": 3})
+    for _ in range(3):
+        world.pass_once()
+        world.kubelet()
+    found = plan_page.document(world.network)
+    assert json.loads(json.dumps(found))["plan"][1] == {"nodes": ["demo-1", "demo-2", "demo-3"], "shards": 30}
+    text = plan_page.render(found, width=140, colour=False)
+    assert (
+        "Rollout of demo in namespace walrus: Held, nodes are still to be restarted, and none may be now (0/10)" in text
+    )
+    assert "0 of 30 shards are unavailable now, 3 more are kept in reserve" in text
+    assert "in epoch 1 (now 1)" in text
+    assert "RolloutPaused" in text
+    assert "walrus-on-kubernetes:test" in text
+    assert found["stuck"] is None
+
+
+def test_the_plan_of_a_network_that_nobody_has_looked_at_yet() -> None:
+    found = plan_page.document(network_manifest())
+    assert "not looked at yet" in plan_page.render(found, width=100, colour=False)
+
+
+def test_a_stuck_rollout_says_so(world: World) -> None:
+    world.edit(image="walrus:typo")
+    world.broken.add("demo-0-0")
+    for _ in range(5):
+        world.pass_once()
+        world.kubelet()
+    found = plan_page.document(world.network)
+    assert "demo-0 was restarted and does not rejoin" in str(found["stuck"])
+    assert "Stuck: demo-0" in plan_page.render(found, width=140, colour=False)

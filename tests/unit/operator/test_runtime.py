@@ -9,11 +9,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from walrus_operator.api.decisions import RolloutNumbers
 from walrus_operator.apply import carry_out
 from walrus_operator.handlers import watching
 from walrus_operator.observe.kube import RESOURCES, KubeError
-from walrus_operator.runtime import config, reconciler
+from walrus_operator.runtime import config, reconciler, rollouts
 from walrus_operator.runtime.health import Health
 from walrus_sui.errors import ChainUnreachable
 
@@ -145,3 +148,25 @@ def test_paths_of_the_api() -> None:
     )
     assert RESOURCES["SelfSubjectAccessReview"].path(None) == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
     assert RESOURCES["Pod"].path("a/b", "c?d") == "/api/v1/namespaces/a%2Fb/pods/c%3Fd"
+
+
+def test_rollouts_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = InMemoryMetricReader()
+    meter = MeterProvider([reader], shutdown_on_exit=False).get_meter("test")
+    monkeypatch.setattr(rollouts, "meter", lambda: meter)
+    metrics = rollouts.RolloutMetrics()
+    metrics.update("ns/demo", RolloutNumbers(outdated=7, stuck=True, gates={"FaultBudgetExceeded": 6}))
+    metrics.update("ns/gone", RolloutNumbers(outdated=1))
+    metrics.forget("ns/gone")
+    data = reader.get_metrics_data()
+    assert data is not None
+    found = {
+        metric.name: [(point.value, dict(point.attributes)) for point in metric.data.data_points]
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics
+    }
+    network = {"walrus.network": "ns/demo"}
+    assert found == {
+        "walrus.operator.rollout.outdated": [(7, network)],
+        "walrus.operator.rollout.stuck": [(1, network)],
+        "walrus.operator.gate.blocked": [(6, {**network, "walrus.gate": "FaultBudgetExceeded"})],
+    }

@@ -1,0 +1,365 @@
+"""Rollouts: which nodes run something else than the spec asks for, and which of them may restart in this pass.
+
+Life of a change: the spec of a node, or of the network, gets another digest than the node's pod carries. The node keeps
+its pod template and its configuration (`kept`) until all gates are open for it. Then one pass writes the new template, and
+a later one, when the StatefulSet's controller has seen that template, deletes the pod by its UID. The pod that comes back
+carries the new digest; until its node has rejoined (it answers, has reached the epoch, follows the chain and has its
+shards), nobody else goes. The first node of each kind of spec goes alone; after it batches go that fit the fault budget.
+
+Nothing is remembered: who has been restarted stands on the pods, who has rejoined is asked of the nodes. A pod whose spec
+digest is right and whose template is not was made by another version of the operator: that restarts nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from walrus_operator.api import names
+from walrus_operator.api.conditions import Reason
+from walrus_operator.api.decisions import DeleteObject, EventNote
+from walrus_operator.api.markers import (
+    APPROVED_ANNOTATION,
+    OVERRIDE_ANNOTATION,
+    SPEC_DIGEST_ANNOTATION,
+    TEMPLATE_DIGEST_ANNOTATION,
+)
+from walrus_operator.api.network import NetworkSpec
+from walrus_operator.api.world import Manifest, NodeInfo, ObjectKey, PodView, Revision, Seat, Snapshot
+from walrus_operator.plan import rollout_gates, windows
+from walrus_operator.plan.gates import ACTIVE, Facts, Hold
+from walrus_operator.plan.membership import Membership
+from walrus_operator.plan.rollout_gates import Roll
+
+FOLLOWS_WITHIN = 60.0
+"""Seconds by which a node that follows the chain may be behind; empty checkpoints are recorded only now and then."""
+STUCK_AFTER = 300.0
+"""Seconds after which a node that has not rejoined is reported; a start on a busy machine takes its time."""
+
+_HOPELESS = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CrashLoopBackOff", "RunContainerError"})
+"""What a container waits for that seldom goes away by itself."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A node as the rollout sees it."""
+
+    name: str
+    wanted: Revision | None
+    """None when its spec cannot be carried out."""
+    pod: PodView | None
+    stored: Revision | None
+    """What its StatefulSet makes pods from."""
+    live: Manifest | None
+    """Its StatefulSet, if that wants a pod."""
+
+    @property
+    def current(self) -> bool:
+        """Whether its pod is what the spec asks for, or will be when it is created."""
+        runs = self.pod.made_from if self.pod is not None else self.stored
+        return self.wanted is not None and (self.live is None or runs == self.wanted)
+
+    @property
+    def by_operator_only(self) -> bool:
+        """Whether nothing but the version of the operator makes the difference; also when nobody can know."""
+        runs = self.pod.made_from if self.pod is not None else self.stored
+        return not self.current and self.wanted is not None and (runs is None or runs.spec == self.wanted.spec)
+
+    @property
+    def kept(self) -> bool:
+        """Whether its template must not be written unless the node may restart."""
+        runs_it = self.pod is not None and self.wanted is not None and self.pod.made_from == self.wanted
+        return self.live is not None and not runs_it and (self.wanted is None or self.stored != self.wanted)
+
+    @property
+    def dead(self) -> bool:
+        """Whether nothing runs in its pod, so that replacing that takes no shard from anybody."""
+        return self.pod is None or (not self.pod.terminating and not self.pod.ready and self.pod.waiting is not None)
+
+    @property
+    def written(self) -> bool:
+        """Whether the controller of StatefulSets knows the template that the spec asks for."""
+        if self.live is None or self.stored != self.wanted:
+            return False
+        seen = (self.live.get("status") or {}).get("observedGeneration", 0)
+        return bool(seen >= self.live["metadata"].get("generation", 0))
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The outcome.
+
+    Attributes:
+        target: name of what all nodes should run.
+        members: all nodes that should run, by name.
+        outdated: nodes that are still to be restarted, the next ones in front.
+        by_operator_only: nodes that differ only by the version of the operator that made their pods.
+        returning: nodes that run what the spec asks for and have not rejoined, and why not.
+        chosen: nodes that may restart now.
+        holds: why the other outdated nodes may not.
+        stuck: why the rollout does not go on by itself; None when it may.
+        kept: nodes whose templates are left alone.
+        actions: pods to delete.
+        events: what to tell of them.
+        facts: what the gates looked at.
+        roll: the rest of that.
+    """
+
+    target: str
+    members: Mapping[str, Member]
+    outdated: tuple[str, ...]
+    by_operator_only: tuple[str, ...]
+    returning: Mapping[str, str]
+    chosen: tuple[str, ...]
+    holds: Mapping[str, Hold]
+    stuck: Hold | None
+    kept: frozenset[str]
+    actions: tuple[DeleteObject, ...]
+    events: tuple[EventNote, ...]
+    facts: Facts
+    roll: Roll
+
+    @property
+    def moving(self) -> bool:
+        """Whether something is on its way."""
+        return bool(self.chosen or self.returning)
+
+
+def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequence[str]) -> Rollout:
+    """Which nodes may restart in this pass.
+
+    Args:
+        snapshot: The world; the network's spec must be readable.
+        members: Who is asked for.
+        facts: What the gates look at.
+        taken: Nodes that the same pass takes away for other reasons.
+    """
+    network = snapshot.network
+    if network.spec is None:
+        raise ValueError("a rollout needs a readable spec")
+    spec = network.spec.rollout
+    known = {member.name: _member(snapshot, member.name) for member in members.members if member.replicas}
+    facts = _with_new_answers(snapshot, facts)
+    outdated = [member for member in known.values() if not member.current and not _left_alone(member, spec.restart)]
+    target = _target(known.values())
+    returning = {
+        member.name: why
+        for member in known.values()
+        if member.current and member.live is not None and (why := not_rejoined(facts, member, snapshot)) is not None
+    }
+    roll = Roll(
+        now=snapshot.now,
+        target=target,
+        paused=spec.paused,
+        approved=spec.mode == "Automatic" or network.annotations.get(APPROVED_ANNOTATION) == target,
+        opens=windows.next_opening(spec.maintenance_windows, snapshot.now),
+        expected=_expected(snapshot, network.spec, members),
+        returning=returning,
+        starting=frozenset(name for name in returning if name not in facts.infos),
+        proven=_proven(known.values(), returning),
+        silent={name: info.error for name, info in snapshot.infos.items() if info.error},
+        domains={name: _domain(snapshot, name) for name in known},
+    )
+    ordered = sorted(outdated, key=lambda member: _turn(member, facts))
+    chosen, holds = choose(ordered, facts, roll, taken=taken)
+    actions, events = _restarts(ordered, chosen, facts)
+    staying = frozenset(
+        name for name in members.leaving if ObjectKey("StatefulSet", name) in snapshot.live
+    )  # nobody restarts a node that leaves
+    return Rollout(
+        target=target,
+        members=known,
+        outdated=tuple(member.name for member in ordered),
+        by_operator_only=tuple(
+            member.name for member in known.values() if member.by_operator_only and member not in outdated
+        ),
+        returning=returning,
+        chosen=chosen,
+        holds=holds,
+        stuck=_stuck(known, returning, snapshot) if outdated else None,
+        kept=frozenset(member.name for member in known.values() if member.kept and member.name not in chosen) | staying,
+        actions=actions,
+        events=events,
+        facts=facts,
+        roll=roll,
+    )
+
+
+def choose(
+    ordered: Iterable[Member], facts: Facts, roll: Roll, *, taken: Sequence[str]
+) -> tuple[tuple[str, ...], Mapping[str, Hold]]:
+    """Who may restart now, and what holds the others.
+
+    Args:
+        ordered: Nodes to restart, the first in front.
+        facts: What the gates look at.
+        roll: The rest of that.
+        taken: Nodes that the same pass takes away already.
+    """
+    chosen: list[str] = []
+    holds: dict[str, Hold] = {}
+    for member in ordered:
+        if member.pod is not None and member.pod.terminating:
+            holds[member.name] = Hold(
+                Reason.EXPECTATION_PENDING, f"pod {member.pod.name} is ending: it comes back first"
+            )
+            continue
+        asked = rollout_gates.BEFORE_REPAIR if member.dead else rollout_gates.BEFORE_ROLL
+        hold = rollout_gates.first(asked, facts, roll, member.name, (*taken, *chosen))
+        if hold is None:
+            chosen.append(member.name)
+        else:
+            holds[member.name] = hold
+    return tuple(chosen), holds
+
+
+def not_rejoined(facts: Facts, member: Member, snapshot: Snapshot) -> str | None:
+    """Why a node does not count as back; None when it does."""
+    pod, info, seat = member.pod, facts.infos.get(member.name), facts.seats.get(member.name)
+    if pod is None or pod.terminating:
+        return "its pod is being replaced"
+    if not pod.ready:
+        return f"its pod is {pod.phase}{f', {pod.waiting}' if pod.waiting else ''}"
+    if info is None:
+        observed = snapshot.infos.get(member.name)
+        return f"it does not answer: {(observed.error if observed else None) or 'not yet'}"
+    return _behind(facts, info, seat)
+
+
+def _behind(facts: Facts, info: NodeInfo, seat: Seat | None) -> str | None:
+    if facts.chain is not None and info.epoch < facts.chain.epoch:
+        return f"it is in epoch {info.epoch}, the chain in {facts.chain.epoch}"
+    if not info.chain_reachable or info.chain_age > FOLLOWS_WITHIN:
+        return "it does not follow the chain"
+    if seat is None:
+        return None
+    if info.status != ACTIVE:
+        return f"it reports {info.status}"
+    missing = sum(1 for shard in seat.shards if info.shards.get(shard) != ACTIVE)
+    return f"{missing} of its {seat.weight} shards are not ready" if missing else None
+
+
+def _member(snapshot: Snapshot, name: str) -> Member:
+    live = snapshot.live.get(ObjectKey("StatefulSet", name))
+    if live is not None and not int((live.get("spec") or {}).get("replicas", 0)):
+        live = None  # nothing runs, nothing is asked to
+    template = ((live or {}).get("spec") or {}).get("template") or {}
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    stored = None
+    if SPEC_DIGEST_ANNOTATION in annotations and TEMPLATE_DIGEST_ANNOTATION in annotations:
+        stored = Revision(annotations[SPEC_DIGEST_ANNOTATION], annotations[TEMPLATE_DIGEST_ANNOTATION])
+    return Member(name, snapshot.revisions.get(name), snapshot.pods.get(names.pod(name)), stored, live)
+
+
+def _left_alone(member: Member, restart: str | None) -> bool:
+    """Whether an outdated node is not to be restarted: only the operator changed, or its spec cannot be carried out."""
+    if member.wanted is None:
+        return True
+    runs = member.pod.made_from if member.pod is not None else member.stored
+    # A pod that says nothing of its spec was made by an operator that knew no digests.
+    return member.by_operator_only and not (runs is None and restart is not None)
+
+
+def _with_new_answers(snapshot: Snapshot, facts: Facts) -> Facts:
+    """Facts with nothing but what nodes have said in this pass, and what users allow for this pod alone."""
+    fresh = {name: info.fresh for name, info in snapshot.infos.items()}
+    pods = {
+        node.name: snapshot.pods[pod].uid for node in snapshot.nodes if (pod := names.pod(node.name)) in snapshot.pods
+    }
+    overridden = {
+        node.name
+        for node in snapshot.nodes
+        if node.name in pods
+        and ((node.live.get("metadata") or {}).get("annotations") or {}).get(OVERRIDE_ANNOTATION) == pods[node.name]
+    }
+    return replace(
+        facts,
+        infos={name: info for name, info in fresh.items() if info is not None},
+        pods=pods,
+        overridden=frozenset(overridden),
+    )
+
+
+def _target(members: Iterable[Member]) -> str:
+    wanted = sorted((member.name, member.wanted.spec) for member in members if member.wanted is not None)
+    return hashlib.sha256(repr(wanted).encode()).hexdigest()[:10]
+
+
+def _expected(snapshot: Snapshot, network: NetworkSpec, members: Membership) -> dict[str, str]:
+    """What was done and does not show yet."""
+    found = {}
+    for name, uid in snapshot.deleted_pods.items():
+        pod = snapshot.pods.get(name)
+        if pod is not None and pod.uid == uid and not pod.terminating:
+            found[f"pod {name}"] = "it was deleted, and its end does not show yet"
+    template = network.nodes.template.model_dump(exclude_none=True)
+    ours = set(members.templated)
+    for member in members.members:
+        spec = member.spec.model_dump(exclude_none=True)
+        if member.name in ours and not _contains(spec, template):
+            found[f"WalrusNode {member.name}"] = "the network's template is not in its spec yet"
+    return found
+
+
+def _contains(whole: Any, part: Any) -> bool:
+    """Whether every field of one spec stands in the other, which may have more."""
+    if isinstance(whole, Mapping) and isinstance(part, Mapping):
+        return all(key in whole and _contains(whole[key], value) for key, value in part.items())
+    return bool(whole == part)
+
+
+def _proven(members: Iterable[Member], returning: Mapping[str, str]) -> frozenset[str]:
+    members = tuple(members)
+    good = {
+        member.wanted.spec
+        for member in members
+        if member.wanted is not None and member.live is not None and member.current and member.name not in returning
+    }
+    return frozenset(member.name for member in members if member.wanted is not None and member.wanted.spec in good)
+
+
+def _domain(snapshot: Snapshot, name: str) -> str:
+    node = next((node for node in snapshot.nodes if node.name == name), None)
+    if node is not None and node.spec is not None and node.spec.failure_domain:
+        return node.spec.failure_domain
+    pod = snapshot.pods.get(names.pod(name))
+    return pod.zone if pod is not None else ""
+
+
+def _turn(member: Member, facts: Facts) -> tuple[bool, bool, int, int, str]:
+    """Nodes whose template is out go first, then those in which nothing runs, then the lightest: they risk the least."""
+    seat = facts.seats.get(member.name)
+    return not member.written, not member.dead, seat.weight if seat else 0, len(member.name), member.name
+
+
+def _restarts(
+    ordered: Iterable[Member], chosen: Sequence[str], facts: Facts
+) -> tuple[tuple[DeleteObject, ...], tuple[EventNote, ...]]:
+    """Deletes the pods of chosen nodes whose StatefulSet is ready to make the new one."""
+    actions, events = [], []
+    for member in ordered:
+        if member.name not in chosen or member.pod is None or not member.written:
+            continue
+        seat = facts.seats.get(member.name)
+        shards = f"{seat.weight} shards" if seat else "no shards"
+        actions.append(DeleteObject(ObjectKey("Pod", member.pod.name), member.pod.uid))
+        sentence = f"pod {member.pod.name} ends and comes back with what the spec asks for; it holds {shards}"
+        events.append(EventNote(ObjectKey("WalrusNode", member.name), "Restarting", sentence))
+    return tuple(actions), tuple(events)
+
+
+def _stuck(members: Mapping[str, Member], returning: Mapping[str, str], snapshot: Snapshot) -> Hold | None:
+    """The node that the rollout waits for in vain."""
+    for name in sorted(returning, key=lambda name: (len(name), name)):
+        pod = members[name].pod
+        hopeless = pod is not None and pod.waiting is not None and pod.waiting.split(",")[0] in _HOPELESS
+        late = pod is not None and pod.created_at is not None and snapshot.now - pod.created_at > STUCK_AFTER
+        if hopeless or late:
+            return Hold(
+                Reason.PREVIOUS_NODE_NOT_REJOINED,
+                f"{name} was restarted and does not rejoin: {returning[name]}. No other node is restarted until it does: see "
+                f"`kubectl describe pod {names.pod(name)}` and its log, and correct the spec or set it back",
+            )
+    return None

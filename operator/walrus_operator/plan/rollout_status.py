@@ -1,0 +1,164 @@
+"""The rollout as data: what the status tells of it, with the plan for what is still to come.
+
+The plan packs the nodes that are left into steps, in the order of the rollout, as the fault budget and the failure domains
+allow when everybody else stays as they are and those who were restarted come back. It is what would happen, shown before
+it does; the gates decide at each step anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from walrus_operator.api.decisions import RolloutNumbers
+from walrus_operator.api.network import (
+    NetworkSpec,
+    RolloutBudget,
+    RolloutHold,
+    RolloutStatus,
+    RolloutStep,
+    RolloutVersion,
+)
+from walrus_operator.api.world import Seat, Snapshot
+from walrus_operator.plan import estimate, gates
+from walrus_operator.plan.gates import Facts
+from walrus_operator.plan.rollout import Rollout
+
+
+def report(snapshot: Snapshot, spec: NetworkSpec, found: Rollout) -> RolloutStatus:
+    """What to store.
+
+    Args:
+        snapshot: The world.
+        spec: The network's spec.
+        found: What was decided.
+    """
+    facts, chain = found.facts, snapshot.chain.value
+    plan = steps(found)
+    every = len(found.members)
+    updated = sum(1 for member in found.members.values() if member.current)
+    return RolloutStatus(
+        state=_state(found),
+        target=found.target,
+        display=f"{updated}/{every}",
+        updated=updated,
+        outdated=len(found.outdated),
+        returning=sorted(found.returning, key=_natural),
+        budget=RolloutBudget(
+            allowed=facts.budget,
+            reserve=facts.reserve,
+            unavailable=sum(gates.unavailable(facts, name) for name in facts.seats),
+        ),
+        plan=plan,
+        holds=_holds(found),
+        ends_in_epoch=estimate.ends_in_epoch(
+            chain, len(plan), now=snapshot.now, allowed=spec.rollout.maintenance_windows
+        )
+        if chain is not None
+        else None,
+        versions=_versions(found),
+    )
+
+
+def numbers(found: Rollout) -> RolloutNumbers:
+    """What metrics tell."""
+    return RolloutNumbers(
+        outdated=len(found.outdated),
+        stuck=found.stuck is not None,
+        gates={entry.gate: len(entry.nodes) for entry in _holds(found)},
+    )
+
+
+def steps(found: Rollout) -> list[RolloutStep]:
+    """The nodes that are left, batch after batch; those that no budget bears are left out."""
+    facts = found.facts
+    idle = _down_otherwise(found)
+    seats = (facts.seats, facts.following)
+    tried = set(found.roll.proven)
+    left = [*found.chosen, *(name for name in found.outdated if name not in found.chosen)]
+    left = [name for name in left if name in facts.overridden or _fits(facts, seats, idle, [name])]
+    batches: list[RolloutStep] = []
+    while left:
+        batch = [left[0]]
+        domain = found.roll.domains.get(left[0], "")
+        if left[0] in tried and left[0] not in facts.overridden:
+            for name in left[1:]:
+                if (
+                    name in tried
+                    and found.roll.domains.get(name, "") == domain
+                    and _fits(facts, seats, idle, [*batch, name])
+                ):
+                    batch.append(name)
+        batches.append(RolloutStep(nodes=batch, shards=sum(_weight(facts.seats, name) for name in batch)))
+        tried |= _alike(found, batch[0])
+        left = [name for name in left if name not in batch]
+    return batches
+
+
+def _alike(found: Rollout, name: str) -> set[str]:
+    """Nodes with the same kind of spec, which is proven when the first has rejoined."""
+    wanted = found.members[name].wanted
+    return {
+        other
+        for other, member in found.members.items()
+        if wanted is not None and member.wanted is not None and member.wanted.spec == wanted.spec
+    }
+
+
+def _weight(seats: Mapping[str, Seat], name: str) -> int:
+    seat = seats.get(name)
+    return seat.weight if seat is not None else 0
+
+
+def _down_otherwise(found: Rollout) -> tuple[int, int]:
+    """Shards that are away in this committee and in the next, without those that the rollout itself takes."""
+    facts, ours = found.facts, set(found.outdated) | set(found.returning)
+    now = sum(gates.unavailable(facts, name) for name in facts.seats if name not in ours)
+    away = (name for name in facts.following if name not in ours)
+    following = sum(_weight(facts.following, name) for name in away if name not in facts.serving)
+    return now, following
+
+
+def _fits(
+    facts: Facts, seats: tuple[Mapping[str, Seat], Mapping[str, Seat]], idle: tuple[int, int], batch: Iterable[str]
+) -> bool:
+    batch = tuple(batch)
+    return all(
+        down + sum(_weight(held, name) for name in batch) <= facts.budget or not any(name in held for name in batch)
+        for held, down in zip(seats, idle, strict=True)
+    )
+
+
+def _state(found: Rollout) -> str:
+    if found.chosen or (found.returning and found.outdated and found.stuck is None):
+        return "Rolling"
+    if found.outdated:
+        return "Held"
+    return "Settling" if found.returning else "Complete"
+
+
+def _holds(found: Rollout) -> list[RolloutHold]:
+    """Gates in the order of the nodes that they hold."""
+    grouped: dict[str, list[str]] = {}
+    words: dict[str, str] = {}
+    for name in found.outdated:
+        hold = found.holds.get(name)
+        if hold is not None:
+            grouped.setdefault(hold.reason, []).append(name)
+            words.setdefault(hold.reason, hold.message)
+    return [RolloutHold(gate=gate, nodes=nodes, message=words[gate]) for gate, nodes in grouped.items()]
+
+
+def _versions(found: Rollout) -> list[RolloutVersion]:
+    counted: dict[tuple[str, str], int] = {}
+    for name, member in found.members.items():
+        if member.pod is not None:
+            info = found.facts.infos.get(name)
+            key = member.pod.image, info.version if info else ""
+            counted[key] = counted.get(key, 0) + 1
+    return [
+        RolloutVersion(image=image, version=version, nodes=count) for (image, version), count in sorted(counted.items())
+    ]
+
+
+def _natural(name: str) -> tuple[int, str]:
+    return len(name), name
