@@ -283,6 +283,12 @@ def _rollout_rows() -> Iterable[Row]:
             "the next node does not answer",
             "See the log of its pod; delete the pod by hand if it hangs.",
         ),
+        (
+            r.CHALLENGE_WINDOW_OPEN,
+            "the next node is in an availability challenge",
+            "Wait; it lasts seconds to minutes.",
+        ),
+        (r.SLASHING_VOTE_PENDING, "the next node has voted to slash another", "Wait for the next epoch."),
         (r.FAILURE_DOMAIN_BUSY, "nodes of another failure domain are away", "Wait."),
         (r.SHARD_TRANSFER_SOURCE, "the next node is the source of shards that move", "Wait; one epoch at most."),
         (r.SHARD_TRANSFER_TARGET, "the next node takes over shards", "Wait until it is Synced."),

@@ -124,6 +124,8 @@ class Reason(StrEnum):
     OUTSIDE_MAINTENANCE_WINDOW = "OutsideMaintenanceWindow"
     PREVIOUS_NODE_NOT_REJOINED = "PreviousNodeNotRejoined"
     EPOCH_TOO_SHORT_FOR_BATCH = "EpochTooShortForBatch"
+    CHALLENGE_WINDOW_OPEN = "ChallengeWindowOpen"
+    SLASHING_VOTE_PENDING = "SlashingVotePending"
     ROLLOUT_PAUSED = "RolloutPaused"
     AWAITING_APPROVAL = "AwaitingApproval"
 

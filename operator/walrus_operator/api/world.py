@@ -258,6 +258,25 @@ class ChainView:
 
 
 @dataclass(frozen=True)
+class ChallengeInfo:
+    """What a storage node says of its availability challenges."""
+
+    epoch: int = 0
+    window_open: bool = False
+    """Whether it is the time of the epoch in which challenges are made."""
+    running: int = 0
+    """Runs under way in which it asks."""
+    answering: int = 0
+    """Runs under way in which it is asked."""
+    pending: int = 0
+    """Members that it is still to challenge in the window."""
+    votes: int = 0
+    """Its votes to slash in this epoch."""
+    executed: int = 0
+    """Those of them that were carried out, by it."""
+
+
+@dataclass(frozen=True)
 class NodeInfo:
     """What a storage node says about itself (GET /v1/info)."""
 
@@ -284,6 +303,7 @@ class NodeInfo:
     """Whether its last read of the chain succeeded."""
     chain_age: float = 0.0
     """Seconds since the newest checkpoint that it has processed."""
+    challenges: ChallengeInfo = ChallengeInfo()
 
 
 @dataclass(frozen=True)

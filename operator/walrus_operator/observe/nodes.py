@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import aiohttp
 
 from walrus_operator.api import names
-from walrus_operator.api.world import NodeInfo, Observed, PodView, UnixSeconds
+from walrus_operator.api.world import ChallengeInfo, NodeInfo, Observed, PodView, UnixSeconds
 
 TIMEOUT = 3.0
 _MAX_ANSWER = 1 << 20
@@ -93,6 +93,7 @@ def parse(answer: Any) -> NodeInfo:
             recovered=_share(recovery.get("fraction", 1.0)),
             shards_pending=_count(sync.get("shards_pending")),
             synced=_share(sync.get("fraction", 1.0)),
+            challenges=_challenges(answer.get("challenges") or {}),
             chain_reachable=answer.get("chain_reachable", True) is True,
             chain_age=_count(answer.get("checkpoint_age_ms")) / 1000,
             storage=_text(storage.get("condition")) or "OK",
@@ -100,6 +101,18 @@ def parse(answer: Any) -> NodeInfo:
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not an answer of a storage node: {error!r}") from error
+
+
+def _challenges(found: Any) -> ChallengeInfo:
+    return ChallengeInfo(
+        epoch=_count(found.get("epoch")),
+        window_open=found.get("window_open") is True,
+        running=_count(found.get("running")),
+        answering=_count(found.get("answering")),
+        pending=_count(found.get("pending")),
+        votes=_count(found.get("votes")),
+        executed=_count(found.get("executed")),
+    )
 
 
 def _text(value: Any, *, longest: int = _MAX_TEXT) -> str:

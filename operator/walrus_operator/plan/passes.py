@@ -91,7 +91,7 @@ def plan(snapshot: Snapshot) -> Plan:
     existing_epochs = {epoch.name for epoch in snapshot.epochs}
     epoch_statuses = [update for update in mirror.statuses if not network.paused or update.key.name in existing_epochs]
     statuses = _changed(snapshot, [status, *(view.status for view in views), *epoch_statuses])
-    events = _events(snapshot, conditions)
+    events = (*_events(snapshot, conditions), *rollout_status.events(network, report.rollout_status, rolling))
     pause = _requeue(snapshot, conditions, verdict, waiting=bool(leaving.holds) or rolling.moving)
     if network.paused or not _may_deploy(network, verdict):
         return Plan(None, (), conditions, statuses, events, pause, rollout=rollout_status.numbers(rolling))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from walrus_operator.api.decisions import RolloutNumbers
+from walrus_operator.api.decisions import EventNote, RolloutNumbers
 from walrus_operator.api.network import (
     NetworkSpec,
     RolloutBudget,
@@ -18,7 +18,7 @@ from walrus_operator.api.network import (
     RolloutStep,
     RolloutVersion,
 )
-from walrus_operator.api.world import Seat, Snapshot
+from walrus_operator.api.world import NetworkObject, ObjectKey, Seat, Snapshot
 from walrus_operator.plan import estimate, gates
 from walrus_operator.plan.gates import Facts
 from walrus_operator.plan.rollout import Rollout
@@ -57,6 +57,30 @@ def report(snapshot: Snapshot, spec: NetworkSpec, found: Rollout) -> RolloutStat
         else None,
         versions=_versions(found),
     )
+
+
+def events(network: NetworkObject, status: RolloutStatus, found: Rollout) -> tuple[EventNote, ...]:
+    """What to tell of a rollout as a whole: that it begins, has restarted all, or is stuck.
+
+    Args:
+        network: The network as stored, with the status of the pass before.
+        status: The rollout now.
+        found: What was decided.
+    """
+    about, before = ObjectKey("WalrusNetwork", network.name), network.status.rollout
+    outdated_before = before.outdated if before is not None else 0
+    notes = []
+    if status.outdated and not outdated_before:
+        sentence = (
+            f"{status.outdated} nodes are to be restarted, in {len(status.plan)} steps; the target is {status.target}"
+        )
+        notes.append(EventNote(about, "RolloutStarted", sentence))
+    if outdated_before and not status.outdated:
+        notes.append(EventNote(about, "RolloutDone", f"all {status.updated} nodes run what the spec asks for"))
+    degraded = next((entry for entry in network.status.conditions if entry.type == "Degraded"), None)
+    if found.stuck is not None and (degraded is None or degraded.reason != found.stuck.reason):
+        notes.append(EventNote(about, "RolloutStuck", found.stuck.message, "Warning"))
+    return tuple(notes)
 
 
 def numbers(found: Rollout) -> RolloutNumbers:

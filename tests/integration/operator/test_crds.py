@@ -80,6 +80,12 @@ def refused(kubectl: Kubectl, manifest: dict[str, Any], *, says: str) -> None:
             "with a port, such as http://collector.monitoring:4317",
         ),
         ([("spec.monitoring.otlpEndpoint", "http://collector:65536")], "with a port"),
+        ([("spec.rollout.maintenanceWindows", [{"start": "24:00", "duration": "1h"}])], "maintenanceWindows[0].start"),
+        (
+            [("spec.rollout.maintenanceWindows", [{"start": "22:00", "duration": "25h"}])],
+            "a maintenance window lasts from 1m to 24h",
+        ),
+        ([("spec.rollout.mode", "Manual")], 'supported values: "Automatic", "Supervised"'),
         ([("spec.gateway.service.nodePort", 30000)], "nodePort needs type: NodePort"),
         ([("spec.chain", {})], "set exactly one of chain.devnet and chain.external"),
         (
@@ -170,7 +176,7 @@ def test_columns_tell_the_story(kubectl: Kubectl) -> None:
         kubectl("get", kind).stdout.splitlines()[0].split() if kind == "wnet" else kubectl("explain", kind).stdout
         for kind in ("wnet", "wn", "se")
     ]
-    assert lines[0] == ["NAME", "READY", "REASON", "EPOCH", "STATE", "NODES", "SHARDS", "AGE"]
+    assert lines[0] == ["NAME", "READY", "REASON", "EPOCH", "STATE", "NODES", "SHARDS", "UPDATED", "AGE"]
     assert "WalrusNode" in lines[1]
     assert "StorageEpoch" in lines[2]
     assert "net" in kubectl("get", "walrus").stdout

@@ -6,8 +6,10 @@ The chain and the nodes' answers are played; pods stay pending, because no Kuber
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -89,8 +91,11 @@ class PlayedChain:
 
 
 class PlayedNodes:
+    """Nodes that answer as soon as their pods have an address, and have every shard."""
+
     async def look(self, network: str, pods: Mapping[str, PodView]) -> Mapping[str, Observed[NodeInfo]]:
-        return {}
+        info = NodeInfo(node_id=None, epoch=1, status="Active", shards=dict.fromkeys(range(10), "Active"))
+        return {name: Observed(info, UnixSeconds(time.time())) for name in pods}
 
     async def close(self) -> None:
         pass
@@ -357,6 +362,87 @@ async def test_what_the_fault_budget_does_not_bear_is_not_deleted(kubectl: Kubec
     assert says(kubectl, "wn", "net-2", "DeletionBlocked") == ("True", "FaultBudgetExceeded")
     assert get(kubectl, "statefulset", "net-2")["spec"]["replicas"] == 1
     assert await operator.one() == 0
+
+
+class Dying(KubeClient):
+    """A connection of a process that dies after its first write."""
+
+    async def write(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        if self.writes:
+            raise KubeError("the process was killed", status=500)
+        return await super().write(*arguments, **options)
+
+
+def start(kubectl: Kubectl, name: str) -> None:
+    """Plays the kubelet: the pod of a node runs and is ready."""
+    status = {"phase": "Running", "podIP": "10.9.9.9", "podIPs": [{"ip": "10.9.9.9"}]}
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    change = json.dumps({"status": {**status, **ready}})
+    kubectl("patch", "pod", f"{name}-0", "--subresource=status", "--type=strategic", "-p", change)
+
+
+def made_from(kubectl: Kubectl, name: str) -> tuple[str, str]:
+    """Image of a node's pod, and of the pods that its StatefulSet would make."""
+    pod, stored = get(kubectl, "pod", f"{name}-0"), get(kubectl, "statefulset", name)
+    live = pod["spec"]["containers"][0]["image"] if pod and "deletionTimestamp" not in pod["metadata"] else ""
+    return live, stored["spec"]["template"]["spec"]["containers"][0]["image"]
+
+
+async def test_a_rollout_goes_on_wherever_it_was_killed_and_stops_at_what_the_budget_does_not_bear(
+    kubectl: Kubectl, operator: Operator
+) -> None:
+    """Three nodes hold 4, 3 and 3 of 10 shards; f is 3. Each pass is that of a new process, and dies after one write."""
+    apply(kubectl, network())
+    await operator.settle()
+    nodes = ["net-0", "net-1", "net-2"]
+    for name in nodes:
+        start(kubectl, name)
+    await operator.settle()
+    heavy = max(nodes, key=lambda name: int(get(kubectl, "wn", name)["status"]["weight"]))
+    light = [name for name in nodes if name != heavy]
+    old = made_from(kubectl, heavy)[0]
+    kubectl("patch", "wnet", "net", "--type=merge", "-p", '{"spec":{"image":"walrus:2"}}')
+
+    async def passes(done: Callable[[], bool]) -> None:
+        async with asyncio.timeout(120):
+            while not done():
+                dying = Operator(Dying(operator.kube._api), operator.key.split("/")[0])
+                with contextlib.suppress(KubeError):
+                    await dying.one()
+                new = [name for name in nodes if made_from(kubectl, name)[0] == "walrus:2"]
+                away = [name for name in nodes if not is_ready(kubectl, name)]
+                assert len(away) <= 1, "each of them is all that the budget bears"
+                for name in new:
+                    if name in away:
+                        start(kubectl, name)
+
+    await passes(lambda: all(made_from(kubectl, name) == ("walrus:2", "walrus:2") for name in light))
+    assert made_from(kubectl, heavy) == (old, old), "its template is kept, too"
+    for name in light:
+        start(kubectl, name)
+    await operator.settle()
+    assert says(kubectl, "wnet", "net", "Progressing") == ("True", "FaultBudgetExceeded")
+    rollout = get(kubectl, "wnet", "net")["status"]["rollout"]
+    assert (rollout["state"], rollout["display"], rollout["outdated"]) == ("Held", "2/3", 1)
+    assert rollout["budget"] == {"allowed": 3, "reserve": 0, "unavailable": 0}
+    assert await operator.one() == 0
+    # The message has the command that allows it once.
+    words = rollout["holds"][0]["message"].split("`")[1].split()
+    assert words[:4] == ["kubectl", "annotate", "wn", heavy]
+    kubectl(*words[1:])
+    await passes(lambda: made_from(kubectl, heavy)[0] == "walrus:2")
+    start(kubectl, heavy)
+    await operator.settle()
+    assert get(kubectl, "wnet", "net")["status"]["rollout"]["state"] == "Complete"
+    assert await operator.one() == 0
+
+
+def is_ready(kubectl: Kubectl, name: str) -> bool:
+    pod = get(kubectl, "pod", f"{name}-0")
+    conditions = pod.get("status", {}).get("conditions", [])
+    return "deletionTimestamp" not in pod.get("metadata", {}) and any(
+        entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions
+    )
 
 
 async def test_paused_writes_status_only(kubectl: Kubectl, operator: Operator) -> None:

@@ -13,6 +13,7 @@ from walrus_operator.api.markers import APPROVED_ANNOTATION, OVERRIDE_ANNOTATION
 from walrus_operator.api.world import EpochPhase, ObjectKey
 from walrus_operator.plan.gates import GATES_OFF_ANNOTATION
 from walrus_operator.plan.passes import plan
+from walrus_operator.runtime.reconciler import still_shown
 
 
 def running(count: int = 4, shards: int = 10, **spec: Any) -> World:
@@ -126,6 +127,14 @@ def test_what_was_deleted_and_does_not_show_yet_holds_everything(world: World) -
     world.carry_out(snapshot, decided)
     assert restarted(decided) == []
     assert world.says("Progressing") == ("True", "ExpectationPending")
+
+
+def test_the_next_pass_knows_what_was_deleted_until_it_shows(world: World) -> None:
+    pod = world.pods["demo-0-0"]
+    deleted = {"demo-0-0": pod.uid, "demo-1-0": "another"}
+    assert still_shown(world.snapshot(deleted_pods=deleted)) == {"demo-0-0": pod.uid}
+    world.pods["demo-0-0"] = replace(pod, terminating=True)
+    assert still_shown(world.snapshot(deleted_pods=deleted)) == {}
 
 
 def test_a_bad_image_stops_at_the_first_node_and_a_good_one_repairs_it(world: World) -> None:
@@ -326,6 +335,25 @@ def test_a_paused_network_is_not_touched(world: World) -> None:
     world.edit(image="walrus:2")
     assert passes(world, 4) == [[]] * 4
     assert status(world)["outdated"] == 10, "what would be restarted is shown all the same"
+
+
+def test_a_rollout_is_told_in_events(world: World) -> None:
+    told: list[str] = []
+
+    def collect(count: int) -> None:
+        for _ in range(count):
+            decided, _ = world.pass_once()
+            told.extend(note.reason for note in decided.events if note.reason.startswith("R"))
+            world.kubelet()
+
+    world.edit(image="walrus:typo")
+    world.broken.add("demo-0-0")
+    collect(6)
+    assert told == ["RolloutStarted", "Restarting", "RolloutStuck"]
+    world.broken.clear()
+    world.edit(image="walrus:2")
+    collect(20)
+    assert told[3:] == ["Restarting"] * 10 + ["RolloutDone"]
 
 
 def test_restarts_are_events(world: World) -> None:

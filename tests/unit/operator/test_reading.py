@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.unit.operator.support import network_manifest
+from tests.unit.operator.support import START, network_manifest
 
 from walrus_operator.api import names
 from walrus_operator.api.decisions import KeyKind
+from walrus_operator.api.world import ChallengeInfo, NodeInfo, PodView, Revision
 from walrus_operator.observe import reading
-from walrus_operator.observe.nodes import HttpNodeReader, parse
+from walrus_operator.observe.nodes import HttpNodeReader, NodeObserver, parse
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
 
 
@@ -94,8 +96,13 @@ def test_what_a_node_says() -> None:
             "slivers_stored": "12",
             "recovery": {"blobs_pending": "3", "fraction": 0.25},
             "sync": {"shards_pending": 2, "fraction": 0.5},
+            "chain_reachable": True,
+            "checkpoint_age_ms": "1500",
+            "challenges": {"mode": "Vote", "epoch": 3, "window_open": True, "running": 1, "pending": 4, "votes": 2},
         }
     )
+    assert (info.chain_reachable, info.chain_age) == (True, 1.5)
+    assert info.challenges == ChallengeInfo(epoch=3, window_open=True, running=1, pending=4, votes=2)
     assert (info.shards_pending, info.synced) == (2, 0.5)
     assert (info.blobs_pending, info.recovered) == (3, 0.25)
     assert (info.epoch, info.status, dict(info.shards), info.slivers_stored) == (3, "Active", {7: "Active"}, 12)
@@ -144,3 +151,43 @@ async def test_an_answer_without_an_end_is_not_read_to_it(
         await reader.info("127.0.0.1")
     await reader.close()
     await runner.cleanup()
+
+
+def test_what_a_pod_is_made_from() -> None:
+    live = {
+        "metadata": {
+            "name": "demo-0-0",
+            "uid": "u",
+            "creationTimestamp": "2023-11-14T22:13:20Z",
+            "labels": {"topology.kubernetes.io/zone": "z1"},
+            "annotations": {"walrus-operator.dev/spec-digest": "s", "walrus-operator.dev/template-digest": "t"},
+        },
+        "spec": {"containers": [{"image": "walrus:2"}]},
+        "status": {"phase": "Running"},
+    }
+    pod = reading.pod(live)
+    assert (pod.created_at, pod.image, pod.zone, pod.made_from) == (START, "walrus:2", "z1", Revision("s", "t"))
+    live["metadata"]["annotations"] = {}  # type: ignore[index]  # it is a dictionary
+    assert reading.pod(live).made_from is None
+
+
+async def test_what_a_pod_said_is_nothing_about_the_pod_after_it() -> None:
+    class Reader:
+        silent = False
+
+        async def info(self, address: str) -> NodeInfo:
+            if self.silent:
+                raise OSError("connection refused")
+            return NodeInfo(node_id=None, epoch=1, status="Active", shards={})
+
+        async def close(self) -> None:
+            pass
+
+    reader, pod = Reader(), PodView("demo-0-0", "old", ready=True, phase="Running", revision="r", ip="10.0.0.1")
+    observer = NodeObserver(reader)
+    assert (await observer.look("ns/demo", {"demo-0": pod}))["demo-0"].fresh is not None
+    reader.silent = True
+    same = (await observer.look("ns/demo", {"demo-0": pod}))["demo-0"]
+    assert (same.value is not None, same.error) == (True, "connection refused")
+    other = (await observer.look("ns/demo", {"demo-0": replace(pod, uid="new")}))["demo-0"]
+    assert (other.value, other.error) == (None, "connection refused")
