@@ -3,7 +3,8 @@
 The same sources serve all slivers of a blob that are recovered together: so every source node expands its sliver once for
 all of them. What this node holds itself costs no traffic and is used first. A node that fails, lies or lacks a sliver is
 replaced by others (`walrus_client.read.collecting` keeps the books); one that stalls is not waited for, though its answer
-still counts when it comes.
+still counts when it comes. One that is busy is left alone for as long as it asks, and then asked for what it still owes;
+meanwhile others are asked as for one that stalls, and the next searches ask it last.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from dataclasses import dataclass
 
 from walrus_client import rules as client_rules
 from walrus_client.compute import Compute
-from walrus_client.errors import PeerError, PeerMisbehavedError
+from walrus_client.errors import PeerError, PeerMisbehavedError, PeerRefusedError
 from walrus_client.peers import ExpectedSymbols, MissingSource, PeerPool, RequestSigner
+from walrus_client.peers.retrying import asked_for_s
 from walrus_client.read.collecting import Collection
 from walrus_codec import mapping, recovery
 from walrus_codec.errors import CodecError, SliverError, SymbolError
@@ -30,7 +32,7 @@ from walrus_codec.types import Axis, BlobId, Epoch, NodeId, PairIndex
 from walrus_node.errors import DamagedError
 from walrus_node.recovery import rules
 from walrus_node.store.storage import SliverKey, Storage
-from walrus_sui.types import Committee
+from walrus_sui.types import Committee, CommitteeMember
 
 REQUEST_TIMEOUT_S = 45.0
 PATIENCE_S = 5.0
@@ -99,12 +101,16 @@ class Gatherer:
         """
         problems = []
         others = [member for member in committee.members if member.node_id != self._us]
-        for member in client_rules.weighted_order(others, self._rng.random):
+        order = client_rules.weighted_order(others, self._rng.random)
+        for member in sorted(order, key=lambda member: self._is_doubtful(member.node_id)):
             try:
                 found = BlobMetadata.from_bcs(await self._peers.get(member).get_metadata(blob_id))
                 verify_metadata(blob_id, found, n_shards=committee.n_shards)
             except (PeerError, CodecError) as error:
                 problems.append(str(error))
+                pause_s = asked_for_s(error, self._rng.random()) if isinstance(error, PeerError) else None
+                if pause_s is not None:
+                    self._peers.standing.busy(member.node_id, asyncio.get_running_loop().time() + pause_s)
             else:
                 return found
         raise NotEnoughSymbolsError(f"nobody gave the metadata: {'; '.join(problems) or 'there is nobody else'}")
@@ -123,17 +129,23 @@ class Gatherer:
             job=job,
             axis=axis,
             targets=targets,
-            order=[(node_id, pair) for node_id, pair in order if pair not in held],
+            order=sorted(
+                (entry for entry in order if entry[1] not in held), key=lambda entry: self._is_doubtful(entry[0])
+            ),
             needed=needed - len(own),
             peers=self._peers,
             compute=self._compute,
             signer=self._signer,
+            rng=self._rng,
         )
         try:
             found = await search.run()
         finally:
             self.bytes_fetched += search.bytes_fetched
         return [symbol for symbols in [*own, *found] for symbol in symbols]
+
+    def _is_doubtful(self, node_id: NodeId) -> bool:
+        return self._peers.standing.is_doubtful(node_id, asyncio.get_running_loop().time())
 
     async def _own(self, job: Job, axis: Axis, targets: Sequence[PairIndex], needed: int) -> list[list[RecoverySymbol]]:
         """Symbols from slivers of the other axis that are stored here."""
@@ -169,6 +181,7 @@ class _Search:
         peers: PeerPool,
         compute: Compute,
         signer: RequestSigner,
+        rng: random.Random,
     ) -> None:
         self._job = job
         self._axis = axis
@@ -179,6 +192,7 @@ class _Search:
         self._peers = peers
         self._compute = compute
         self._signer = signer
+        self._rng = rng
         self._found: dict[PairIndex, list[RecoverySymbol]] = {}
         self._problems: list[str] = []
         self._changed = asyncio.Event()
@@ -209,26 +223,52 @@ class _Search:
         return list(self._found.values())[: self._needed]
 
     async def _ask(self, node_id: NodeId, pairs: Sequence[PairIndex]) -> None:
-        job, member = self._job, self._job.committee.by_id(node_id)
+        """Takes what the node gives of these pairs, in several requests when it is busy; after that it is asked no more."""
+        member = self._job.committee.by_id(node_id)
         assert member is not None  # noqa: S101 - the order is made of members
-        expected = ExpectedSymbols(job.blob_id, self._axis, self._targets, pairs, job.symbol_size, job.params.n_shards)
-        answers = self._peers.get(member).get_recovery_symbols(
-            expected, self._signer, job.epoch, timeout_s=REQUEST_TIMEOUT_S
-        )
+        deadline = asyncio.get_running_loop().time() + REQUEST_TIMEOUT_S
         try:
-            async with contextlib.aclosing(answers):
-                async for answer in answers:
-                    if isinstance(answer, MissingSource):
-                        self._collection.lost(node_id, [answer.pair])
-                        self._problems.append(f"{member.name} lacks pair {answer.pair} ({answer.reason})")
-                    else:
-                        await self._take(node_id, answer)
-                    self._changed.set()
+            while owed := self._collection.owed_by(node_id).intersection(pairs):
+                pause_s = await self._fetch(member, sorted(owed), deadline)
+                if pause_s is None:
+                    break
+                await asyncio.sleep(pause_s)
         except PeerError as error:
             self._collection.exclude(node_id)
             self._problems.append(str(error))
         finally:
             self._changed.set()
+
+    async def _fetch(self, member: CommitteeMember, pairs: Sequence[PairIndex], deadline: float) -> float | None:
+        """One request; returns after how long the node wants to be asked for the rest.
+
+        Raises:
+            PeerError: it gives nothing more, or not before the deadline.
+        """
+        job, now = self._job, asyncio.get_running_loop().time
+        expected = ExpectedSymbols(job.blob_id, self._axis, self._targets, pairs, job.symbol_size, job.params.n_shards)
+        answers = self._peers.get(member).get_recovery_symbols(
+            expected, self._signer, job.epoch, timeout_s=deadline - now()
+        )
+        try:
+            async with contextlib.aclosing(answers):
+                async for answer in answers:
+                    if isinstance(answer, MissingSource):
+                        self._collection.lost(member.node_id, [answer.pair])
+                        self._problems.append(f"{member.name} lacks pair {answer.pair} ({answer.reason})")
+                    else:
+                        await self._take(member.node_id, answer)
+                    self._changed.set()
+        except PeerRefusedError as refusal:
+            pause_s = asked_for_s(refusal, self._rng.random())
+            if pause_s is None:
+                raise
+            self._peers.standing.busy(member.node_id, now() + pause_s)
+            if now() + pause_s >= deadline:
+                raise
+            self._problems.append(str(refusal))
+            return pause_s
+        return None
 
     async def _take(self, node_id: NodeId, symbols: list[RecoverySymbol]) -> None:
         """Verifies the symbols of one source; raises `PeerMisbehavedError` when one is bad."""

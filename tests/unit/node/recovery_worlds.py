@@ -9,6 +9,7 @@ from tests.unit.node.worlds import US, ChainTwin, certified, committee, member, 
 from walrus_client.compute import Compute
 from walrus_client.errors import PeerRefusedError, PeerTimeoutError, PeerUnreachableError
 from walrus_client.peers import MissingSource, SignedMessage
+from walrus_client.peers.rules import Standing
 from walrus_client.reasons import Reason
 from walrus_codec import mapping, recovery, redstuff
 from walrus_codec.errors import ProofError
@@ -48,6 +49,8 @@ class Peer:
     lying: bool = False
     stalling: bool = False
     asked: int = 0
+    busy_s: list = field(default_factory=list)  # after how long it wants to be asked again, once each
+    symbols_asked_at: list = field(default_factory=list)
 
     @property
     def name(self):
@@ -67,6 +70,9 @@ class Peer:
     async def get_recovery_symbols(self, expected, signer, epoch, *, timeout_s):
         self._reach()
         assert signer is not None
+        self.symbols_asked_at.append(asyncio.get_running_loop().time())
+        if self.busy_s:
+            raise PeerRefusedError(self.name, Reason.CACHE_SATURATED, "busy", {}, retry_after_s=self.busy_s.pop(0))
         if self.stalling:
             await asyncio.sleep(timeout_s)
             raise PeerTimeoutError(self.name, "it did not answer in time")
@@ -128,6 +134,7 @@ class World:
     def __init__(self, storage, rng):
         self.storage = storage
         self.objects = 0
+        self.standing = Standing()
         self.peers = {}
         members = [replace(member(US, OURS), bls_public_key=KEY.public_key)]
         for number in range(1, 5):

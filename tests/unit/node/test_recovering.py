@@ -89,6 +89,29 @@ class TestCompleting:
             assert await world.complete(blob) is Outcome.WHOLE
         assert await world.holds(blob)
 
+    async def test_busy_nodes_are_left_alone_for_as_long_as_they_ask_and_then_asked_again(self, world, blob):
+        await world.add(blob)
+        busy = world.each()[:3]  # without them there would be too few
+        for peer in busy:
+            peer.busy_s = [0.3]
+        assert await world.complete(blob) is Outcome.WHOLE
+        assert await world.holds(blob)
+        waits = [peer.symbols_asked_at[1] - peer.symbols_asked_at[0] for peer in busy if len(peer.symbols_asked_at) > 1]
+        assert waits
+        assert min(waits) >= 0.3
+
+    async def test_a_node_that_stays_busy_is_not_waited_for_and_asked_last(self, world, blob):
+        await world.add(blob)
+        hint = [2 * gathering.REQUEST_TIMEOUT_S]  # whoever is asked first takes it
+        for peer in world.each():
+            peer.busy_s = hint
+        async with asyncio.timeout(20):
+            assert await world.complete(blob) is Outcome.WHOLE
+        assert await world.holds(blob)
+        first = min((peer for peer in world.each() if peer.symbols_asked_at), key=lambda peer: peer.symbols_asked_at[0])
+        assert len(first.symbols_asked_at) == 1, "for the primary slivers the others were enough"
+        assert world.standing.is_doubtful(first.member.node_id, asyncio.get_running_loop().time())
+
     async def test_with_too_few_nodes_the_secondary_slivers_come_back_and_the_rest_later(self, world, blob):
         """The two steps: half of the others have nothing, so primary slivers must wait for secondary ones."""
         await world.add(blob)

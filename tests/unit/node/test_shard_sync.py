@@ -22,6 +22,7 @@ from tests.unit.node.worlds import (
 from walrus_client.compute import Compute
 from walrus_client.errors import PeerMisbehavedError, PeerRefusedError, PeerTimeoutError, PeerUnreachableError
 from walrus_client.peers import SyncedSlivers
+from walrus_client.peers.rules import Standing
 from walrus_client.reasons import Reason
 from walrus_codec import mapping
 from walrus_codec.types import Axis, Epoch, ShardIndex
@@ -88,6 +89,7 @@ class World:
 
     def __init__(self, storage, *, stall_s=1e9, concurrent=2):
         self.storage = storage
+        self.standing = Standing()
         self.peers = {}
         for number in range(1, 5):
             made = replace(member(node_id(number), [2 * number, 2 * number + 1]), name=f"peer-{number}")
