@@ -46,6 +46,21 @@ def network_objects(namespace: str, name: str) -> tuple[Manifest, list[Manifest]
     return found, nodes, epochs
 
 
+def events(namespace: str) -> list[Manifest]:
+    """Recent events of a namespace; none when they may not be read, since the page is useful without."""
+
+    async def read() -> list[Manifest]:
+        async with await KubeClient.connect() as kube:
+            try:
+                return await kube.list("Event", namespace)
+            except KubeError as error:
+                if error.status == 403:
+                    return []
+                raise
+
+    return _run(read())
+
+
 def _run(work: Coroutine[Any, Any, T]) -> T:
     """Runs to the end; a Kubernetes API that refuses or is away ends the program with its words."""
     try:

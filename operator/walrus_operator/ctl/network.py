@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -26,11 +27,12 @@ def commands(target: Target) -> typer.Typer:
         *,
         output: Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")] = Output.TEXT,
     ) -> None:
-        """One page: health, epoch, shards, conditions, nodes, what is missing. Exit code 1 while it is not Ready."""
+        """One page: health, epoch, shards, conditions, nodes, events, what is missing. Exit code 1 while it is not Ready."""
         from walrus_operator.ctl import cluster, page  # noqa: PLC0415  (the Kubernetes client takes a second to import)
 
         namespace, name = target.resolve()
-        found = page.document(*cluster.network_objects(namespace, name))
+        objects = cluster.network_objects(namespace, name)
+        found = page.document(*objects, cluster.events(namespace), now=datetime.now(UTC))
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         width = shutil.get_terminal_size((140, 40)).columns
         text = page.render(found, width=max(width, 80), colour=colour) if output is Output.TEXT else ""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from walrus_operator.api.base import seconds
 from walrus_operator.api.world import Manifest
 
 _RECENT_EPOCHS = 5
+_RECENT_EVENTS = 8
 _GOOD_WHEN_FALSE = {"Progressing", "Degraded", "RequiresUpdate", "Paused"}
 
 
@@ -33,8 +36,24 @@ def _natural(name: str) -> tuple[int, str]:
     return len(name), name
 
 
-def document(network: Manifest, nodes: Iterable[Manifest], epochs: Iterable[Manifest]) -> dict[str, Any]:
-    """Everything on the page, for -o json and yaml."""
+def document(
+    network: Manifest,
+    nodes: Iterable[Manifest],
+    epochs: Iterable[Manifest],
+    events: Iterable[Manifest] = (),
+    *,
+    now: datetime | None = None,
+) -> dict[str, Any]:
+    """Everything on the page, for -o json and yaml.
+
+    Args:
+        network: the object.
+        nodes: those of this network.
+        epochs: likewise.
+        events: of the namespace; those of other things are left out.
+        now: what the progress of the epoch is told by; without it none is told.
+    """
+    nodes, epochs = list(nodes), list(epochs)
     status, spec = network.get("status") or {}, network.get("spec") or {}
     rows = []
     for live in sorted(nodes, key=lambda live: _natural(live["metadata"]["name"])):
@@ -64,6 +83,7 @@ def document(network: Manifest, nodes: Iterable[Manifest], epochs: Iterable[Mani
         "epoch": status.get("epoch"),
         "epochState": status.get("epochState"),
         "epochDuration": spec.get("epochDuration"),
+        "epochProgress": epoch_progress(status, spec, recent, now),
         "encoding": spec.get("encoding"),
         "chain": {
             "kind": "external" if (spec.get("chain") or {}).get("external") else "devnet",
@@ -83,8 +103,44 @@ def document(network: Manifest, nodes: Iterable[Manifest], epochs: Iterable[Mani
             {key: entry.get(key) for key in ("epoch", "state", "members", "startedAt", "changeDoneAt", "endedAt")}
             for entry in recent[:_RECENT_EPOCHS]
         ],
+        "events": recent_events(
+            events, network["metadata"]["name"], [live["metadata"]["name"] for live in (*nodes, *epochs)]
+        ),
         "missing": missing(network, rows),
     }
+
+
+def epoch_progress(
+    status: Mapping[str, Any], spec: Mapping[str, Any], epochs: Iterable[Mapping[str, Any]], now: datetime | None
+) -> float | None:
+    """Share of the current epoch that is over, above 1 when its end is late; None when its begin is not known."""
+    begun = next((entry.get("startedAt") for entry in epochs if entry.get("epoch") == status.get("epoch")), None)
+    duration = spec.get("epochZeroDuration" if status.get("epoch") == 0 else "epochDuration")
+    if begun is None or duration is None or now is None:
+        return None
+    return (now - datetime.fromisoformat(begun)).total_seconds() / seconds(duration)
+
+
+def recent_events(events: Iterable[Manifest], network: str, parts: Iterable[str]) -> list[dict[str, Any]]:
+    """The newest events about a network and its parts (with pods and volumes, which bear their names), newest first."""
+    found = []
+    prefixes = tuple(f"{part}-" for part in (*parts, f"{network}-gateway", f"{network}-devnet"))
+    for event in events:
+        about = event.get("involvedObject") or event.get("regarding") or {}
+        name = about.get("name", "")
+        if name == network or f"{name}-".startswith(prefixes):
+            found.append(
+                {
+                    "time": event.get("lastTimestamp")
+                    or event.get("eventTime")
+                    or event["metadata"]["creationTimestamp"],
+                    "type": event.get("type", "Normal"),
+                    "object": f"{about.get('kind', '')}/{name}",
+                    "reason": event.get("reason", ""),
+                    "message": event.get("message") or event.get("note") or "",
+                }
+            )
+    return sorted(found, key=lambda entry: str(entry["time"]), reverse=True)[:_RECENT_EVENTS]
 
 
 def missing(network: Manifest, rows: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -119,6 +175,29 @@ def budget_bar(shards: Mapping[str, Any], *, width: int = 50) -> Text:
     return bar
 
 
+def epoch_bar(progress: float | None, duration: str | None, *, width: int = 50) -> Text:
+    """How much of the epoch is over, and what is left of it."""
+    if progress is None or duration is None:
+        return Text("not known yet", style="dim")
+    filled = round(width * min(1.0, max(0.0, progress)))
+    bar = Text()
+    bar.append("=" * filled, style="cyan")
+    bar.append("." * (width - filled), style="dim")
+    left = round((1 - progress) * seconds(duration))
+    if left < 0:
+        bar.append(f"  its end is {_span(-left)} late", style="yellow" if -left * 10 > seconds(duration) else "")
+    else:
+        bar.append(f"  {_span(left)} left")
+    return bar
+
+
+def _span(count: int) -> str:
+    hours, minutes, rest = count // 3600, count // 60 % 60, count % 60
+    if hours:
+        return f"{hours}h{minutes:02}m"
+    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
+
+
 def render(page: Mapping[str, Any], *, width: int, colour: bool) -> str:
     """The page as text."""
     console = Console(width=width, force_terminal=colour, no_color=not colour, highlight=False)
@@ -144,6 +223,9 @@ def _parts(page: Mapping[str, Any]) -> Iterable[RenderableType]:
     if page["epochs"]:
         yield Text()
         yield _epoch_table(page["epochs"])
+    if page["events"]:
+        yield Text()
+        yield _event_table(page["events"])
     if page["missing"]:
         yield Text()
         yield Text("What is missing", style="bold")
@@ -161,6 +243,7 @@ def _facts(page: Mapping[str, Any]) -> Table:
     chain = page["chain"]
     gateway = page["gateway"] or {}
     table.add_row("Epoch", epoch)
+    table.add_row("", epoch_bar(page["epochProgress"], page["epochDuration"]))
     table.add_row("Shards", budget_bar(page["shards"]))
     table.add_row("Nodes", f"{page['nodesReady'] or '-'} ready")
     table.add_row("Encoding", str(page["encoding"]))
@@ -214,6 +297,14 @@ def _epoch_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     for row in rows:
         keys = ("epoch", "state", "members", "startedAt", "changeDoneAt", "endedAt")
         table.add_row(*(_text(row[key]) for key in keys))
+    return table
+
+
+def _event_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    table = _table("EVENT", "ABOUT", "REASON", "MESSAGE")
+    for row in rows:
+        style = "yellow" if row["type"] != "Normal" else ""
+        table.add_row(_text(row["time"]), row["object"], Text(row["reason"], style=style), row["message"])
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from tests.unit.operator.support import World, network_manifest
@@ -132,3 +133,53 @@ def test_a_stuck_rollout_says_so(world: World) -> None:
     found = plan_page.document(world.network)
     assert "demo-0 was restarted and does not rejoin" in str(found["stuck"])
     assert "Stuck: demo-0" in plan_page.render(found, width=140, colour=False)
+
+
+def test_how_much_of_the_epoch_is_over(world: World) -> None:
+    found = page.document(
+        {**world.network, "spec": {**world.network["spec"], "epochDuration": "10m"}},
+        of_kind(world, "WalrusNode"),
+        [{"metadata": {"name": "demo-1"}, "status": {"epoch": 1, "startedAt": "2026-01-01T00:00:00Z"}}],
+        now=datetime(2026, 1, 1, 0, 7, 30, tzinfo=UTC),
+    )
+    assert found["epochProgress"] == 0.75
+    text = page.render(found, width=140, colour=False)
+    assert "=" * 38 + "." * 12 + "  2m30s left" in text
+
+
+@pytest.mark.parametrize(
+    ("progress", "duration", "words"),
+    [(1.0, "1h", "0s left"), (0.0, "2h", "2h00m left"), (1.5, "1m", "its end is 30s late"), (-0.1, "1m", "1m06s left")],
+)
+def test_the_rest_of_an_epoch_in_words(progress: float, duration: str, words: str) -> None:
+    bar = page.epoch_bar(progress, duration).plain
+    assert bar.endswith("  " + words)
+    assert len(bar) == 52 + len(words)
+
+
+def test_events_of_the_network_newest_first(world: World) -> None:
+    def event(number: int, kind: str, name: str) -> Manifest:
+        return {
+            "metadata": {"name": f"e{number}", "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "involvedObject": {"kind": kind, "name": name},
+            "lastTimestamp": f"2026-01-01T00:{number:02}:00Z",
+            "type": "Warning" if number % 2 else "Normal",
+            "reason": "Because",
+            "message": f"the {number}th",
+        }
+
+    events = [event(number, "WalrusNode", "demo-1") for number in range(1, 10)]
+    events += [event(20, "Pod", "demo-3-0"), event(21, "WalrusNetwork", "demo"), event(22, "Pod", "another-0")]
+    events += [event(23, "Pod", "demo-gateway-5d-x"), event(24, "Pod", "demo-30-0")]
+    found = page.document(world.network, of_kind(world, "WalrusNode"), [], events)
+    rows = found["events"]
+    assert [row["object"] for row in rows[:4]] == [
+        "Pod/demo-gateway-5d-x",
+        "WalrusNetwork/demo",
+        "Pod/demo-3-0",
+        "WalrusNode/demo-1",
+    ]
+    assert len(rows) == 8
+    text = page.render(found, width=140, colour=False)
+    assert "2026-01-01T00:09:00Z  WalrusNode/demo-1" in text
+    assert "another" not in text
