@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
+import logging
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, aclosing
@@ -25,12 +26,13 @@ from walrus_node.config import NodeConfig, NodeKeys
 from walrus_node.epochs.collector import Collector
 from walrus_node.epochs.driver import EpochDriver
 from walrus_node.epochs.keeper import EpochKeeper
-from walrus_node.errors import ConfigError, EventConflictError
+from walrus_node.errors import ConfigError
 from walrus_node.events.processor import EventProcessor, Heard
 from walrus_node.loops import DISK_PAUSE_S, Backoff, Wake, repeat, together, until_done
 from walrus_node.recovery.blobs import BlobRecoverer
 from walrus_node.recovery.denouncing import ChainDenouncer
 from walrus_node.recovery.gathering import Gatherer
+from walrus_node.recovery.history import HistoryRebuilder, NoAgreementError
 from walrus_node.recovery.task import IDLE_S, Progress, RecoveryTask
 from walrus_node.registration import Registrar
 from walrus_node.scrub.scrubber import IDLE_S as SCRUB_IDLE_S
@@ -45,6 +47,8 @@ from walrus_sui.client import ChainClient
 from walrus_sui.errors import NetworkConfigError, PublicNetworkRefused
 from walrus_sui.follower import CheckpointEvents, CheckpointFollower, HistoryPrunedError
 from walrus_sui.network_config import NetworkConfig
+
+_log = logging.getLogger(__name__)
 
 Loop = Coroutine[Any, Any, NoReturn]
 
@@ -96,6 +100,7 @@ class Duties:
         self._view_wake, self._keeper_wake, self._driver_wake = Wake(), Wake(), Wake()
         self._registrar_wake, self._collector_wake, self._invalid_wake = Wake(), Wake(), Wake()
         self._recovery_wake, self._sync_wake, self._challenge_wake = Wake(), Wake(), Wake()
+        self._rebuilder: HistoryRebuilder | None = None
         self._recovery: RecoveryTask | None = None
         self._sync: SyncTask | None = None
         self._scrubber: Scrubber | None = None
@@ -111,6 +116,11 @@ class Duties:
     def follower_age_s(self) -> float:
         """Seconds since the chain was last heard."""
         return self._follower.last_frame_age if self._follower is not None else float("inf")
+
+    @property
+    def waits_for_history(self) -> str:
+        """What the node waits for because the chain has pruned events that it needs; empty when it does not."""
+        return self._rebuilder.waits_for if self._rebuilder is not None else ""
 
     def recovery_progress(self) -> Progress:
         """What was recovered from other nodes."""
@@ -184,8 +194,16 @@ class Duties:
             recovery = self._recovery = self._make_recovery(client, identity, peers, gatherer)
             sync = self._sync = self._make_sync(identity, peers, gatherer, signer)
             await self._challenges.rounds.take_after_crash()
+            rebuilder = self._rebuilder = HistoryRebuilder(
+                chain=client,
+                view=self._view,
+                peers=peers,
+                storage=self._storage,
+                processor=self._processor,
+                us=identity.node_id,
+            )
             await together(
-                self._follow(client),
+                self._follow(client, rebuilder),
                 *self._epoch_loops(client, identity, recovery),
                 self._repeat("recovery", recovery.run_once, IDLE_S, self._recovery_wake),
                 self._repeat("shard sync", sync.run_once, SYNC_IDLE_S, self._sync_wake),
@@ -217,24 +235,46 @@ class Duties:
         self._on_registered(identity)
         return identity
 
-    async def _follow(self, client: ChainClient) -> NoReturn:
+    async def _follow(self, client: ChainClient, rebuilder: HistoryRebuilder) -> NoReturn:
+        while True:
+            try:
+                await self._follow_events(client)
+            except HistoryPrunedError as error:
+                _log.warning("the chain has pruned what this node needs", extra={"why": str(error)})
+                await self._rebuild(rebuilder)
+
+    async def _follow_events(self, client: ChainClient) -> NoReturn:
         cursor = self._processor.cursor
         self._follower = CheckpointFollower(client, start_after=cursor.sequence if cursor is not None else None)
-        try:
-            # It is an asynchronous generator, though typed as the iterator that most callers need.
-            stream = cast("AsyncGenerator[CheckpointEvents]", aiter(self._follower))
-            async with aclosing(stream) as checkpoints:
-                async for checkpoint in checkpoints:
-                    await until_done(
-                        "the chain's events",
-                        functools.partial(
-                            self._processor.apply, checkpoint.sequence, checkpoint.timestamp_ms, checkpoint.events
-                        ),
-                        backoff=Backoff(first_s=0.5, last_s=DISK_PAUSE_S, rng=self._rng),
-                    )
-        except HistoryPrunedError as error:
-            raise EventConflictError(str(error)) from error
+        # It is an asynchronous generator, though typed as the iterator that most callers need.
+        stream = cast("AsyncGenerator[CheckpointEvents]", aiter(self._follower))
+        async with aclosing(stream) as checkpoints:
+            async for checkpoint in checkpoints:
+                await until_done(
+                    "the chain's events",
+                    functools.partial(
+                        self._processor.apply, checkpoint.sequence, checkpoint.timestamp_ms, checkpoint.events
+                    ),
+                    backoff=Backoff(first_s=0.5, last_s=DISK_PAUSE_S, rng=self._rng),
+                )
         raise AssertionError("a follower does not end")
+
+    async def _rebuild(self, rebuilder: HistoryRebuilder) -> None:
+        """Takes the other nodes' records for the events that are gone, as often as it needs; returns to follow from there."""
+        self._caught_up = False
+        backoff = self._backoff()
+        await until_done("records", rebuilder.begin, backoff=backoff)
+        while True:
+            try:
+                await until_done("records", rebuilder.run_once, backoff=backoff)
+            except NoAgreementError as error:
+                pause = backoff.next_s()
+                _log.warning("waiting for other nodes' records", extra={"why": str(error), "pause_s": round(pause, 1)})
+                await asyncio.sleep(pause)
+            else:
+                break
+        for wake in (self._view_wake, self._keeper_wake):
+            wake.ring()
 
     def _make_sync(self, identity: Identity, peers: PeerPool, gatherer: Gatherer, signer: RequestSigner) -> SyncTask:
         counters = Counters()

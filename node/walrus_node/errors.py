@@ -36,9 +36,9 @@ class IdentityError(WalrusNodeError):
 
 
 class EventConflictError(WalrusNodeError):
-    """The chain's events cannot follow those that are stored, or do not reach back to them.
+    """The chain's events cannot follow those that are stored.
 
-    Remedy: check which chain is followed, use an endpoint with more history, or wipe the data directory.
+    Remedy: check which chain is followed, or wipe the data directory.
     """
 
     exit_code = 5

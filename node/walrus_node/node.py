@@ -32,6 +32,7 @@ from walrus_node.rpc.challenges import ChallengeService
 from walrus_node.rpc.envelopes import EnvelopeChecker
 from walrus_node.rpc.http import HttpServer
 from walrus_node.rpc.info import InfoSource
+from walrus_node.rpc.records import RecordService
 from walrus_node.rpc.rules import Lane, Pace
 from walrus_node.rpc.server import GrpcServer
 from walrus_node.rpc.service import NodeService
@@ -147,8 +148,16 @@ class Node:
             storage=storage,
             envelopes=envelopes,
         )
+        records = RecordService(storage=storage, processor=processor, gate=gate)
         servicer = StorageNodeServicer(
-            self._service, recovery, envelopes, self._info, stream_limits, shards=shards, challenges=challenges
+            self._service,
+            recovery,
+            envelopes,
+            self._info,
+            stream_limits,
+            shards=shards,
+            challenges=challenges,
+            records=records,
         )
         self._grpc = GrpcServer(servicer, server_identity, stream_limits)
         self._http = HttpServer(self._info, self.not_ready)
@@ -182,7 +191,9 @@ class Node:
         floor = config.limits.disk_reserve // 2
         storage = await Storage.open(config.data_dir / _DATABASE, floor=floor, slow=slow_disk)
         try:
-            processor = EventProcessor(storage, cursor=await storage.cursor())
+            processor = EventProcessor(
+                storage, cursor=await storage.cursor(), replay_until=await storage.replay_until()
+            )
             node = cls(config, keys, storage, processor)
             identity = await storage.identity()
         except BaseException:
@@ -220,6 +231,7 @@ class Node:
             "the node is stopping": self._stopping,
             "the node is not registered yet": self._info.identity is None,
             "the events have not reached the chain's tip yet": not self._duties.caught_up,
+            self._duties.waits_for_history: bool(self._duties.waits_for_history),
             self._room.message: self._room.condition is Condition.DISK_FAILING,
         }
         return [reason for reason, holds in reasons.items() if holds]

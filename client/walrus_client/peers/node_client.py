@@ -32,9 +32,11 @@ from walrus_client.peers import challenges, wire
 from walrus_client.peers.challenges import ChallengeCall, Hello, ReportParser
 from walrus_client.peers.channels import PinnedChannel
 from walrus_client.peers.decoding import LenientChannel
+from walrus_client.peers.records import RecordParser
 from walrus_client.peers.shards import ExpectedShard, ShardParser, SyncedSlivers
 from walrus_client.peers.signing import RequestSigner
 from walrus_client.peers.symbols import ExpectedSymbols, SymbolParser
+from walrus_client.records import RawRecord
 from walrus_client.statuses import BlobStatus
 from walrus_codec.recovery import RecoverySymbol
 from walrus_codec.slivers import Sliver
@@ -262,6 +264,23 @@ class NodeClient:
             return stub.SyncShard(pb.SyncShardRequest(envelope=envelope, body=body), timeout=timeout_s)
 
         return self._stream(call, ShardParser(expected), idle_s=idle_s)
+
+    def list_records(
+        self, checkpoint: int, *, timeout_s: float, idle_s: float
+    ) -> AsyncGenerator[list[RawRecord], None]:
+        """Yields what the node says about all living blob objects and storage pools, in order, as of `checkpoint` or later.
+
+        Raises:
+            PeerMisbehavedError: Something that is no ascending list, or a stream that ends early.
+            PeerTimeoutError: Nothing came for `idle_s`.
+            PeerError: As every call.
+        """
+        request = pb.ListRecordsRequest(checkpoint=checkpoint)
+
+        async def call(stub: node_pb2_grpc.StorageNodeAsyncStub) -> _Parts[pb.ListRecordsResponse]:
+            return stub.ListRecords(request, timeout=timeout_s)
+
+        return self._stream(call, RecordParser(), idle_s=idle_s)
 
     async def submit_inconsistency_proof(self, blob_id: BlobId, axis: Axis, proof: bytes) -> wire.SignedMessage:
         """The node's signed judgement that the blob is invalid; not verified yet."""

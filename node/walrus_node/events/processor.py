@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from walrus_codec.types import BlobId, Epoch
-from walrus_node.events import rules
+from walrus_node.events import history, rules
 from walrus_node.store.records import Cursor, ValidBlob
 from walrus_node.store.storage import Storage
 from walrus_sui.events import (
@@ -63,10 +63,15 @@ class Heard:
 class EventProcessor:
     """The one who applies checkpoints; everybody else asks it how far it is."""
 
-    def __init__(self, storage: Storage, *, cursor: Cursor | None) -> None:
-        """Continues behind `cursor`, the one that the store holds."""
+    def __init__(self, storage: Storage, *, cursor: Cursor | None, replay_until: int = -1) -> None:
+        """Continues behind `cursor`; the records may show events already until checkpoint `replay_until`.
+
+        Both are those that the store holds.
+        """
         self._storage = storage
         self._cursor = self._stored = cursor
+        self._replay_until = replay_until
+        self._following: set[tuple[int, asyncio.Future[None]]] = set()
         self._listeners: list[Callable[[Heard], None]] = []
         self._waiting: defaultdict[BlobId, set[asyncio.Future[None]]] = defaultdict(set)
         self._clock_offset_s: float | None = None
@@ -81,6 +86,16 @@ class EventProcessor:
     def epoch(self) -> Epoch:
         """The epoch that the events have reached."""
         return self._cursor.epoch if self._cursor is not None else Epoch(0)
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the records were made anew from those of other nodes, which were ahead of us, and still are."""
+        return self._cursor is not None and self._cursor.sequence < self._replay_until
+
+    def restart(self, cursor: Cursor, *, replay_until: int) -> None:
+        """Goes on from records that were made anew (`Storage.replace_history`)."""
+        self._cursor = self._stored = cursor
+        self._replay_until = replay_until
 
     def chain_now_ms(self) -> int:
         """The chain's clock: time of the newest checkpoint plus what has passed since.
@@ -104,20 +119,20 @@ class EventProcessor:
             return
         ordered = tuple(events)
         if not ordered and self._may_wait(sequence, timestamp_ms):
-            self._cursor = Cursor(sequence, timestamp_ms, self.epoch)
-            self._clock_offset_s = timestamp_ms / 1000 - time.monotonic()
+            self._reached(Cursor(sequence, timestamp_ms, self.epoch))
             return
+        rule = history.replay_all if sequence <= self._replay_until else rules.apply_all
         working = await self._storage.apply(
             sequence,
             timestamp_ms,
-            lambda records: rules.apply_all(records, ordered),
+            lambda records: rule(records, ordered),
             behind=self._cursor.sequence if self._cursor is not None else None,
         )
         if working.epoch != working.first_epoch:
             for hook in self._at_epoch_start:
                 await hook(working.epoch)
-        self._cursor = self._stored = Cursor(sequence, timestamp_ms, working.epoch)
-        self._clock_offset_s = timestamp_ms / 1000 - time.monotonic()
+        self._stored = Cursor(sequence, timestamp_ms, working.epoch)
+        self._reached(self._stored)
         for blob_id in working.touched & self._waiting.keys():
             for future in self._waiting.pop(blob_id):
                 if not future.done():
@@ -135,6 +150,15 @@ class EventProcessor:
         )
         for listener in self._listeners:
             listener(heard)
+
+    def _reached(self, cursor: Cursor) -> None:
+        """A checkpoint is applied."""
+        self._cursor = cursor
+        self._clock_offset_s = cursor.timestamp_ms / 1000 - time.monotonic()
+        for entry in [entry for entry in self._following if entry[0] <= cursor.sequence]:
+            self._following.discard(entry)
+            if not entry[1].done():
+                entry[1].set_result(None)
 
     def _may_wait(self, sequence: int, timestamp_ms: int) -> bool:
         """Whether an empty checkpoint needs not be written yet."""
@@ -154,6 +178,21 @@ class EventProcessor:
     def at_epoch_start(self, hook: Callable[[Epoch], Awaitable[None]]) -> None:
         """Has `hook` awaited when an epoch's first checkpoint is stored, before the next one is; it must not raise."""
         self._at_epoch_start.append(hook)
+
+    async def wait_applied(self, sequence: int, *, timeout_s: float) -> bool:
+        """Whether a checkpoint is applied, after waiting for it for at most `timeout_s`."""
+        if self._cursor is not None and self._cursor.sequence >= sequence:
+            return True
+        entry = sequence, asyncio.get_running_loop().create_future()
+        self._following.add(entry)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await entry[1]
+        except TimeoutError:
+            return False
+        finally:
+            self._following.discard(entry)
+        return True
 
     async def wait_registered(self, blob_id: BlobId, *, timeout_s: float) -> bool:
         """Whether the blob is registered in the node's epoch, after waiting for its event for at most `timeout_s`."""

@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError
 from walrus_client import grpc_errors
 from walrus_client.peers import wire
 from walrus_client.reasons import Reason, RequestRefused
+from walrus_client.records import RecordKind
 from walrus_codec.types import Axis, BlobId, Epoch, ObjectId, PairIndex, ShardIndex
 from walrus_node.errors import DiskError
 from walrus_node.rpc.admission import CallCounter, Gate, client_of
@@ -28,6 +29,7 @@ from walrus_node.rpc.challenges import ChallengeService
 from walrus_node.rpc.envelopes import EnvelopeChecker
 from walrus_node.rpc.info import InfoSource
 from walrus_node.rpc.model import MissingSliver, SignedMessage, SliverRefusal
+from walrus_node.rpc.records import RecordService
 from walrus_node.rpc.rules import Lane, Pace, Progress
 from walrus_node.rpc.service import NodeService, no_room
 from walrus_node.rpc.shards import ShardQuery, ShardService
@@ -50,6 +52,13 @@ _HEARD_AT_ONCE = 8
 
 MAX_REFUSALS = 4096
 """Refused slivers of one stream after which the sender is told to stop."""
+
+_KINDS: dict[RecordKind, pb.RecordKind.ValueType] = {
+    RecordKind.POOL: pb.RECORD_KIND_POOL,
+    RecordKind.OBJECT: pb.RECORD_KIND_OBJECT,
+    RecordKind.POOLED: pb.RECORD_KIND_POOLED,
+    RecordKind.INVALID: pb.RECORD_KIND_INVALID,
+}
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -77,11 +86,13 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
         *,
         shards: ShardService,
         challenges: ChallengeService,
+        records: RecordService,
     ) -> None:
         self._service = service
         self._recovery = recovery
         self._shards = shards
         self._challenges = challenges
+        self._records = records
         self._envelopes = envelopes
         self._info = info
         self._limits = limits
@@ -194,6 +205,17 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
                     while (part := next(parts, None)) is not None:
                         yield part
                     del page, parts
+
+    async def ListRecords(
+        self, request: pb.ListRecordsRequest, context: _Context
+    ) -> AsyncGenerator[pb.ListRecordsResponse]:
+        """Everything that the events have said and that lives."""
+        async with self._refusing(context):
+            pages = self._records.pages(request.checkpoint, client=client_of(context.peer()))
+            async with contextlib.aclosing(pages):
+                async for page, last in pages:
+                    records = [pb.Record(kind=_KINDS[raw.key.kind], id=raw.key.id, value=raw.value) for raw in page]
+                    yield pb.ListRecordsResponse(records=records, complete=last)
 
     async def GetBlobStatus(self, request: pb.GetBlobStatusRequest, context: _Context) -> pb.GetBlobStatusResponse:
         """What the events say about a blob."""

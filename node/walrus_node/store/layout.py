@@ -7,6 +7,7 @@
                     "scrub"                      ScrubState: how far the background verification is
                     "search"                     u64, there while a search through all certified blobs is asked for
                     "blobs"                      u64, number of entries of `metadata`
+                    "replay"                     u64, last checkpoint whose events the records may show already
     events          "cursor"                     Cursor: last applied checkpoint, its epoch and time
                     "epoch"                      u64, time of the checkpoint that began the current epoch
     metadata        blob id                      BCS BlobMetadata
@@ -74,6 +75,7 @@ COLLECTED_KEY = b"collected"
 SCRUB_KEY = b"scrub"
 SEARCH_KEY = b"search"
 BLOBS_KEY = b"blobs"
+REPLAY_KEY = b"replay"
 CURSOR_KEY = b"cursor"
 EPOCH_START_KEY = b"epoch"
 

@@ -127,10 +127,7 @@ class ShardTable:
         """
         settle = (shard for shard, status in changes.items() if status.settled and not self.settled(shard))
         if not looked_through and any(True for _ in settle):
-            # Every certified blob may lack something in them: `suspects` searches through all of them.
-            asked = self._kv.get(layout.NODE, layout.SEARCH_KEY)
-            number = 1 if asked is None else 1 + int.from_bytes(unversioned(asked, "search"), "little")
-            batch.put(layout.NODE, layout.SEARCH_KEY, versioned(bcs.u64(number)))
+            self.ask_for_search(batch)
         for shard, status in changes.items():
             family = layout.state_family(shard)
             batch.put(family, layout.SHARD_STATUS_KEY, shard_status_to_bytes(status))
@@ -138,6 +135,12 @@ class ShardTable:
                 batch.delete(family, layout.TRANSFER_KEY)
         self._kv.write(batch)
         self._statuses = {**self._statuses, **changes}
+
+    def ask_for_search(self, batch: Batch) -> None:
+        """Notes that every certified blob may lack something: `suspects` searches through all of them."""
+        asked = self._kv.get(layout.NODE, layout.SEARCH_KEY)
+        number = 1 if asked is None else 1 + int.from_bytes(unversioned(asked, "search"), "little")
+        batch.put(layout.NODE, layout.SEARCH_KEY, versioned(bcs.u64(number)))
 
     def drop(self, shard: ShardIndex) -> Tally:
         """Removes a shard with all its slivers; returns how much it held."""

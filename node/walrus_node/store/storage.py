@@ -1,8 +1,9 @@
 """The node's store as everybody else sees it: typed, asynchronous, one writer.
 
 Each part is a module of its own over the same open database (`access`, which tells the life of a write): what the node
-keeps about itself, what the chain says, what is stored for others, which shards come and go, which blobs may lack
-something, what nobody keeps alive, what verification needs, what challenges leave behind.
+keeps about itself, what the chain says, how that is made anew from other nodes, what is stored for others, which shards
+come and go, which blobs may lack something, what nobody keeps alive, what verification needs, what challenges leave
+behind.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from walrus_codec.types import Axis
 from walrus_node.store.chain_records import ChainRecords
 from walrus_node.store.challenge_records import ChallengeRecords
 from walrus_node.store.garbage import Collected, Garbage
+from walrus_node.store.history import History
 from walrus_node.store.kv import KeyValueStore
 from walrus_node.store.moving import Moving
 from walrus_node.store.reviving import RevivingStore, free_bytes
@@ -24,7 +26,7 @@ from walrus_node.store.suspects import Suspects
 from walrus_node.store.verification import Verification
 
 
-class Storage(Moving, ChainRecords, Suspects, Garbage, Verification, ChallengeRecords):
+class Storage(Moving, ChainRecords, History, Suspects, Garbage, Verification, ChallengeRecords):
     """All that the node keeps. Make it with `open`; every method raises `StoreError` when the database fails."""
 
     @classmethod

@@ -46,6 +46,7 @@ from walrus_node.rpc.admission import CallCounter, Gate, client_of
 from walrus_node.rpc.challenges import ChallengeService
 from walrus_node.rpc.envelopes import EnvelopeChecker
 from walrus_node.rpc.info import InfoSource
+from walrus_node.rpc.records import RecordService
 from walrus_node.rpc.rules import Lane, Pace
 from walrus_node.rpc.server import GrpcServer
 from walrus_node.rpc.service import NodeService
@@ -203,8 +204,16 @@ class World:
             storage=self.storage,
             envelopes=envelopes,
         )
+        records = RecordService(storage=self.storage, processor=self.processor, gate=self.limits.gate)
         self.servicer = StorageNodeServicer(
-            self.service, self.recovery, envelopes, self.info, self.limits, shards=shards, challenges=challenges
+            self.service,
+            self.recovery,
+            envelopes,
+            self.info,
+            self.limits,
+            shards=shards,
+            challenges=challenges,
+            records=records,
         )
         self.server = GrpcServer(self.servicer, identity, self.limits)
         port = self.port = await self.server.start("127.0.0.1", 0)

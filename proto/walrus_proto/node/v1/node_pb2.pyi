@@ -45,6 +45,35 @@ AXIS_PRIMARY: Axis.ValueType  # 1
 AXIS_SECONDARY: Axis.ValueType  # 2
 Global___Axis: _TypeAlias = Axis  # noqa: Y015
 
+class _RecordKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecordKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECORD_KIND_UNSPECIFIED: _RecordKind.ValueType  # 0
+    RECORD_KIND_POOL: _RecordKind.ValueType  # 1
+    """A storage pool; the value is its end epoch."""
+    RECORD_KIND_OBJECT: _RecordKind.ValueType  # 2
+    """A Blob object."""
+    RECORD_KIND_POOLED: _RecordKind.ValueType  # 3
+    """A blob object in a storage pool."""
+    RECORD_KIND_INVALID: _RecordKind.ValueType  # 4
+    """A blob id that was proved badly encoded."""
+
+class RecordKind(_RecordKind, metaclass=_RecordKindEnumTypeWrapper): ...
+
+RECORD_KIND_UNSPECIFIED: RecordKind.ValueType  # 0
+RECORD_KIND_POOL: RecordKind.ValueType  # 1
+"""A storage pool; the value is its end epoch."""
+RECORD_KIND_OBJECT: RecordKind.ValueType  # 2
+"""A Blob object."""
+RECORD_KIND_POOLED: RecordKind.ValueType  # 3
+"""A blob object in a storage pool."""
+RECORD_KIND_INVALID: RecordKind.ValueType  # 4
+"""A blob id that was proved badly encoded."""
+Global___RecordKind: _TypeAlias = RecordKind  # noqa: Y015
+
 class _ChallengeRefusalReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -958,6 +987,77 @@ class SyncShardResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SyncShardResponse: _TypeAlias = SyncShardResponse  # noqa: Y015
+
+@_typing.final
+class ListRecordsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    checkpoint: _builtins.int
+    """The answerer waits a little until it has applied this checkpoint, and refuses if it has not by then."""
+    def __init__(
+        self,
+        *,
+        checkpoint: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecordsRequest: _TypeAlias = ListRecordsRequest  # noqa: Y015
+
+@_typing.final
+class Record(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    kind: Global___RecordKind.ValueType
+    id: _builtins.bytes
+    """Object id, or blob id of an invalid blob."""
+    value: _builtins.bytes
+    """The node's own form of the record: a version, then BCS (docs/formats.md). At most 512 bytes."""
+    def __init__(
+        self,
+        *,
+        kind: Global___RecordKind.ValueType = ...,
+        id: _builtins.bytes = ...,
+        value: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "kind", b"kind", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Record: _TypeAlias = Record  # noqa: Y015
+
+@_typing.final
+class ListRecordsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    complete: _builtins.bool
+    """There are no more."""
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___Record]: ...
+    def __init__(
+        self,
+        *,
+        records: _abc.Iterable[Global___Record] | None = ...,
+        complete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecordsResponse: _TypeAlias = ListRecordsResponse  # noqa: Y015
 
 @_typing.final
 class GetBlobStatusRequest(_message.Message):

@@ -79,6 +79,11 @@ class StorageNodeStub:
                 request_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.SyncShardRequest.SerializeToString,
                 response_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.SyncShardResponse.FromString,
                 _registered_method=True)
+        self.ListRecords = channel.unary_stream(
+                '/walrus.node.v1.StorageNode/ListRecords',
+                request_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.ListRecordsRequest.SerializeToString,
+                response_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.ListRecordsResponse.FromString,
+                _registered_method=True)
         self.GetBlobStatus = channel.unary_unary(
                 '/walrus.node.v1.StorageNode/GetBlobStatus',
                 request_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.GetBlobStatusRequest.SerializeToString,
@@ -172,6 +177,14 @@ class StorageNodeServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRecords(self, request, context):
+        """What the chain's events say about all living blob objects and storage pools, for a node that has missed events which
+        the chain has pruned. Ascending by kind and id; each record is true at some moment while the stream runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetBlobStatus(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -253,6 +266,11 @@ def add_StorageNodeServicer_to_server(servicer, server):
                     servicer.SyncShard,
                     request_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.SyncShardRequest.FromString,
                     response_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.SyncShardResponse.SerializeToString,
+            ),
+            'ListRecords': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListRecords,
+                    request_deserializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.ListRecordsRequest.FromString,
+                    response_serializer=walrus__proto_dot_node_dot_v1_dot_node__pb2.ListRecordsResponse.SerializeToString,
             ),
             'GetBlobStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBlobStatus,
@@ -523,6 +541,33 @@ class StorageNode:
             '/walrus.node.v1.StorageNode/SyncShard',
             walrus__proto_dot_node_dot_v1_dot_node__pb2.SyncShardRequest.SerializeToString,
             walrus__proto_dot_node_dot_v1_dot_node__pb2.SyncShardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/walrus.node.v1.StorageNode/ListRecords',
+            walrus__proto_dot_node_dot_v1_dot_node__pb2.ListRecordsRequest.SerializeToString,
+            walrus__proto_dot_node_dot_v1_dot_node__pb2.ListRecordsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -60,6 +60,10 @@ class StorageNodeStub:
     """Slivers of one axis of a shard in ascending order of their blob ids, of blobs that were certified before the current
     epoch. Only the shard's new owner gets them, and signs its request.
     """
+    ListRecords: _grpc.UnaryStreamMultiCallable[_node_pb2.ListRecordsRequest, _node_pb2.ListRecordsResponse]
+    """What the chain's events say about all living blob objects and storage pools, for a node that has missed events which
+    the chain has pruned. Ascending by kind and id; each record is true at some moment while the stream runs.
+    """
     GetBlobStatus: _grpc.UnaryUnaryMultiCallable[_node_pb2.GetBlobStatusRequest, _node_pb2.GetBlobStatusResponse]
     Challenge: _grpc.StreamStreamMultiCallable[_node_pb2.ChallengeRequest, _node_pb2.ChallengeResponse]
     """One availability challenge (docs/challenges.md). The challenger sends its signed opening and, once the node is ready,
@@ -93,6 +97,10 @@ class StorageNodeAsyncStub(StorageNodeStub):
     SyncShard: _aio.UnaryStreamMultiCallable[_node_pb2.SyncShardRequest, _node_pb2.SyncShardResponse]  # type: ignore[assignment]
     """Slivers of one axis of a shard in ascending order of their blob ids, of blobs that were certified before the current
     epoch. Only the shard's new owner gets them, and signs its request.
+    """
+    ListRecords: _aio.UnaryStreamMultiCallable[_node_pb2.ListRecordsRequest, _node_pb2.ListRecordsResponse]  # type: ignore[assignment]
+    """What the chain's events say about all living blob objects and storage pools, for a node that has missed events which
+    the chain has pruned. Ascending by kind and id; each record is true at some moment while the stream runs.
     """
     GetBlobStatus: _aio.UnaryUnaryMultiCallable[_node_pb2.GetBlobStatusRequest, _node_pb2.GetBlobStatusResponse]  # type: ignore[assignment]
     Challenge: _aio.StreamStreamMultiCallable[_node_pb2.ChallengeRequest, _node_pb2.ChallengeResponse]  # type: ignore[assignment]
@@ -178,6 +186,16 @@ class StorageNodeServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_node_pb2.SyncShardResponse], _abc.AsyncIterator[_node_pb2.SyncShardResponse]]:
         """Slivers of one axis of a shard in ascending order of their blob ids, of blobs that were certified before the current
         epoch. Only the shard's new owner gets them, and signs its request.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRecords(
+        self,
+        request: _node_pb2.ListRecordsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_node_pb2.ListRecordsResponse], _abc.AsyncIterator[_node_pb2.ListRecordsResponse]]:
+        """What the chain's events say about all living blob objects and storage pools, for a node that has missed events which
+        the chain has pruned. Ascending by kind and id; each record is true at some moment while the stream runs.
         """
 
     @_abc_1.abstractmethod
