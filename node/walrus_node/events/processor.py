@@ -128,7 +128,8 @@ class EventProcessor:
             lambda records: rule(records, ordered),
             behind=self._cursor.sequence if self._cursor is not None else None,
         )
-        if working.epoch != working.first_epoch:
+        if working.epoch != working.first_epoch and sequence > self._replay_until:
+            # While replaying, the records show more than that checkpoint: nobody else would find the same in them.
             for hook in self._at_epoch_start:
                 await hook(working.epoch)
         self._stored = Cursor(sequence, timestamp_ms, working.epoch)
@@ -176,7 +177,10 @@ class EventProcessor:
         self._listeners.append(listener)
 
     def at_epoch_start(self, hook: Callable[[Epoch], Awaitable[None]]) -> None:
-        """Has `hook` awaited when an epoch's first checkpoint is stored, before the next one is; it must not raise."""
+        """Has `hook` awaited when an epoch's first checkpoint is stored, before the next one is; it must not raise.
+
+        Not for an epoch that begins while the records of other nodes show later events already.
+        """
         self._at_epoch_start.append(hook)
 
     async def wait_applied(self, sequence: int, *, timeout_s: float) -> bool:

@@ -4,7 +4,9 @@
         ─► tables and cursor T replaced in one batch ─► events from T + 1 on, those that are shown already left out
 
 A record is believed when nodes of more than f shards say the very same: one of them is honest. All members together must
-hold a quorum (or be all that there are beside us), so that what every honest node knows reaches that weight. Nodes are asked
+hold a quorum (or be all that there are beside us), so that what every honest node knows reaches that weight; when those
+beside us hold f shards or fewer, nothing that they say can be believed, and only an endpoint with more history helps. Before
+the first committee there are no records at all. Nodes are asked
 while the chain goes on, so one may show a change that another does not yet: then a record may be known to enough nodes,
 but to too few in any one form, and everybody is asked once more. Lists come in order, so they are compared as they
 arrive: what liars add costs no memory, and who adds too much is heard no longer.
@@ -143,6 +145,12 @@ class HistoryRebuilder:
 
     async def _agree(self, committee: Committee, checkpoint: int) -> dict[RecordKey, Record]:
         others = [member for member in committee.members if member.node_id != self._us]
+        weight = sum(member.weight for member in others)
+        if committee.members and not quorum.is_one_honest(weight, committee.n_shards):
+            raise NoAgreementError(
+                f"the other members have {weight} shards together, too few to be believed; "
+                "use an endpoint with more history (chain.network_config)"
+            )
         async with contextlib.AsyncExitStack() as stack:
             witnesses: list[_Witness] = []
             for member in others:

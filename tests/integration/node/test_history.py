@@ -2,11 +2,18 @@
 
 import asyncio
 import os
+import shutil
+from dataclasses import replace
 
 import pytest
 from tests.integration.node.test_moving import assert_all_hold, settled
 from tests.integration.node.world import until
 
+from walrus_codec.types import Epoch
+from walrus_node.store import layout
+from walrus_node.store.kv import Batch
+from walrus_node.store.records import ObjectInfo
+from walrus_node.store.rocks import RocksStore
 from walrus_proto.node.v1 import node_pb2 as pb
 
 pytestmark = pytest.mark.timeout(400)
@@ -25,9 +32,7 @@ def network(make_network):
 
 async def status_of(node, blob):
     async with node.stub() as stub:
-        return (await stub.GetBlobStatus(pb.GetBlobStatusRequest(blob_id=blob.blob_id), timeout=20)).WhichOneof(
-            "status"
-        )
+        return await stub.GetBlobStatus(pb.GetBlobStatusRequest(blob_id=blob.blob_id), timeout=20)
 
 
 async def pruned_beyond(chain, cursor):
@@ -36,40 +41,77 @@ async def pruned_beyond(chain, cursor):
             await asyncio.sleep(0.2)
 
 
-async def test_a_node_that_slept_longer_than_the_chain_remembers_takes_the_others_records(network):
+async def took_over(network, chain, node, *, times=1):
+    """Waits until a node has made its records anew and is whole with what the chain gives to it."""
+    await asyncio.to_thread(
+        until, f"{node.name} has made its records anew", lambda: node.log.read_text().count("made anew") >= times
+    )
+    view = await chain.staking()
+    await settled(network, view)
+    return view
+
+
+def lie(node, hidden, changed):
+    """Makes a stopped node's records of objects wrong: one is missing, one ends later, one was never made."""
+    kv, batch = RocksStore(node.folder / "data" / "db"), Batch()
+    batch.delete(layout.OBJECT_INFO, layout.object_key(hidden.object_id))
+    key = layout.object_key(changed.object_id)
+    info = ObjectInfo.from_bytes(kv.get(layout.OBJECT_INFO, key))
+    batch.put(layout.OBJECT_INFO, key, replace(info, end_epoch=Epoch(99)).to_bytes())
+    batch.put(layout.OBJECT_INFO, bytes(32), replace(info, blob_id=bytes(32)).to_bytes())
+    kv.write(batch)
+    kv.close()
+
+
+async def test_nodes_that_the_chain_has_forgotten_take_the_others_records(network):
     async with network.chain() as chain:
-        kept, gone = [await network.store(chain, os.urandom(50_000), deletable=d) for d in (False, True)]
-        # The one that goes to sleep; a quorum stays.
+        kept, gone, long = [
+            await network.store(chain, os.urandom(50_000), deletable=deletable) for deletable in (False, True, False)
+        ]
+        # The one that goes to sleep, so that a quorum stays; and of those a liar, who has no more than f shards.
         view = await chain.staking()
-        sleeper = min(network.nodes, key=lambda node: len(network.shards_of(view, node)))
-        awake = [node for node in network.nodes if node is not sleeper]
-        cursor = sleeper.info["event_cursor"]
+        sleeper, *awake = sorted(network.nodes, key=lambda node: len(network.shards_of(view, node)))
+        liar, honest = awake[-1], awake[0]
+        assert len(network.shards_of(view, liar)) == 3
+        cursor = int(sleeper.info["event_cursor"])
         sleeper.kill()
+        liar.stop()
+        lie(liar, kept, long)
+        liar.start()
+        await asyncio.to_thread(until, "the liar is back", liar.is_ready)
         await chain.delete_blobs(network.treasury, [gone.object_id])
         for _ in range(2):
             await network.next_epoch(chain)
-        missed = [await network.store(chain, os.urandom(50_000), nodes=awake, deletable=d) for d in (False, True)]
-        await pruned_beyond(chain, int(cursor))
-        sleeper.start()
-        view = await chain.staking()
-        await settled(network, view)
-        await assert_all_hold(network, view, [kept, *missed])
-        assert [await status_of(sleeper, blob) for blob in (kept, gone, *missed)] == [
-            await status_of(awake[0], blob) for blob in (kept, gone, *missed)
+        missed = [
+            await network.store(chain, os.urandom(50_000), nodes=awake, deletable=deletable)
+            for deletable in (False, True)
         ]
-        assert "made anew" in sleeper.log.read_text()
+        blobs = [kept, long, *missed]
+        await pruned_beyond(chain, cursor)
+        sleeper.start()
+        view = await took_over(network, chain, sleeper)
+        await assert_all_hold(network, view, blobs)
+        for blob in (kept, gone, long, *missed):
+            assert await status_of(sleeper, blob) == await status_of(honest, blob)
         (cap,) = await chain.node_caps(sleeper.keys["sui"].address)
-        await asyncio.to_thread(until, "it follows", lambda: int(sleeper.info["event_cursor"]) > int(cursor) + 400)
+        assert cap.last_epoch_sync_done == view.epoch
 
-        # A node that comes to a chain without a beginning.
+        # A node that comes to a chain without a beginning; then one of the others loses its disk.
         await network.join(chain, 300)
         joined = network.nodes[-1]
         await asyncio.to_thread(until, "it is ready", joined.is_ready)
         assert joined.info["status"] == "Standby"
         assert "made anew" in joined.log.read_text()
-        view = await network.next_epoch(chain)
-        await settled(network, view)
+        await network.next_epoch(chain)
+        honest.kill()
+        shutil.rmtree(honest.folder / "data")
+        honest.start()
+        view = await took_over(network, chain, honest)
         assert len(network.shards_of(view, joined)) >= 3
-        await assert_all_hold(network, view, [kept, *missed])
-        (cap,) = await chain.node_caps(joined.keys["sui"].address)
-        assert cap.last_epoch_sync_done == view.epoch
+        await assert_all_hold(network, view, blobs)
+        for node in (joined, honest):
+            (cap,) = await chain.node_caps(node.keys["sui"].address)
+            assert cap.last_epoch_sync_done == view.epoch
+        # What is written from now on reaches all of them.
+        blobs.append(await network.store(chain, os.urandom(50_000), nodes=network.members(view)))
+        await assert_all_hold(network, view, blobs)

@@ -29,7 +29,7 @@ from walrus_sui import bls, messages, network_config, tls
 from walrus_sui.client import ChainClient
 from walrus_sui.errors import ChainTimeout, MoveAbort
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
-from walrus_sui.messages import Permanent
+from walrus_sui.messages import Deletable, Permanent
 from walrus_sui.types import Certificate, EpochPhase, NewBlob, signers_bitmap
 
 N_SHARDS = 10
@@ -144,6 +144,7 @@ class StoredBlob:
     content: bytes
     encoded: redstuff.EncodedBlob
     object_id: str
+    persistence: Permanent | Deletable
 
     @property
     def blob_id(self):
@@ -275,7 +276,7 @@ class Network:
             deletable,
         )
         (made,) = await chain.reserve_and_register(self.treasury, [new], epochs_ahead=epochs)
-        return StoredBlob(content, encoded, made.object_id)
+        return StoredBlob(content, encoded, made.object_id, Deletable(made.object_id) if deletable else Permanent())
 
     async def upload(self, node, view, blob, *, persistence=Permanent(), epoch=None):  # noqa: B008 - frozen
         """StoreBlob with all slivers of this node's shards."""
@@ -313,9 +314,9 @@ class Network:
                 return blob
 
     async def _certify(self, chain, view, blob, nodes):
-        answers = [await self.upload(node, view, blob) for node in nodes or self.nodes]
+        answers = [await self.upload(node, view, blob, persistence=blob.persistence) for node in nodes or self.nodes]
         signatures, signers = [], []
-        message = messages.confirmation(blob.blob_id, view.epoch, Permanent())
+        message = messages.confirmation(blob.blob_id, view.epoch, blob.persistence)
         for node, answer in zip(nodes or self.nodes, answers, strict=True):
             assert answer.WhichOneof("outcome") == "confirmation", answer.refusal
             assert answer.confirmation.message == message

@@ -142,6 +142,7 @@ def _requests() -> Iterator[Message]:
     yield signed_query()
     proved = proof()
     yield pb.SubmitInconsistencyProofRequest(blob_id=LYING_ID, axis=pb.AXIS_SECONDARY, proof=proved.to_bcs())
+    yield pb.ListRecordsRequest(checkpoint=0)
     yield pb.GetBlobStatusRequest(blob_id=blob_id)
     yield pb.GetInfoRequest()
     yield pb.ChallengeHello.FromString(HELLO.to_body())
@@ -180,6 +181,10 @@ def _answers() -> Iterator[Message]:
     yield pb.SubmitInconsistencyProofResponse(
         invalid_blob=pb.SignedMessage(message=messages.invalid_blob(LYING_ID, EPOCH), signature=SIGNATURE)
     )
+    found = [pb.Record(kind=pb.RECORD_KIND_OBJECT, id=blob_id, value=b"\x01") for blob_id in (LYING_ID, HONEST.blob_id)]
+    found.sort(key=lambda record: record.id)
+    yield pb.ListRecordsResponse(records=found[:1])
+    yield pb.ListRecordsResponse(records=found[1:], complete=True)
     for status in statuses():
         yield wire.status_to_pb(status)
     yield challenges.response_to_pb(challenges.Ready(HELLO.blobs, HELLO.root, SIGNATURE))

@@ -147,6 +147,9 @@ class Asker:
                 pages = [page async for page in client.list_challenge_reports(seeds.EPOCH, most=2)]
                 assert sum(map(len, pages)) <= 2
                 assert all(len(signed.body) <= MAX_REPORT for page in pages for signed in page)
+            case "ListRecords":
+                keys = [raw.key async for page in client.list_records(7, timeout_s=20, idle_s=20) for raw in page]
+                assert keys == sorted(set(keys))
             case "GetInfo":
                 assert (await client.get_info(timeout_s=20)).node_id in {"", *self.node_ids()}
             case _:

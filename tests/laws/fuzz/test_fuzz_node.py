@@ -39,6 +39,7 @@ class Target:
         self.storage = await Storage.over(MemoryStore())
         self.world = await World(self.storage, folder).start()
         self.world.service._registration_wait_s = 0
+        self.world.records._wait_s = 0
         self.world.recovery._askers = StrangersLast(per_s=1e6)
         self.world.now_ms[0] = seeds.NOW_MS
         other = replace(member(OTHER, OTHERS), bls_public_key=OTHERS_KEY.public_key)

@@ -204,7 +204,7 @@ class World:
             storage=self.storage,
             envelopes=envelopes,
         )
-        records = RecordService(storage=self.storage, processor=self.processor, gate=self.limits.gate)
+        self.records = RecordService(storage=self.storage, processor=self.processor, gate=self.limits.gate)
         self.servicer = StorageNodeServicer(
             self.service,
             self.recovery,
@@ -213,7 +213,7 @@ class World:
             self.limits,
             shards=shards,
             challenges=challenges,
-            records=records,
+            records=self.records,
         )
         self.server = GrpcServer(self.servicer, identity, self.limits)
         port = self.port = await self.server.start("127.0.0.1", 0)

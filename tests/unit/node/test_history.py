@@ -1,6 +1,7 @@
 """Other nodes' records side by side: what is believed, who is heard, what is waited for; and the list that nodes give."""
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -25,7 +26,7 @@ from walrus_client.peers import wire
 from walrus_client.peers.records import MAX_VALUE, RecordParser
 from walrus_client.reasons import Reason, RequestRefused
 from walrus_client.records import RawRecord, RecordKey, RecordKind
-from walrus_codec.types import Epoch, NodeId
+from walrus_codec.types import Axis, Epoch, NodeId, ShardIndex
 from walrus_node.chain import ChainView
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery import history
@@ -36,9 +37,11 @@ from walrus_node.rpc.records import RecordService
 from walrus_node.rpc.rules import Lane
 from walrus_node.store import layout
 from walrus_node.store.memory import MemoryStore
-from walrus_node.store.records import NodeState, NodeStatus, ObjectInfo, ValidBlob
+from walrus_node.store.records import NodeState, NodeStatus, ObjectInfo, ShardStatus, ValidBlob
+from walrus_node.store.shards import SliverKey
 from walrus_node.store.storage import Storage
 from walrus_proto.node.v1 import node_pb2 as pb
+from walrus_sui.events import EpochChangeStart
 from walrus_sui.types import CheckpointInfo
 
 B, C, D = blob_id(1), blob_id(2), blob_id(3)
@@ -137,7 +140,7 @@ async def test_what_all_say_replaces_what_was_known(world):
     for sequence in (73, 74):
         await world.processor.apply(sequence, 0, [])
     assert not world.processor.replaying
-    assert EventProcessor(storage, cursor=await storage.cursor(), replay_until=74).replaying is False
+    assert EventProcessor(storage, cursor=world.processor.cursor, replay_until=74).replaying is False
 
 
 async def test_one_third_of_the_shards_can_neither_invent_nor_hide_nor_change_anything(world):
@@ -199,6 +202,65 @@ async def test_values_that_cannot_be_read_count_as_told_alone(world, monkeypatch
         await world.again()
 
 
+async def test_others_with_f_shards_or_fewer_are_not_believed(world):
+    await feed(world.storage, registered(D, object_id(8), 5))
+    alone = committee(3, member(US, range(7)), member(node_id("d"), range(7, 10)))
+    world.view = replace(world.view, committee=alone)
+    with pytest.raises(NoAgreementError, match="3 shards together, too few to be believed"):
+        await world.rebuilder.run_once()
+    assert "more history" in world.rebuilder.waits_for
+    assert await world.storage.object_info(object_id(8)) is not None
+    # One more is enough, when nobody is missing.
+    world.view = replace(world.view, committee=committee(3, member(US, range(6)), member(node_id("d"), range(6, 10))))
+    await world.again()
+    assert await world.storage.object_info(object_id(8)) is None
+    assert await world.storage.object_info(object_id(1)) is not None
+
+
+async def test_before_the_first_committee_there_is_nothing_to_take_over(world):
+    world.view = replace(staking(0), committee=committee(0))
+    cursor = await world.rebuilder.run_once()
+    assert (cursor.sequence, cursor.epoch) == (70, 0)
+    assert [other.asked for other in world.others.values()] == [0, 0, 0]
+
+
+async def test_an_epoch_that_begins_among_replayed_events_has_no_challenges(world):
+    begun = []
+
+    async def hook(epoch):
+        begun.append(epoch)
+
+    world.processor.at_epoch_start(hook)
+    await world.rebuilder.run_once()
+    for sequence, epoch in ((71, 4), (75, 5)):
+        for between in range(world.processor.cursor.sequence + 1, sequence):
+            await world.processor.apply(between, 0, [])
+        await world.processor.apply(sequence, 0, [(event_id(sequence), EpochChangeStart(Epoch(epoch)))])
+    assert begun == [5]
+
+
+async def test_what_is_stored_is_counted_as_before(tmp_path):
+    """The take-over queues what nobody keeps alive; counts change when the collector takes it away, not before."""
+    storage = await Storage.open(tmp_path / "db")
+    world = await World().begin(storage, entry(1))
+    await storage.create_shards([ShardIndex(8)], ShardStatus.ACTIVE)
+    for number, blob in enumerate((B, D)):
+        await feed(storage, registered(blob, object_id(20 + number), 9))
+        await storage.put_metadata(blob, b"metadata")
+        await storage.put_sliver(SliverKey(ShardIndex(8), Axis.PRIMARY, blob), bytes(100))
+    before = (storage.blobs_stored, storage.slivers_stored, storage.bytes_stored)
+    assert before[:2] == (2, 2)
+    await world.rebuilder.run_once()
+    assert (storage.blobs_stored, storage.slivers_stored, storage.bytes_stored) == before
+    for _ in range(2):
+        await storage.close()
+        storage = await Storage.open(tmp_path / "db")
+        assert (storage.blobs_stored, storage.slivers_stored, storage.bytes_stored) == before
+    assert await storage.garbage() == [D]
+    assert await storage.recount() == 0
+    await storage.close()
+
+
 class TestParser:
     GOOD = pb.Record(kind=pb.RECORD_KIND_OBJECT, id=bytes(32), value=b"\x01")
 
@@ -242,7 +304,7 @@ class TestService:
         await start_epochs(memory_storage, 1)
         await feed(memory_storage, pool_created(pool_id(1), 9), registered(B, object_id(1), 9))
         processor = EventProcessor(memory_storage, cursor=await memory_storage.cursor())
-        gate = Gate(dict.fromkeys(Lane, 1 << 22))
+        gate = Gate(dict.fromkeys(Lane, 1 << 24))
         return RecordService(storage=memory_storage, processor=processor, gate=gate)
 
     @staticmethod
@@ -254,26 +316,50 @@ class TestService:
         monkeypatch.setattr(records, "PAGE_RECORDS", 1)
         assert await self.all_of(service, 0) == [(1, False), (1, False), (0, True)]
 
-    async def test_a_checkpoint_that_comes_is_waited_for_and_no_other(self, service, monkeypatch):
+    async def test_a_checkpoint_that_comes_is_waited_for_and_no_other(self, service):
         asked = asyncio.create_task(self.all_of(service, 2))
         await asyncio.sleep(0)
         await service._processor.apply(2, 0, [])
         assert await asked == [(2, True)]
-        monkeypatch.setattr(records, "_WAIT_S", 0.01)
+        service._wait_s = 0
         with pytest.raises(RequestRefused, match="have not reached checkpoint 3") as refused:
             await self.all_of(service, 3)
         assert refused.value.reason is Reason.UNAVAILABLE
+
+    async def test_a_checkpoint_far_ahead_is_refused_at_once(self, service):
+        service._wait_s = 1e9
+        (applied, ahead) = service._processor.cursor.sequence, records.MAX_AHEAD
+        asked = asyncio.create_task(self.all_of(service, applied + ahead))
+        with pytest.raises(RequestRefused, match="have not reached") as refused:
+            await self.all_of(service, applied + ahead + 1)
+        assert refused.value.reason is Reason.UNAVAILABLE
+        assert not asked.done()
+        asked.cancel()
 
     async def test_a_node_that_asks_itself_tells_nothing(self, service):
         await service._storage.change_epoch(NodeState(LOST, Epoch(1)), {})
         with pytest.raises(RequestRefused, match="ask others"):
             await self.all_of(service, 0)
 
-    async def test_a_few_lists_at_a_time(self, service, monkeypatch):
-        monkeypatch.setattr(records, "_LISTS", 0)
-        with pytest.raises(RequestRefused) as refused:
-            await self.all_of(service, 0)
-        assert refused.value.reason is Reason.CACHE_SATURATED
+    async def test_a_few_lists_at_a_time_and_fewer_to_one_client(self, service):
+        async with contextlib.AsyncExitStack() as stack:
+
+            async def begin(client):
+                pages = await stack.enter_async_context(contextlib.aclosing(service.pages(0, client=client)))
+                return await anext(pages)
+
+            for number in range(records.MAX_LISTS):
+                await begin(f"c{number // records.MAX_LISTS_OF_ONE}")
+                if number == records.MAX_LISTS_OF_ONE - 1:
+                    with pytest.raises(RequestRefused) as refused:
+                        await begin("c0")
+                    assert refused.value.reason is Reason.CACHE_SATURATED
+            with pytest.raises(RequestRefused) as refused:
+                await begin("another")
+            assert refused.value.reason is Reason.CACHE_SATURATED
+        # Lists that ended, or were left, make room.
+        assert await self.all_of(service, 0) == [(2, True)]
+        assert not service._lists
 
 
 async def test_a_crash_leaves_the_old_records_or_the_new_ones():
