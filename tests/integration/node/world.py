@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 import grpc.aio
@@ -144,7 +144,7 @@ class StoredBlob:
     content: bytes
     encoded: redstuff.EncodedBlob
     object_id: str
-    persistence: Permanent | Deletable
+    persistence: Permanent | Deletable = field(default_factory=Permanent)
 
     @property
     def blob_id(self):
