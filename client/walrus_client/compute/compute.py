@@ -12,7 +12,9 @@ Where work runs:
 large encoding is cut into ranges of rows and columns and spread over all free workers.
 
 Life of a job: it runs in a task of its own, so that a caller that is cancelled never leaves a worker half-used; it holds
-its bytes of the memory budget until it ends. Results that are views of shared memory keep it alive by themselves.
+its bytes of the memory budget until it ends. When its caller is cancelled, a job that still waits is called back, and an
+encoding that runs stops after the ranges in hand; the call returns when nothing uses its blob any more, so that whoever
+bounds memory by calls bounds all of it. Results that are views of shared memory keep it alive by themselves.
 """
 
 from __future__ import annotations
@@ -72,6 +74,19 @@ class _Cost:
         return 60.0 + 50 * self.seconds
 
 
+class _Call:
+    """What a call and its job tell each other.
+
+    Attributes:
+        begun: the job cannot be called back any more; set from any thread.
+        abandoned: nobody wants the result.
+    """
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.abandoned = False
+
+
 class Compute:
     """The process's computing power; make one, share it, close it.
 
@@ -120,6 +135,8 @@ class Compute:
                 without a copy, and must not be used afterwards.
             params: The code.
 
+        A call that is cancelled returns once the blob is not used any more; a second cancellation does not wait for that.
+
         Raises:
             BlobTooLarge: Longer than `params.max_blob_size`.
             ComputeError: See the class.
@@ -130,7 +147,8 @@ class Compute:
         if self._inline(params, cost):
             source = data.view if isinstance(data, Segment) else data
             return await self._in_thread(params.encoded_length(length), redstuff.encode, source, params)
-        return await self._job(self._encode_shared(data, length, params, cost))
+        call = _Call()
+        return await self._job(self._encode_shared(data, length, params, cost, call), call)
 
     async def source_rows(self, slivers: Sequence[Sliver], unencoded_length: int, params: CodeParams) -> SourceRows:
         """Makes verified primary slivers the rows of their blob, in their own memory (`walrus_codec.rows`).
@@ -214,23 +232,39 @@ class Compute:
         return params.encoding is not EncodingType.ISAL or cost.seconds <= self._inline_limit_s
 
     async def _in_thread(self, size: int, function: Callable[..., T], *args: Any) -> T:
+        call = _Call()
+
+        def begin() -> T:
+            call.begun = True
+            return function(*args)
+
         async def run() -> T:
             async with self._memory.reserve(size):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, begin)
 
-        return await self._job(run())
+        return await self._job(run(), call)
 
-    async def _job(self, body: Coroutine[Any, Any, T]) -> T:
-        """Runs the job in a task of its own; the caller's cancellation does not reach it."""
+    async def _job(self, body: Coroutine[Any, Any, T], call: _Call | None = None) -> T:
+        """Runs the job in a task of its own; the caller's cancellation reaches it only through `call`."""
         if self._closed:
             body.close()
             raise ComputeClosedError("compute is closed; this process is shutting down")
         task = asyncio.ensure_future(body)
         self._jobs.add(task)
         task.add_done_callback(self._jobs.discard)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if call is not None:
+                call.abandoned = True
+                if not call.begun:
+                    task.cancel()
+                await asyncio.wait([task])
+            raise
 
-    async def _encode_shared(self, data: Buffer | Segment, length: int, params: CodeParams, cost: _Cost) -> EncodedBlob:
+    async def _encode_shared(
+        self, data: Buffer | Segment, length: int, params: CodeParams, cost: _Cost, call: _Call
+    ) -> EncodedBlob:
         size = Encoding.size_of(params, length)
         backend = backend_for(params)
         assert isinstance(backend, IsalBackend)  # noqa: S101 - `_inline` sends every other code to threads
@@ -243,15 +277,16 @@ class Compute:
                 work = Encoding(backend, length, segment.view)
                 work.pad()
                 leases = await self._pool.acquire_many(self._pool.size)
+                call.begun = True
                 try:
-                    await self._encode_on(leases, segment, length, params, cost)
+                    await self._encode_on(leases, segment, length, params, cost=cost, call=call)
                 finally:
                     for lease in leases:
                         lease.release()
             return await asyncio.to_thread(lambda: redstuff.wrap(work.finish(), params))
 
     async def _encode_on(
-        self, leases: Sequence[Lease], segment: Segment, length: int, params: CodeParams, cost: _Cost
+        self, leases: Sequence[Lease], segment: Segment, length: int, params: CodeParams, *, cost: _Cost, call: _Call
     ) -> None:
         timeout_s = cost.timeout_s
         opening = {"params": params, "length": length}
@@ -262,18 +297,20 @@ class Compute:
                 ("expand_columns", params.n_shards),
                 ("commit_rows", params.n_shards),
             ):
-                await self._step_on(leases, name, count, cost)
+                await self._step_on(leases, name, count, cost, call)
         finally:
             closing = (lease.run("encoding.close", {}, timeout_s=timeout_s) for lease in leases if lease.alive)
             await asyncio.gather(*closing, return_exceptions=True)
 
-    async def _step_on(self, leases: Sequence[Lease], name: str, count: int, cost: _Cost) -> None:
+    async def _step_on(self, leases: Sequence[Lease], name: str, count: int, cost: _Cost, call: _Call) -> None:
         """One step over 0..count, in ranges that get smaller, so that all cores end at about the same time."""
         smallest = count // (len(leases) * MOST_RANGES) if cost.seconds > LONG_STEP_S else count
         ranges = _shrinking(count, len(leases), smallest=max(1, smallest))
 
         async def work(lease: Lease) -> None:
             for first, last in ranges:
+                if call.abandoned:
+                    raise asyncio.CancelledError
                 step = {"name": name, "first": first, "last": last}
                 await lease.run("encoding.step", step, timeout_s=cost.timeout_s)
 

@@ -1,13 +1,16 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.unit.client.worlds import until
 
 from walrus_client.compute import Compute, Segment
+from walrus_client.compute.pool import Lease
 from walrus_client.errors import ComputeClosedError, ComputeCrashedError
 from walrus_codec import redstuff
 from walrus_codec.errors import BadSlivers, BlobTooLarge, InconsistentBlob, SliverError
@@ -136,8 +139,61 @@ async def test_a_cancelled_call_leaves_its_worker_usable(workers: Compute) -> No
     with pytest.raises(asyncio.CancelledError):
         await call
     assert (await workers.encode(BLOB, ISAL)).blob_id == redstuff.encode(BLOB, ISAL).blob_id
-    # The job of the cancelled call goes on by itself, before or after the other one.
     await until(lambda: set(workers.idle_pids) == pids)
+
+
+async def test_a_cancelled_encoding_stops_after_the_ranges_in_hand_and_only_then_lets_go_of_its_blob(
+    workers: Compute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, go, run = [], asyncio.Event(), Lease.run
+
+    async def slow(self: Lease, name: str, arguments: Any, inputs: Sequence[Segment] = (), **options: Any) -> Any:
+        if name == "encoding.step":
+            steps.append(arguments)
+            await go.wait()
+        return await run(self, name, arguments, inputs, **options)
+
+    monkeypatch.setattr(Lease, "run", slow)
+    call = asyncio.create_task(workers.encode(Segment.of_bytes(BLOB), ISAL))
+    await until(lambda: len(steps) == 2)
+    call.cancel()
+    await asyncio.wait([call], timeout=0.05)
+    assert not call.done(), "its blob is in use"
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert len(steps) == 2
+    assert (await workers.encode(BLOB, ISAL)).blob_id == redstuff.encode(BLOB, ISAL).blob_id
+
+
+async def test_a_cancelled_call_that_still_waits_is_called_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    compute = Compute(workers=1, memory_limit=1, inline_limit_s=1e9)
+    begun, go = [], threading.Event()
+
+    def slow(data: bytes, params: CodeParams) -> Any:
+        begun.append(data)
+        go.wait(30)
+        return encode(data, params)
+
+    encode = redstuff.encode
+    monkeypatch.setattr(redstuff, "encode", slow)
+    first = asyncio.create_task(compute.encode(b"first", ISAL))
+    await until(lambda: begun)
+    second = asyncio.create_task(compute.encode(b"second", ISAL))
+    third = asyncio.create_task(compute.encode(b"third", ISAL))
+    await asyncio.sleep(0)
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    first.cancel()
+    await asyncio.wait([first], timeout=0.05)
+    assert not first.done(), "its blob is in use"
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert (await third).blob_id == encode(b"third", ISAL).blob_id
+    assert begun == [b"first", b"third"]
+    await compute.close()
 
 
 async def test_idle_workers_retire() -> None:
