@@ -56,16 +56,21 @@ class Member:
     """Its StatefulSet, if that wants a pod."""
 
     @property
+    def runs(self) -> Revision | None:
+        """What its pod is made from; when there is none, or it ends, what the one after it will be made from."""
+        return self.pod.made_from if self.pod is not None and not self.pod.terminating else self.stored
+
+    @property
     def current(self) -> bool:
         """Whether its pod is what the spec asks for, or will be when it is created."""
-        runs = self.pod.made_from if self.pod is not None else self.stored
-        return self.wanted is not None and (self.live is None or runs == self.wanted)
+        return self.wanted is not None and (self.live is None or self.runs == self.wanted)
 
     @property
     def by_operator_only(self) -> bool:
         """Whether nothing but the version of the operator makes the difference; also when nobody can know."""
-        runs = self.pod.made_from if self.pod is not None else self.stored
-        return not self.current and self.wanted is not None and (runs is None or runs.spec == self.wanted.spec)
+        if self.current or self.wanted is None:
+            return False
+        return self.runs is None or self.runs.spec == self.wanted.spec
 
     @property
     def kept(self) -> bool:
@@ -151,6 +156,7 @@ def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequ
     }
     roll = Roll(
         now=snapshot.now,
+        network=network.name,
         target=target,
         paused=spec.paused,
         approved=spec.mode == "Automatic" or network.annotations.get(APPROVED_ANNOTATION) == target,
@@ -257,9 +263,8 @@ def _left_alone(member: Member, restart: str | None) -> bool:
     """Whether an outdated node is not to be restarted: only the operator changed, or its spec cannot be carried out."""
     if member.wanted is None:
         return True
-    runs = member.pod.made_from if member.pod is not None else member.stored
     # A pod that says nothing of its spec was made by an operator that knew no digests.
-    return member.by_operator_only and not (runs is None and restart is not None)
+    return member.by_operator_only and not (member.runs is None and restart is not None)
 
 
 def _with_new_answers(snapshot: Snapshot, facts: Facts) -> Facts:

@@ -31,6 +31,7 @@ class Roll:
 
     Attributes:
         now: Unix seconds.
+        network: name of the network.
         target: name of the rollout.
         paused: whether the user has paused rollouts.
         approved: whether nobody's approval is missing.
@@ -44,6 +45,7 @@ class Roll:
     """
 
     now: float
+    network: str = ""
     target: str = ""
     paused: bool = False
     approved: bool = True
@@ -82,8 +84,8 @@ def awaiting_approval(_facts: Facts, roll: Roll, _node: str, _taken: Sequence[st
         return None
     return Hold(
         Reason.AWAITING_APPROVAL,
-        "spec.rollout.mode is Supervised: look at `walrusctl network plan`, then `kubectl annotate wnet NAME --overwrite "
-        f"{APPROVED_ANNOTATION}={roll.target}`",
+        "spec.rollout.mode is Supervised: look at `walrusctl network plan`, then `kubectl annotate wnet "
+        f"{roll.network} --overwrite {APPROVED_ANNOTATION}={roll.target}`",
     )
 
 

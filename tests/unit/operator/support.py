@@ -92,6 +92,8 @@ class World:
     returned: int = 0
     """FROST that came back."""
     balances: dict[SuiAddress, tuple[int, int]] = field(default_factory=dict)
+    graceful: int = 0
+    """How many times the kubelet looks at a deleted pod before it has ended."""
     broken: set[str] = field(default_factory=set)
     """Pods that do not come up when they are made."""
     silent_nodes: set[str] = field(default_factory=set)
@@ -114,6 +116,7 @@ class World:
     writes: int = 0
     log: list[str] = field(default_factory=list)
     _uids: int = 0
+    _ending: dict[str, int] = field(default_factory=dict)
 
     # -- what the outside does on its own
 
@@ -130,7 +133,11 @@ class World:
             )
             for index in range(live["spec"]["replicas"]):
                 name = f"{key.name}-{index}"
-                wanted[name] = self.pods.get(name) or PodView(
+                there = self.pods.get(name)
+                if there is not None and there.terminating:
+                    self._ending[there.uid] = self._ending.get(there.uid, 0) + 1
+                    there = None if self._ending[there.uid] > self.graceful else there
+                wanted[name] = there or PodView(
                     name=name,
                     uid=self._uid(),
                     ready=name not in self.broken,
@@ -412,6 +419,9 @@ class World:
             self.dismissed.add(str(self.secrets.pop(action.key.name).public))
         elif action.key.kind == "Pod":
             assert self.pods[action.key.name].uid == action.uid
+            if self.graceful:
+                self.pods[action.key.name] = replace(self.pods[action.key.name], terminating=True)
+                return
             del self.pods[action.key.name]
             claim = f"data-{action.key.name}"
             if self.claims[claim].terminating:

@@ -79,6 +79,12 @@ def test_a_new_image_goes_to_one_node_and_then_to_batches_that_the_budget_bears(
     assert (decided.actions, writes) == ((), 0)
 
 
+def test_pods_that_take_their_time_to_end_are_waited_for(world: World) -> None:
+    world.graceful = 3
+    world.edit(image="walrus:2")
+    assert [len(batch) for batch in roll(world)] == [1, 3, 3, 3]
+
+
 def test_the_reserve_makes_batches_smaller(world: World) -> None:
     world.edit(image="walrus:2", rollout={"reserve": 4})
     assert [len(batch) for batch in roll(world)] == [1, 2, 2, 2, 2, 1]

@@ -54,9 +54,9 @@ def test_nothing_holds_a_healthy_network(facts: gates.Facts) -> None:
         (rolls.rollout_paused, {"paused": True}, Reason.ROLLOUT_PAUSED, "take it away"),
         (
             rolls.awaiting_approval,
-            {"approved": False, "target": "abc123"},
+            {"approved": False, "network": "demo", "target": "abc123"},
             Reason.AWAITING_APPROVAL,
-            "walrus-operator.dev/approved-rollout=abc123",
+            "`kubectl annotate wnet demo --overwrite walrus-operator.dev/approved-rollout=abc123",
         ),
         (
             rolls.outside_maintenance_window,
