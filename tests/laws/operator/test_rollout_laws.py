@@ -180,11 +180,19 @@ def test_every_step_of_the_plan_fits_and_nobody_is_forgotten(scene: Scene) -> No
         ), f"{name} would fit, and has no step"
 
 
+def up(world: World, name: str) -> bool:
+    pod = world.pods.get(f"{name}-0")
+    return pod is not None and pod.ready and not pod.terminating
+
+
 @settings(max_examples=25, deadline=None)
 @given(
-    stakes=st.lists(st.integers(300, 3000), min_size=4, max_size=8), reserve=st.integers(0, 3), racks=st.integers(1, 3)
+    stakes=st.lists(st.integers(300, 3000), min_size=4, max_size=8),
+    reserve=st.integers(0, 3),
+    racks=st.integers(1, 3),
+    graceful=st.integers(0, 2),
 )
-def test_with_open_gates_every_rollout_ends(stakes: list[int], reserve: int, racks: int) -> None:
+def test_with_open_gates_every_rollout_ends(stakes: list[int], reserve: int, racks: int, graceful: int) -> None:
     """Also: the same snapshot gives the same plan, and a plan that was carried out is never made again."""
     world = World(network=network_manifest(shards=40, nodes={"count": len(stakes)}))
     world.settle()
@@ -196,14 +204,17 @@ def test_with_open_gates_every_rollout_ends(stakes: list[int], reserve: int, rac
     world.choose_committee()
     budget = max_faulty(40) - reserve
     assume(all(seat.weight <= budget for seat in world.committee))
+    world.graceful = graceful
     world.edit(image="walrus:2", rollout={"reserve": reserve})
     restarts: list[str] = []
-    for _ in range(8 * len(stakes)):
+    for _ in range(12 * len(stakes)):
         snapshot = world.snapshot()
         decided = plan(snapshot)
         assert decided == plan(snapshot)
         gone = [action.key.name for action in decided.actions if isinstance(action, DeleteObject)]
         restarts += [name for name in gone if name.removesuffix("-0").removeprefix("demo-").isdigit()]
+        assert not gone or all(up(world, name) for name in world.nodes()), "the batch before is not back"
+        assert len(gone) <= 1 or len(restarts) > len(gone), "the first goes alone"
         world.carry_out(snapshot, decided)
         world.kubelet()
         if world.network["status"]["rollout"]["state"] == "Complete":
