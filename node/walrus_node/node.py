@@ -20,6 +20,7 @@ from walrus_client.challenges.policy import Mode
 from walrus_client.compute import Compute
 from walrus_node import gauges
 from walrus_node.chain import ChainView
+from walrus_node.challenges.evidence import EvidenceSource
 from walrus_node.challenges.parts import Challenges
 from walrus_node.config import NodeConfig, NodeKeys
 from walrus_node.duties import Duties
@@ -160,7 +161,7 @@ class Node:
             records=records,
         )
         self._grpc = GrpcServer(servicer, server_identity, stream_limits)
-        self._http = HttpServer(self._info, self.not_ready)
+        self._http = HttpServer(self._info, self.not_ready, EvidenceSource(storage=storage, view=self._view))
         self._stopping = False
         self.grpc_port = 0
         self.http_port = 0

@@ -1,4 +1,4 @@
-"""Commands of `walrusctl` that need no Kubernetes: `blob`, `devnet` and `local`.
+"""Commands of `walrusctl` that need no Kubernetes: `blob`, `challenges`, `devnet` and `local`.
 
 `register` mounts them on an application that knows where the gateway is (walrusctl finds it through kubectl); `app` is
 the same for the local network and for `--gateway URL` alone: `python -m walrus_client.cli`.
@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from walrus_client.cli import blob, devnet, local
+from walrus_client.cli import blob, challenges, devnet, local
 from walrus_client.cli.blob import GatewayResolver
 
 __all__ = ["GatewayResolver", "app", "register"]
@@ -21,13 +21,14 @@ _chosen: dict[str, str | None] = {"gateway": None}
 
 
 def register(application: typer.Typer, gateway: GatewayResolver) -> None:
-    """Adds the groups `blob`, `devnet` and `local`.
+    """Adds the groups `blob`, `challenges`, `devnet` and `local`.
 
     Args:
         application: Where to.
         gateway: Opens the way to the gateway for the length of a command and gives its URL.
     """
     application.add_typer(blob.commands(gateway), name="blob")
+    application.add_typer(challenges.commands(), name="challenges")
     application.add_typer(devnet.commands(), name="devnet")
     application.add_typer(local.commands(), name="local")
 

@@ -23,11 +23,12 @@ from dataclasses import dataclass, replace
 from walrus_client.challenges import messages
 from walrus_client.challenges.messages import Pair
 from walrus_client.challenges.policy import ATTEMPTS, Mode
-from walrus_client.challenges.reports import Report
+from walrus_client.challenges.reports import Report, Reports
 from walrus_client.challenges.samples import AnswerChain
-from walrus_client.challenges.times import FINAL, LAST_START, PULL_EVERY, VOTES_FROM
+from walrus_client.challenges.times import FINAL, LAST_START, PULL_EVERY, VOTES_FROM, VOTES_UNTIL
 from walrus_client.challenges.transcripts import transcript_to_bytes
 from walrus_client.challenges.verdicts import EXCUSED_EPOCHS, NOTHING, Judgement, Outcome, Verdict
+from walrus_client.challenges.votes import silent
 from walrus_client.peers import PeerPool
 from walrus_codec.types import Epoch, NodeId
 from walrus_node.challenges.book import ReportBook
@@ -47,7 +48,7 @@ _log = logging.getLogger(__name__)
 IDLE_S = 30.0
 _SHORTEST_S = 0.05
 RUNS = 8
-"""Attempts of this node that run at a time; others wait for them."""
+"""Attempts of this node that run at a time; others begin when one of them ends."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +130,11 @@ class Challenger:
         self._rng = rng
         self._ring = ring
         self._answering = answering
-        self._places = asyncio.Semaphore(RUNS)
         self._running: dict[NodeId, asyncio.Task[None]] = {}
         self._epoch = Epoch(0)
         self._cases: dict[NodeId, CaseRecord] = {}
         self._first_seeds: dict[NodeId, bytes] = {}
-        self._concluded = False
+        self._concluded = self._listed = False
         self._next_pull_ms = 0
         self._due_ms: int | None = None
         self._progress = ChallengeProgress()
@@ -201,7 +201,7 @@ class Challenger:
         return min(IDLE_S, max(_SHORTEST_S, (self._due_ms - self._now_ms()) / 1000))
 
     async def _begin(self, current: Round) -> None:
-        self._epoch, self._concluded, self._next_pull_ms = current.epoch, False, 0
+        self._epoch, self._concluded, self._listed, self._next_pull_ms = current.epoch, False, False, 0
         self._cases, self._first_seeds = {}, {}
         for other in current.others:
             record = await self._storage.case(current.epoch, other.node_id)
@@ -223,7 +223,7 @@ class Challenger:
                     continue
                 if start > now:
                     moments.append(start)
-                elif current.times.may_start(now):
+                elif current.times.may_start(now) and len(self._running) < RUNS:
                     await self._start(current, other)
         return min(moments)
 
@@ -250,10 +250,9 @@ class Challenger:
         task.add_done_callback(lambda _task: self._ring())
 
     async def _attempt(self, current: Round, prover: CommitteeMember) -> None:
-        async with self._places:
-            number = self._cases[prover.node_id].case.begun - 1
-            seed = await self._seed(current, prover.node_id, number)
-            await self._finish(current, prover, await self._examiner.attempt(current, prover, number, seed))
+        number = self._cases[prover.node_id].case.begun - 1
+        seed = await self._seed(current, prover.node_id, number)
+        await self._finish(current, prover, await self._examiner.attempt(current, prover, number, seed))
 
     async def _finish(self, current: Round, prover: CommitteeMember, found: Examined) -> None:
         self._attempts.add(1, {names.ATTR_OUTCOME: found.outcome.value})
@@ -326,6 +325,8 @@ class Challenger:
     async def _after_verdicts(self, current: Round, now: int) -> int | None:
         """Pulls, votes, executes; returns when there is more to do."""
         times, moments = current.times, []
+        if current.mode is Mode.OFF:
+            return None
         if times.may_pull(now):
             if now >= self._next_pull_ms:
                 await self._book.pull(current, self._peers)
@@ -335,12 +336,22 @@ class Challenger:
         reports = await self._book.reports(current.epoch)
         if times.may_vote(now):
             await self._voter.vote(current, reports)
-        elif now < times.at(VOTES_FROM):
-            moments.append(times.at(VOTES_FROM))
+        moments += [moment for moment in (times.at(VOTES_FROM), times.at(VOTES_UNTIL) + 1) if moment > now]
+        await self._list_silent(current, reports, now)
         if times.may_execute(now) and (candidates := await self._voter.open_candidates(current)):
             await self._voter.execute(current, candidates)
             moments.append(now + max(500, times.duration_ms // 100))
         return min(moments, default=None)
+
+    async def _list_silent(self, current: Round, reports: Reports, now: int) -> None:
+        """Says once, when no reports are pulled any more, who has not told what it must have seen."""
+        if self._listed or now <= current.times.at(VOTES_UNTIL):
+            return
+        self._listed = True
+        for listed, members in (("silent", silent(reports, current.weights)), ("equivocating", reports.equivocating)):
+            if members:
+                facts = {"epoch": current.epoch, "members": sorted(members)}
+                _log.warning("members are %s about challenges", listed, extra=facts)
 
     async def _excused_in(self, current: Round, prover: NodeId) -> list[Epoch]:
         """Epochs, not long ago, in which this node has excused the prover."""

@@ -124,6 +124,7 @@ class Examiner:
         peers: channels.
         signer: signs openings.
         held: keeps readers from the slivers that are compared with.
+        chain_now_ms: the chain's clock.
         on_lost: is told of a blob that lacks something here.
     """
 
@@ -136,8 +137,10 @@ class Examiner:
         peers: PeerPool,
         signer: RequestSigner,
         held: HeldBack,
+        chain_now_ms: Callable[[], int],
         on_lost: Callable[[BlobId], None],
     ) -> None:
+        self._now_ms = chain_now_ms
         self._cells = cells
         self._rounds = rounds
         self._storage = storage
@@ -204,6 +207,8 @@ class Examiner:
         match reply:
             case Refused():
                 message, outcome = messages.refuse(pair, reply.reason), _OUTCOME_OF[reply.reason]
+                if not current.times.may_start(self._now_ms()):
+                    outcome = Outcome.VOID  # this node was too slow to ask in time
             case Ready():
                 message = messages.ready(pair, blobs=reply.blobs, root=reply.root)
                 same = (reply.blobs, reply.root) == (current.n_blobs, current.root)

@@ -118,6 +118,7 @@ class Challenges:
             peers=peers,
             signer=signer,
             held=self.held,
+            chain_now_ms=self._now_ms,
             on_lost=self._lost,
         )
         self._challenger = Challenger(

@@ -131,7 +131,8 @@ class Rounds:
 
         A disk that refuses leaves the node without the epoch's challenges: others excuse it.
         """
-        if not self.enabled or epoch < FIRST_EPOCH:
+        # While old events are caught up with nobody asks any more.
+        if not self.enabled or epoch < FIRST_EPOCH or self._view.epoch > epoch:
             return
         try:
             taken = await self._storage.take_round(epoch, self._policy)

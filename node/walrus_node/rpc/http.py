@@ -1,4 +1,7 @@
-"""The HTTP face for probes and metrics: /livez, /readyz, /metrics, and /v1/info with the JSON of GetInfo."""
+"""The HTTP face for probes and metrics: /livez, /readyz, /metrics, and /v1/info with the JSON of GetInfo.
+
+Also the evidence of challenges that another node has failed here: /v1/challenges/{epoch}/{node}.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from walrus_codec.types import Epoch, NodeId
+from walrus_node.challenges.evidence import EvidenceSource
 from walrus_node.errors import WalrusNodeError
 from walrus_node.rpc.info import InfoSource
 from walrus_sui.telemetry import aiohttp_middleware, metrics_handler
@@ -17,7 +22,8 @@ Readiness = Callable[[], list[str]]
 class HttpServer:
     """One listening server. `start` once, `stop` once."""
 
-    def __init__(self, info: InfoSource, readiness: Readiness) -> None:
+    def __init__(self, info: InfoSource, readiness: Readiness, evidence: EvidenceSource) -> None:
+        self._evidence = evidence
         self._info = info
         self._readiness = readiness
         app = web.Application(middlewares=[aiohttp_middleware()])
@@ -25,6 +31,7 @@ class HttpServer:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", metrics_handler)
         app.router.add_get("/v1/info", self._show_info)
+        app.router.add_get(r"/v1/challenges/{epoch:\d{1,9}}/{prover:0x[0-9a-f]{64}}", self._show_evidence)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
 
     async def start(self, host: str, port: int) -> int:
@@ -50,6 +57,13 @@ class HttpServer:
         if missing:
             return web.Response(status=503, text="".join(f"not ready: {reason}\n" for reason in missing))
         return web.Response(text="ok\n")
+
+    async def _show_evidence(self, request: web.Request) -> web.Response:
+        epoch, prover = Epoch(int(request.match_info["epoch"])), NodeId(request.match_info["prover"])
+        found = await self._evidence.read(epoch, prover)
+        if found is None:
+            return web.Response(status=404, text=f"no transcript of a challenge of {prover} in epoch {epoch} is kept\n")
+        return web.json_response(text=found)
 
     async def _show_info(self, request: web.Request) -> web.Response:  # noqa: ARG002
         return web.json_response((await self._info.read()).to_json())

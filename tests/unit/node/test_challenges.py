@@ -1,19 +1,24 @@
 """Challenges of one epoch between four nodes: honest ones pass, cheaters fail, and what follows from it."""
 
+import asyncio
+import json
 from dataclasses import replace
 
 import pytest
 from tests.unit.node.challenge_worlds import Four
 from tests.unit.node.worlds import put_state
+from typer.testing import CliRunner
 
+from walrus_client.challenges.evidence import Evidence
 from walrus_client.challenges.policy import Mode, Policy
-from walrus_client.challenges.replay import Finding, replay
-from walrus_client.challenges.transcripts import transcript_from_bytes
+from walrus_client.challenges.replay import Finding
 from walrus_client.challenges.verdicts import Outcome, Verdict
+from walrus_client.cli import app
+from walrus_codec import blob_id as blob_ids
 from walrus_codec.types import Axis, Epoch
+from walrus_node.challenges.evidence import EvidenceSource
 from walrus_node.store.records import NodeState, NodeStatus
 from walrus_sui import bls
-from walrus_sui.abi.move_types import digest_bytes
 
 E3 = Epoch(3)
 
@@ -66,20 +71,60 @@ async def test_a_node_that_lost_slivers_in_silence_is_failed_by_all_and_slashed_
     assert cheater.lost, "recovery was told of what turned out to be missing"
 
 
-async def test_the_transcript_of_a_failure_convicts_without_trust_in_the_challenger(make_four):
+async def evidence_of(four, challenger, prover):
+    """The file that the challenger's node gives."""
+    node = four.nodes[challenger]
+    await node.storage.set_identity(node.identity)
+    source = EvidenceSource(storage=node.storage, view=node.view)
+    return await source.read(E3, four.nodes[prover].node_id)
+
+
+def replayed(path, text):
+    """Exit code and result of `walrusctl challenges replay`."""
+    path.write_text(text)
+    result = CliRunner().invoke(app, ["challenges", "replay", str(path), "-o", "json"])
+    return result.exit_code, json.loads(result.stdout) if result.exit_code < 2 else result.stderr
+
+
+async def test_the_evidence_of_a_failure_convicts_without_trust_in_the_challenger(make_four, tmp_path):
     four = await make_four()
-    cheater = four.nodes[3]
-    await cheater.lose(four.blobs[0])
+    await four.nodes[3].lose(four.blobs[0])
     await four.attempts()
-    transcript = transcript_from_bytes(await four.nodes[0].storage.transcript(E3, cheater.node_id))
-    metadata = {blob.blob_id: blob.metadata for blob in four.blobs}
-    keys = {"challenger_key": four.nodes[0].key.public_key, "prover_key": cheater.key.public_key}
-    chain_id = digest_bytes(four.nodes[0].identity.chain_id)
-    found = replay(transcript, chain_id=chain_id, metadata_of=metadata.__getitem__, verify=bls.verify, **keys)
-    assert (found.finding, found.proves_failure) == (Finding.MISSING, True)
-    forged = replace(transcript, pair=replace(transcript.pair, attempt=1))
-    found = replay(forged, chain_id=chain_id, metadata_of=metadata.__getitem__, verify=bls.verify, **keys)
-    assert found.finding is Finding.BAD_SEED
+    good = await evidence_of(four, 0, 3)
+    assert await evidence_of(four, 0, 1) is None
+    path = tmp_path / "evidence.json"
+    code, found = await asyncio.to_thread(replayed, path, good)
+    assert (code, found["finding"], found["convicts"]) == (0, "MISSING", True)
+    assert found["blob_id"] == blob_ids.to_text(four.blobs[0].blob_id)
+    assert found["prover_key"] == four.nodes[3].key.public_key.hex()
+    # Whoever changes the file convicts nobody.
+    document, evidence = json.loads(good), Evidence.from_json(good)
+    transcript = evidence.transcript
+    other = four.nodes[1].key.public_key
+    changes = {
+        "BAD_SEED": replace(evidence, challenger_key=other),
+        "INCOMPLETE": replace(evidence, prover_key=other),
+    }
+    if transcript.exchanges:
+        first = replace(transcript.exchanges[0], truth=b"no", answer=b"no")
+        changed = replace(transcript, exchanges=(first, *transcript.exchanges[1:]))
+        changes["BAD_TRUTH"] = replace(evidence, transcript=changed)
+    for finding, forged in changes.items():
+        code, found = await asyncio.to_thread(replayed, path, forged.to_json())
+        assert (code, found["finding"], found["convicts"]) == (1, finding, False)
+    for odd in (
+        "",
+        "[]",
+        json.dumps(document | {"version": 2}),
+        json.dumps(document | {"transcript": document["transcript"][:-2]}),
+        json.dumps({key: value for key, value in document.items() if key != "metadata"}),
+        json.dumps(document | {"chain_id": "00"}),
+        json.dumps(document | {"metadata": dict.fromkeys(document["metadata"], four.blobs[5].metadata.to_bcs().hex())})
+        if document["metadata"]
+        else "{",
+    ):
+        code, said = await asyncio.to_thread(replayed, path, odd)
+        assert (code, str(path) in said) == (2, True), odd[:80]
 
 
 async def test_wrong_answers_are_signed_by_the_one_who_gave_them_and_convict_him(make_four):
@@ -96,16 +141,7 @@ async def test_wrong_answers_are_signed_by_the_one_who_gave_them_and_convict_him
     for percent in (60, 70):
         await four.at(percent)
     assert {(await four.verdicts())[v, 3] for v in others(3)} == {(Verdict.FAIL, Outcome.WRONG)}
-    transcript = transcript_from_bytes(await four.nodes[1].storage.transcript(E3, liar.node_id))
-    metadata = {blob.blob_id: blob.metadata for blob in four.blobs}
-    found = replay(
-        transcript,
-        chain_id=digest_bytes(liar.identity.chain_id),
-        challenger_key=four.nodes[1].key.public_key,
-        prover_key=liar.key.public_key,
-        metadata_of=metadata.__getitem__,
-        verify=bls.verify,
-    )
+    found = Evidence.from_json(await evidence_of(four, 1, 3)).judge(bls.verify)
     assert (found.finding, found.sample.index) == (Finding.WRONG, 5)
     assert four.slashing.slashed == [liar.node_id]
 
@@ -121,13 +157,15 @@ async def test_in_mode_report_a_node_says_what_it_would_vote_and_does_not(make_f
     assert [record.message for record in caplog.records].count("would vote to slash a node") == 3
 
 
-async def test_a_node_that_is_away_is_excused_once_and_its_votes_miss_nobody(make_four):
+async def test_a_node_that_is_away_is_excused_and_listed_as_silent(make_four, caplog):
     four = await make_four()
     away = four.nodes[3]
     await away.server.stop(0)
     await four.attempts()
-    await four.at(60)
-    await four.at(70, nodes=four.nodes[:3])
+    for percent in (60, 70, 95):
+        await four.at(percent, nodes=four.nodes[:3])
+    lists = [record for record in caplog.records if record.message == "members are silent about challenges"]
+    assert [record.members for record in lists] == [[away.node_id]] * 3
     verdicts = await four.verdicts()
     assert {verdicts[v, 3] for v in range(3)} == {(Verdict.EXCUSED, Outcome.UNREACHABLE)}
     assert all(verdicts[v, p][0] is Verdict.PASS for v in range(3) for p in range(3) if v != p)
@@ -155,3 +193,23 @@ async def test_a_challenger_that_lacks_its_own_sliver_judges_nobody_and_repairs_
     await four.at(60)
     assert {(await four.verdicts())[0, p] for p in others(0)} == {(Verdict.NONE, None)}
     assert four.nodes[0].lost
+
+
+async def test_answers_that_come_too_late_in_all_attempts_are_a_failure(make_four):
+    four = await make_four(policy=Policy(mode=Mode.VOTE, grace_ms=0, latency_ms=700), blobs=1)
+    slow = four.nodes[3]
+    honest = slow.challenges.cells.answer
+
+    async def slowly(sample, client):
+        await asyncio.sleep(2)
+        return await honest(sample, client)
+
+    slow.challenges.prover._cells.answer = slowly
+    for percent in (40, 46, 52, 60):
+        await four.at(percent, nodes=four.nodes[:1])
+    report = (await four.nodes[0].challenger._book.reports(E3)).of(four.nodes[0].node_id, slow.node_id)
+    attempts = (await four.nodes[0].storage.case(E3, slow.node_id)).case.attempts
+    # This process may have been late itself: then the attempt is void, and nothing is said of the other one.
+    assert {attempt.outcome for attempt in attempts} <= {Outcome.LATE, Outcome.VOID}
+    late = sum(attempt.outcome is Outcome.LATE for attempt in attempts)
+    assert report.verdict is (Verdict.FAIL if late == 3 else Verdict.NONE)

@@ -12,6 +12,7 @@ from walrus_codec.types import ShardIndex
 from walrus_node import gauges
 from walrus_node.chain import ChainView
 from walrus_node.challenges.challenger import ChallengeProgress
+from walrus_node.challenges.evidence import EvidenceSource
 from walrus_node.errors import WalrusNodeError
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
@@ -39,7 +40,7 @@ class World:
             sync=SyncProgress,
             challenges=ChallengeProgress,
         )
-        self.server = HttpServer(self.info, lambda: self.missing)
+        self.server = HttpServer(self.info, lambda: self.missing, EvidenceSource(storage=storage, view=view))
 
     async def get(self, path):
         async with self.session.get(f"http://127.0.0.1:{self.port}{path}") as response:
@@ -120,8 +121,15 @@ async def test_metrics_are_served(world, memory_storage):
     assert status == 200
 
 
+async def test_evidence_that_is_not_kept_is_not_found(world):
+    status, text = await world.get(f"/v1/challenges/3/0x{'ab' * 32}")
+    assert (status, "no transcript" in text) == (404, True)
+    for odd in ("x/0x" + "ab" * 32, "3/0x" + "ab" * 31, f"{10**9}/0x" + "ab" * 32):
+        assert (await world.get(f"/v1/challenges/{odd}"))[0] == 404
+
+
 async def test_a_taken_port_is_named(world):
-    other = HttpServer(world.info, list)
+    other = HttpServer(world.info, list, world.server._evidence)
     with pytest.raises(WalrusNodeError, match=str(world.port)):
         await other.start("127.0.0.1", world.port)
     await other.stop()
