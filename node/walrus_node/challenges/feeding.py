@@ -70,12 +70,11 @@ class Feeding:
         return current if current is not None and current.times.in_window(self._now_ms()) else None
 
     def _refusal(self, current: Round, why: str) -> RequestRefused:
-        left_ms = current.times.at(FINAL) - self._now_ms()
+        # No hint when to come back: it would hold for other blobs too, which are given.
         return RequestRefused(
             Reason.CHALLENGE_WINDOW,
             f"challenges of epoch {current.epoch} are under way: {why}; ask again when their window has ended",
-            {"epoch": str(current.epoch)},
-            retry_after_s=max(1.0, left_ms / 1000),
+            {"epoch": str(current.epoch), "until_ms": str(current.times.at(FINAL))},
         )
 
 
