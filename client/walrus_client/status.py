@@ -72,7 +72,7 @@ async def blob_status(
             if not done:
                 break
             for task in done:
-                _take(task, tasks[task], answers, problems)
+                _take(task, tasks[task], peers, answers, problems)
             if quorum.is_quorum(sum(weight for _status, weight in answers), committee.n_shards):
                 decided = await _decide(blob_id, answers, committee, chain, looked_up)
                 if decided is not None:
@@ -119,11 +119,16 @@ async def _look_up(blob_id: BlobId, claim: Claim, committee: Committee, chain: E
 
 
 def _take(
-    task: asyncio.Task[BlobStatus], member: CommitteeMember, answers: list[tuple[BlobStatus, int]], problems: list[str]
+    task: asyncio.Task[BlobStatus],
+    member: CommitteeMember,
+    peers: PeerPool,
+    answers: list[tuple[BlobStatus, int]],
+    problems: list[str],
 ) -> None:
     try:
         answers.append((task.result(), member.weight))
     except PeerError as error:
+        peers.blame_for(member, error)
         problems.append(str(error))
 
 

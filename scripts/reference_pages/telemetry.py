@@ -61,6 +61,8 @@ def _instrument(node: ast.AST, package: str, path: Path) -> Instrument | None:
             texts = [entry.value for entry in rest if isinstance(entry, ast.Constant)]
             description = keywords.get("description") or (texts[0] if texts else "")
             process = "devnet" if "devnet" in path.relative_to(ROOT).parts else _PROCESS[package]
+            if "peers" in path.relative_to(ROOT).parts:
+                process = "gateway, node"  # nodes are each other's clients
             return Instrument(
                 getattr(names, constant), _KINDS[function], str(keywords.get("unit", "1")), str(description), process
             )

@@ -1,17 +1,24 @@
 """All nodes that this process talks to: one client each, kept while the node's address and key stay the same.
 
-The pool also remembers, for all who share it, how long nodes take and which of them are in doubt (`rules`).
+The pool also remembers, for all who share it, how long nodes take and which of them are in doubt (`rules`). Every fault is
+counted; the log tells of a node's fault when it brings a new mark, not for each answer that it spoils meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from typing import Self
 
+from walrus_client.errors import PeerError
 from walrus_client.peers.node_client import NodeClient
-from walrus_client.peers.rules import Pace, Standing
+from walrus_client.peers.rules import Fault, Pace, Standing, fault_of
 from walrus_codec.types import NodeId
+from walrus_sui.telemetry import meter, names
 from walrus_sui.types import Committee, CommitteeMember
+
+_log = logging.getLogger(__name__)
 
 
 class PeerPool:
@@ -27,6 +34,9 @@ class PeerPool:
         self.standing = Standing()
         self._clients: dict[NodeId, NodeClient] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._faults = meter().create_counter(
+            names.PEER_FAULTS, description="Lies, failures and stalls of other storage nodes, as this process met them."
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -43,6 +53,24 @@ class PeerPool:
             self._close_later(client)
         client = self._clients[member.node_id] = NodeClient(member)
         return client
+
+    def blame(self, member: CommitteeMember, fault: Fault, cause: str) -> None:
+        """Remembers, counts and logs what a node did."""
+        self._faults.add(1, {names.ATTR_PEER: member.name, names.ATTR_FAULT: fault.name.lower()})
+        if self.standing.blame(member.node_id, fault, asyncio.get_running_loop().time()):
+            facts = {"node": member.name, "fault": fault.name.lower(), "cause": cause}
+            level = logging.WARNING if fault is Fault.LIED else logging.INFO
+            _log.log(level, "a storage node is asked last for a while", extra=facts)
+
+    def blame_for(self, member: CommitteeMember, error: PeerError) -> None:
+        """The same for a failed call, if that speaks against the node."""
+        if (fault := fault_of(error)) is not None:
+            self.blame(member, fault, str(error))
+
+    def doubtful_last(self, members: Sequence[CommitteeMember]) -> list[CommitteeMember]:
+        """The members in the same order, but those that are in doubt behind all others."""
+        now = asyncio.get_running_loop().time()
+        return sorted(members, key=lambda member: self.standing.is_doubtful(member.node_id, now))
 
     def keep_only(self, *committees: Committee) -> None:
         """Closes the clients of nodes that are in none of these committees."""

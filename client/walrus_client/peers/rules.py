@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from walrus_client.errors import PeerError, PeerMisbehavedError, PeerRefusedError, PeerTimeoutError
 from walrus_codec.types import NodeId
 
 QUANTILE = 0.95
@@ -72,6 +73,18 @@ class Fault(Enum):
         return self.value[1]
 
 
+def fault_of(error: PeerError) -> Fault | None:
+    """What a failed call says against the node: a refusal for a documented reason speaks of the request or the moment."""
+    match error:
+        case PeerRefusedError():
+            return None
+        case PeerMisbehavedError():
+            return Fault.LIED
+        case PeerTimeoutError():
+            return Fault.STALLED
+    return Fault.FAILED
+
+
 @dataclass(frozen=True)
 class _Mark:
     until: float
@@ -85,8 +98,12 @@ class Standing:
         self._marks: dict[NodeId, _Mark] = {}
         self._busy: dict[NodeId, float] = {}
 
-    def blame(self, node_id: NodeId, fault: Fault, now: float) -> None:
-        """Marks the node; a mark that is renewed after it has ended lasts twice as long, one that still holds is not shortened."""
+    def blame(self, node_id: NodeId, fault: Fault, now: float) -> bool:
+        """Marks the node; a mark that is renewed after it has ended lasts twice as long, one that still holds is not shortened.
+
+        Returns:
+            Whether this is news: no mark holds yet, or one for a lesser fault.
+        """
         known = self._marks.get(node_id)
         if known is None:
             lasts_s = fault.first_s
@@ -96,6 +113,7 @@ class Standing:
             lasts_s = max(known.lasts_s, fault.first_s)
         until = now + lasts_s if known is None else max(known.until, now + lasts_s)
         self._marks[node_id] = _Mark(until, lasts_s)
+        return known is None or known.until <= now or lasts_s > known.lasts_s
 
     def served(self, node_id: NodeId, now: float) -> None:
         """The node did what it was asked for, and all of it: a mark that has ended is forgotten."""

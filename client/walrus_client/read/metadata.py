@@ -20,7 +20,7 @@ from walrus_client.errors import (
     PeerMisbehavedError,
     PeerRefusedError,
 )
-from walrus_client.peers import Fault, PeerPool
+from walrus_client.peers import PeerPool
 from walrus_client.reasons import Reason
 from walrus_codec import blob_id as blob_ids
 from walrus_codec import quorum
@@ -42,9 +42,7 @@ async def fetch_metadata(blob_id: BlobId, committee: Committee, peers: PeerPool,
         BlobUnavailableError: Too few nodes answered.
     """
     search = _Search(blob_id, committee, peers)
-    now, standing = asyncio.get_running_loop().time(), peers.standing
-    order = rules.weighted_order(committee.members, rng.random)
-    order.sort(key=lambda member: standing.is_doubtful(member.node_id, now))
+    order = peers.doubtful_last(rules.weighted_order(committee.members, rng.random))
     first = rules.quorum_prefix(order, committee.n_shards)
     waiting = order[first:]
     running = {search.ask(member) for member in order[:first]}
@@ -90,7 +88,6 @@ class _Search:
                 metadata = BlobMetadata.from_bcs(data)
                 verify_metadata(self._blob_id, metadata, n_shards=self._committee.n_shards)
             except CodecError as error:
-                self._peers.standing.blame(member.node_id, Fault.LIED, asyncio.get_running_loop().time())
                 raise PeerMisbehavedError(member.name, f"its metadata is not the blob's: {error}") from error
         except PeerRefusedError as error:
             self._absent += member.weight if error.refusal in _ABSENT else 0
@@ -99,6 +96,7 @@ class _Search:
             self.problems.append(str(error))
             return None
         except PeerError as error:
+            self._peers.blame_for(member, error)
             self.problems.append(str(error))
             return None
         return metadata

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -20,7 +19,6 @@ from walrus_client.compute import Compute
 from walrus_client.errors import (
     BlobUnavailableError,
     PeerError,
-    PeerMisbehavedError,
     PeerRefusedError,
     PeerUnreachableError,
 )
@@ -35,8 +33,6 @@ from walrus_codec.params import CodeParams
 from walrus_codec.slivers import Sliver
 from walrus_codec.types import Axis, BlobId, NodeId, PairIndex, SliverIndex
 from walrus_sui.types import Committee
-
-_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -129,7 +125,7 @@ class _Collector:
     async def close(self) -> None:
         # Whoever still owes something is left behind by others.
         for node_id in self._collection.slow_nodes - self._busy:
-            self._blame(node_id, Fault.STALLED)
+            self._context.peers.blame(self._members[node_id], Fault.STALLED, "it kept a read waiting")
         running = [*self._streams, *([self._verifying] if self._verifying else [])]
         for task in running:
             task.cancel()
@@ -166,10 +162,9 @@ class _Collector:
             context.peers.standing.served(node_id, now())
         except (PeerError, TimeoutError) as error:
             problem = error if isinstance(error, PeerError) else PeerUnreachableError(client.name, "it is too slow")
-            _log.debug("a storage node failed a read", extra={"node": client.name, "cause": str(problem)})
             self._problems.append(str(problem))
             if node_id not in self._busy:
-                self._blame(node_id, Fault.LIED if isinstance(problem, PeerMisbehavedError) else Fault.FAILED)
+                context.peers.blame_for(client.member, problem)
             collection.exclude(node_id)
 
     async def _fetch(
@@ -208,9 +203,6 @@ class _Collector:
             return pause_s
         return None
 
-    def _blame(self, node_id: NodeId, fault: Fault) -> None:
-        self._context.peers.standing.blame(node_id, fault, asyncio.get_running_loop().time())
-
     def _start_verifying(self) -> None:
         if self._unverified and (self._verifying is None or self._verifying.done()):
             pairs = next(batches(self._unverified, self._sliver_size))
@@ -229,10 +221,9 @@ class _Collector:
         collection.verify_succeeded(pair for pair in pairs if pair not in bad)
         for pair, fault in bad.items():
             node_id = collection.verify_failed(pair)
-            self._blame(node_id, Fault.LIED)
-            name = self._members[node_id].name
-            _log.warning("a storage node sent a wrong sliver", extra={"node": name, "pair": pair, "cause": str(fault)})
-            self._problems.append(f"storage node {name}: {fault}")
+            member = self._members[node_id]
+            context.peers.blame(member, Fault.LIED, f"its sliver of pair {pair} is wrong: {fault}")
+            self._problems.append(f"storage node {member.name}: {fault}")
             for stream in [task for task, owner in self._streams.items() if owner == node_id]:
                 stream.cancel()
 

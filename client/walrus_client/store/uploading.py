@@ -33,6 +33,7 @@ from walrus_client.errors import (
 )
 from walrus_client.peers import Fault, PeerPool, SignedMessage, wire
 from walrus_client.peers.retrying import Backoff, asked_for_s, worth_retrying
+from walrus_client.peers.rules import fault_of
 from walrus_client.reasons import Reason
 from walrus_client.store.confirmations import Confirmation, verified
 from walrus_codec import quorum
@@ -153,7 +154,7 @@ class Round:
         while self._healthy_stragglers() and time.monotonic() < self._patience:
             await self._wait_for_news(self._patience)
         for member in self._healthy_stragglers():
-            self._network.peers.standing.blame(member.node_id, Fault.STALLED, asyncio.get_running_loop().time())
+            self._network.peers.blame(member, Fault.STALLED, "others had long confirmed a blob when it still had not")
 
     async def _wait_for_news(self, deadline: float) -> None:
         try:
@@ -184,7 +185,7 @@ class Round:
                     self._problems[member.node_id] = str(error)
                     pause_s = self._pause_s(member, error, delays) if await self._may_retry(error) else None
                     if pause_s is None:
-                        return self._fail(member, str(error), _fault_of(error))
+                        return self._fail(member, str(error), fault_of(error))
                     self._news.set()
                 await asyncio.sleep(pause_s)
         finally:
@@ -250,10 +251,11 @@ class Round:
 
     def _fail(self, member: CommitteeMember, problem: str, fault: Fault | None) -> None:
         if fault is not None:
-            self._network.peers.standing.blame(member.node_id, fault, asyncio.get_running_loop().time())
+            self._network.peers.blame(member, fault, problem)
+        else:
+            _log.info("a storage node did not confirm a blob", extra={"node": member.name, "cause": problem})
         self._problems[member.node_id] = problem
         self._failed.add(member.node_id)
-        _log.info("a storage node did not confirm a blob", extra={"node": member.name, "cause": problem})
 
     def _working(self) -> bool:
         return bool(self._unverified) or any(not task.done() for task in self._tasks)
@@ -282,16 +284,6 @@ class Round:
             n_shards=self._committee.n_shards,
             outcomes=outcomes,
         )
-
-
-def _fault_of(error: PeerError) -> Fault | None:
-    """A refusal for a documented reason speaks of the request or the moment, not against the node."""
-    match error:
-        case PeerRefusedError():
-            return None
-        case PeerMisbehavedError():
-            return Fault.LIED
-    return Fault.FAILED
 
 
 def _refusal(member: CommitteeMember, answer: wire.StoredBlob) -> PeerRefusedError:

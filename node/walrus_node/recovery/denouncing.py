@@ -13,7 +13,7 @@ import logging
 from walrus_client import rules as client_rules
 from walrus_client.compute import Compute
 from walrus_client.errors import PeerError
-from walrus_client.peers import PeerPool
+from walrus_client.peers import Fault, PeerPool
 from walrus_codec import blob_id as blob_ids
 from walrus_codec import quorum
 from walrus_codec.recovery import InconsistencyProof
@@ -110,9 +110,12 @@ class ChainDenouncer:
         try:
             answer = await self._peers.get(member).submit_inconsistency_proof(blob_id, proof.axis, proof.to_bcs())
         except PeerError as error:
+            self._peers.blame_for(member, error)
             _log.info("no judgement on a badly encoded blob", extra={"error": str(error)})
             return member.node_id, None
-        good = answer.message == message and await self._compute.run(
-            bls.verify, member.bls_public_key, message, answer.signature
-        )
+        if answer.message != message:
+            return member.node_id, None  # its epoch may be another one at this moment
+        good = await self._compute.run(bls.verify, member.bls_public_key, message, answer.signature)
+        if not good:
+            self._peers.blame(member, Fault.LIED, "its judgement on a badly encoded blob has a wrong signature")
         return member.node_id, answer.signature if good else None

@@ -13,13 +13,14 @@ import asyncio
 import contextlib
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from walrus_client import rules as client_rules
 from walrus_client.compute import Compute
 from walrus_client.errors import PeerError, PeerMisbehavedError, PeerRefusedError
-from walrus_client.peers import ExpectedSymbols, MissingSource, PeerPool, RequestSigner
+from walrus_client.peers import ExpectedSymbols, Fault, MissingSource, PeerPool, RequestSigner
 from walrus_client.peers.retrying import asked_for_s
 from walrus_client.read.collecting import Collection
 from walrus_codec import mapping, recovery
@@ -37,6 +38,8 @@ from walrus_sui.types import Committee, CommitteeMember
 REQUEST_TIMEOUT_S = 45.0
 PATIENCE_S = 5.0
 """A node that delivers nothing for so long is slow: others are asked in its place."""
+METADATA_PATIENCE_S = 1.0
+"""The same for metadata, which are small and come without any work."""
 
 _INLINE_BYTES = 64 << 10
 _INLINE_SYMBOLS = 64
@@ -94,26 +97,56 @@ class Gatherer:
         self.bytes_fetched = 0
 
     async def metadata(self, blob_id: BlobId, committee: Committee) -> BlobMetadata:
-        """The blob's verified metadata, from one member after the other.
+        """The blob's verified metadata, from one member after the other; one that is silent is not waited for.
 
         Raises:
             NotEnoughSymbolsError: nobody has it.
         """
-        problems = []
         others = [member for member in committee.members if member.node_id != self._us]
-        order = client_rules.weighted_order(others, self._rng.random)
-        for member in sorted(order, key=lambda member: self._is_doubtful(member.node_id)):
-            try:
-                found = BlobMetadata.from_bcs(await self._peers.get(member).get_metadata(blob_id))
-                verify_metadata(blob_id, found, n_shards=committee.n_shards)
-            except (PeerError, CodecError) as error:
-                problems.append(str(error))
-                pause_s = asked_for_s(error, self._rng.random()) if isinstance(error, PeerError) else None
-                if pause_s is not None:
-                    self._peers.standing.busy(member.node_id, asyncio.get_running_loop().time() + pause_s)
-            else:
-                return found
+        waiting = self._peers.doubtful_last(client_rules.weighted_order(others, self._rng.random))
+        asked: dict[asyncio.Task[BlobMetadata], tuple[CommitteeMember, float]] = {}
+        problems: list[str] = []
+        now = asyncio.get_running_loop().time
+        try:
+            while waiting or asked:
+                if waiting:
+                    member = waiting.pop(0)
+                    asked[asyncio.create_task(self._metadata_of(member, blob_id, committee.n_shards))] = member, now()
+                patience_s = METADATA_PATIENCE_S if waiting else None
+                done, _ = await asyncio.wait(asked, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    member, _since = asked.pop(task)
+                    try:
+                        found = task.result()
+                    except PeerError as error:
+                        problems.append(str(error))
+                        self._remember(member, error)
+                    else:
+                        self._blame_silent(asked.values(), now())
+                        return found
+        finally:
+            await _cancel(asked)
         raise NotEnoughSymbolsError(f"nobody gave the metadata: {'; '.join(problems) or 'there is nobody else'}")
+
+    async def _metadata_of(self, member: CommitteeMember, blob_id: BlobId, n_shards: int) -> BlobMetadata:
+        data = await self._peers.get(member).get_metadata(blob_id)
+        try:
+            metadata = BlobMetadata.from_bcs(data)
+            verify_metadata(blob_id, metadata, n_shards=n_shards)
+        except CodecError as error:
+            raise PeerMisbehavedError(member.name, f"its metadata is not the blob's: {error}") from error
+        return metadata
+
+    def _remember(self, member: CommitteeMember, error: PeerError) -> None:
+        self._peers.blame_for(member, error)
+        pause_s = asked_for_s(error, self._rng.random())
+        if pause_s is not None:
+            self._peers.standing.busy(member.node_id, asyncio.get_running_loop().time() + pause_s)
+
+    def _blame_silent(self, asked: Iterable[tuple[CommitteeMember, float]], now: float) -> None:
+        for member, since in asked:
+            if now - since >= METADATA_PATIENCE_S:
+                self._peers.blame(member, Fault.STALLED, "it kept a recovery waiting for metadata")
 
     async def symbols(self, job: Job, axis: Axis, targets: Sequence[PairIndex]) -> list[RecoverySymbol]:
         """Verified symbols for these targets, exactly as many as are needed for each.
@@ -196,6 +229,7 @@ class _Search:
         self._found: dict[PairIndex, list[RecoverySymbol]] = {}
         self._problems: list[str] = []
         self._changed = asyncio.Event()
+        self._busy: set[NodeId] = set()
         self.bytes_fetched = 0
 
     async def run(self) -> list[list[RecoverySymbol]]:
@@ -220,6 +254,9 @@ class _Search:
                 for task in [task for task in tasks if task.done()]:
                     tasks.remove(task)
                     task.result()
+        for member in map(self._job.committee.by_id, collection.slow_nodes - self._busy):
+            if member is not None:
+                self._peers.blame(member, Fault.STALLED, "it kept a recovery waiting")
         return list(self._found.values())[: self._needed]
 
     async def _ask(self, node_id: NodeId, pairs: Sequence[PairIndex]) -> None:
@@ -233,7 +270,9 @@ class _Search:
                 if pause_s is None:
                     break
                 await asyncio.sleep(pause_s)
+            self._peers.standing.served(node_id, asyncio.get_running_loop().time())
         except PeerError as error:
+            self._peers.blame_for(member, error)
             self._collection.exclude(node_id)
             self._problems.append(str(error))
         finally:
@@ -246,6 +285,7 @@ class _Search:
             PeerError: it gives nothing more, or not before the deadline.
         """
         job, now = self._job, asyncio.get_running_loop().time
+        self._busy.discard(member.node_id)
         expected = ExpectedSymbols(job.blob_id, self._axis, self._targets, pairs, job.symbol_size, job.params.n_shards)
         answers = self._peers.get(member).get_recovery_symbols(
             expected, self._signer, job.epoch, timeout_s=deadline - now()
@@ -263,6 +303,7 @@ class _Search:
             pause_s = asked_for_s(refusal, self._rng.random())
             if pause_s is None:
                 raise
+            self._busy.add(member.node_id)
             self._peers.standing.busy(member.node_id, now() + pause_s)
             if now() + pause_s >= deadline:
                 raise
@@ -289,7 +330,8 @@ class _Search:
         self._found[pair] = symbols
 
 
-async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
+async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    tasks = list(tasks)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

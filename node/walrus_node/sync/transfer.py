@@ -19,7 +19,7 @@ from typing import Any, Self
 from walrus_client import rules as client_rules
 from walrus_client.compute import Compute
 from walrus_client.errors import PeerError, PeerMisbehavedError, PeerRefusedError
-from walrus_client.peers import ExpectedShard, PeerPool, RequestSigner
+from walrus_client.peers import ExpectedShard, Fault, PeerPool, RequestSigner
 from walrus_client.peers.retrying import LONGEST_HINT_S
 from walrus_codec import blob_id as blob_ids
 from walrus_codec import mapping
@@ -168,8 +168,10 @@ class ShardMover:
             after_s = min(error.retry_after_s or 0.0, LONGEST_HINT_S)
             return Failure(verdict_of(error.refusal, epoch=view.epoch, server_epoch=server_epoch), str(error), after_s)
         except PeerMisbehavedError as error:
+            self._peers.blame_for(source, error)
             return Failure(Verdict.GIVE_UP, str(error))
         except PeerError as error:
+            self._peers.blame_for(source, error)
             return Failure(Verdict.RETRY, str(error))
         except ShardNotHereError as error:
             return Failure(Verdict.SUPERSEDED, str(error))
@@ -212,8 +214,9 @@ class ShardMover:
         chosen = [(blob_id, by_id[blob_id], metadata) for blob_id, metadata in wanted.metadata.items()]
         good = await self._compute.run(_verified, shard, axis, chosen) if chosen else []
         if len(good) < len(chosen):
-            facts = {"shard": shard, "axis": axis.value, "count": len(chosen) - len(good)}
-            _log.warning("slivers of a shard are not what the metadata commits to", extra=facts)
+            count = len(chosen) - len(good)
+            cause = f"{count} {axis.value} slivers of shard {shard} are not what the metadata commit to"
+            self._peers.blame(part.source, Fault.LIED, cause)
         await self._storage.take_in(shard, axis, good, next_id)
         self.counters.slivers += len(slivers)
         self.counters.bytes += sum(len(sliver) for sliver in by_id.values())

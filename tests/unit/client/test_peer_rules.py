@@ -80,8 +80,9 @@ def test_many_faults_of_one_moment_are_one_mark() -> None:
 
 def test_a_milder_fault_does_not_shorten_a_mark() -> None:
     standing = Standing()
-    standing.blame(NODE, Fault.LIED, 0.0)
-    standing.blame(NODE, Fault.FAILED, 1.0)
+    assert standing.blame(NODE, Fault.STALLED, 0.0)
+    assert standing.blame(NODE, Fault.LIED, 0.0), "a worse one is news"
+    assert not standing.blame(NODE, Fault.FAILED, 1.0)
     assert standing.is_doubtful(NODE, Fault.LIED.first_s - 1)
 
 

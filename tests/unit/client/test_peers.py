@@ -172,6 +172,21 @@ async def test_a_blob_is_stored_in_one_call(node: FakeNode, client: NodeClient) 
     assert node.slivers[ENCODED.blob_id] == {(Axis.SECONDARY, index): sliver for index, sliver in pairs}
 
 
+async def test_the_pool_tells_once_of_a_fault_and_puts_its_node_last(
+    node: FakeNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    pool, other = PeerPool(), member(2, [0])
+    for _ in range(3):
+        pool.blame_for(node.member, PeerTimeoutError("node-1", "silent"))
+    pool.blame_for(other, PeerRefusedError("node-2", Reason.UNAVAILABLE, "soon", {}))
+    assert [(record.levelname, record.fault) for record in caplog.records] == [("INFO", "stalled")]
+    for _ in range(3):
+        pool.blame_for(node.member, PeerMisbehavedError("node-1", "nonsense"))
+    assert [(record.levelname, record.fault) for record in caplog.records[1:]] == [("WARNING", "lied")]
+    assert pool.doubtful_last([node.member, other]) == [other, node.member]
+
+
 async def test_the_pool_keeps_a_client_until_its_endpoint_changes(node: FakeNode) -> None:
     pool = PeerPool()
     first = pool.get(node.member)

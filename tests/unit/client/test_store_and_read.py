@@ -117,9 +117,9 @@ def blamed(world: World, monkeypatch: pytest.MonkeyPatch) -> list[NodeId]:
     found: list[NodeId] = []
     blame = world.peers.standing.blame
 
-    def note(node_id: NodeId, fault: Fault, now: float) -> None:
+    def note(node_id: NodeId, fault: Fault, now: float) -> bool:
         found.append(node_id)
-        blame(node_id, fault, now)
+        return blame(node_id, fault, now)
 
     monkeypatch.setattr(world.peers.standing, "blame", note)
     return found

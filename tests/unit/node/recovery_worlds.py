@@ -8,8 +8,7 @@ from tests.unit.node.worlds import US, ChainTwin, certified, committee, member, 
 
 from walrus_client.compute import Compute
 from walrus_client.errors import PeerRefusedError, PeerTimeoutError, PeerUnreachableError
-from walrus_client.peers import MissingSource, SignedMessage
-from walrus_client.peers.rules import Standing
+from walrus_client.peers import MissingSource, PeerPool, SignedMessage
 from walrus_client.reasons import Reason
 from walrus_codec import mapping, recovery, redstuff
 from walrus_codec.errors import ProofError
@@ -128,13 +127,13 @@ def make_blob(content=b"walrus" * 50, encoding=EncodingType.ISAL, *, lie=None):
     return Blob(metadata.blob_id(), metadata, encoded.metadata, encoded.pairs, params, content)
 
 
-class World:
+class World(PeerPool):
     """We hold two of ten shards and nothing in them; four others hold two each."""
 
     def __init__(self, storage, rng):
+        super().__init__()
         self.storage = storage
         self.objects = 0
-        self.standing = Standing()
         self.peers = {}
         members = [replace(member(US, OURS), bls_public_key=KEY.public_key)]
         for number in range(1, 5):

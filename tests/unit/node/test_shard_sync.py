@@ -21,8 +21,7 @@ from tests.unit.node.worlds import (
 
 from walrus_client.compute import Compute
 from walrus_client.errors import PeerMisbehavedError, PeerRefusedError, PeerTimeoutError, PeerUnreachableError
-from walrus_client.peers import SyncedSlivers
-from walrus_client.peers.rules import Standing
+from walrus_client.peers import PeerPool, SyncedSlivers
 from walrus_client.reasons import Reason
 from walrus_codec import mapping
 from walrus_codec.types import Axis, Epoch, ShardIndex
@@ -84,12 +83,12 @@ class Source(Peer):
         return getattr(blob.pairs[mapping.pair_of_shard(shard, blob.blob_id, N)], axis.value)
 
 
-class World:
+class World(PeerPool):
     """We keep one shard and have gained three; their previous owners have all that was certified."""
 
     def __init__(self, storage, *, stall_s=1e9, concurrent=2):
+        super().__init__()
         self.storage = storage
-        self.standing = Standing()
         self.peers = {}
         for number in range(1, 5):
             made = replace(member(node_id(number), [2 * number, 2 * number + 1]), name=f"peer-{number}")
