@@ -71,6 +71,7 @@ class Duties:
         challenges: will be given its loop.
         on_registered: is told who the node is, once known.
         rng: source of jitter.
+        public_networks: whether the node may work for one, if the configuration allows it.
     """
 
     def __init__(
@@ -85,12 +86,14 @@ class Duties:
         challenges: Challenges,
         on_registered: Callable[[Identity], None],
         rng: random.Random,
+        public_networks: bool = True,
     ) -> None:
         self._config = config
         self._keys = keys
         self._storage = storage
         self._processor = processor
         self._view = view
+        self._public_networks = public_networks
         self._compute = compute
         self._challenges = challenges
         self._on_registered = on_registered
@@ -161,6 +164,11 @@ class Duties:
             network.require_registering_allowed()
         except PublicNetworkRefused as error:
             raise ConfigError(f"chain.network_config: {error}") from error
+        if network.public_network is not None and not self._public_networks:
+            raise ConfigError(
+                f"--slow-disk and --enable-faults are for tests, and refused on {network.public_network}: start the node "
+                "without them"
+            )
         # The transport's libraries take seconds to import: meanwhile the event loop serves.
         await asyncio.to_thread(importlib.import_module, "walrus_sui.client.transport")
         async with AsyncExitStack() as stack:

@@ -46,6 +46,9 @@ def run(
     slow_disk: Annotated[
         Path | None, typer.Option(help="For tests: a file with the milliseconds that each write takes longer.")
     ] = None,
+    enable_faults: Annotated[
+        Path | None, typer.Option(help="For tests: a file that says how the node's answers are to deviate.")
+    ] = None,
 ) -> None:
     """Run a storage node until SIGTERM."""
     try:
@@ -62,21 +65,21 @@ def run(
         attributes={names.ATTR_NODE_NAME: loaded.name},
     )
     try:
-        code = asyncio.run(_serve(loaded, keys, slow_disk))
+        code = asyncio.run(_serve(loaded, keys, slow_disk=slow_disk, faults=enable_faults))
     finally:
         telemetry.shutdown()
     raise typer.Exit(code)
 
 
-async def _serve(config: NodeConfig, keys: NodeKeys, slow_disk: Path | None) -> int:
-    from walrus_node.node import Node  # noqa: PLC0415 - heavy imports come after the configuration is known to be right
+async def _serve(config: NodeConfig, keys: NodeKeys, *, slow_disk: Path | None, faults: Path | None) -> int:
+    from walrus_node.node import Knobs, Node  # noqa: PLC0415 - heavy imports come after the configuration is known to be right
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        node = await Node.open(config, keys, slow_disk=slow_disk)
+        node = await Node.open(config, keys, knobs=Knobs(slow_disk, faults))
         await node.run(stop)
     except WalrusNodeError as error:
         _log.error("the node ends: %s", error, extra={"exit_code": error.exit_code})

@@ -13,8 +13,9 @@ import functools
 import logging
 import random
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import Final, NoReturn, Self
 
 from walrus_client.challenges.policy import Mode
 from walrus_client.compute import Compute
@@ -35,7 +36,7 @@ from walrus_node.rpc.http import HttpServer
 from walrus_node.rpc.info import InfoSource
 from walrus_node.rpc.records import RecordService
 from walrus_node.rpc.rules import Lane, Pace
-from walrus_node.rpc.server import GrpcServer
+from walrus_node.rpc.server import FaultKnob, GrpcServer
 from walrus_node.rpc.service import NodeService
 from walrus_node.rpc.servicer import StorageNodeServicer, StreamLimits
 from walrus_node.rpc.shards import ShardService
@@ -56,10 +57,28 @@ _DATABASE = "db"
 _CERTIFICATE = "tls/certificate.pem"
 
 
+@dataclass(frozen=True)
+class Knobs:
+    """What tests may do to a running node; a node with any of them does not work for a public network.
+
+    Attributes:
+        slow_disk: a file with the milliseconds that each write to the database takes longer.
+        faults: a file that says how answers deviate (`walrus_node.rpc.faults`).
+    """
+
+    slow_disk: Path | None = None
+    faults: Path | None = None
+
+
+NO_KNOBS: Final = Knobs()
+
+
 class Node:
     """Make it with `open`, then `run` it once."""
 
-    def __init__(self, config: NodeConfig, keys: NodeKeys, storage: Storage, processor: EventProcessor) -> None:
+    def __init__(
+        self, config: NodeConfig, keys: NodeKeys, storage: Storage, processor: EventProcessor, knobs: Knobs
+    ) -> None:
         """Wires the parts; nothing runs yet. Use `open`."""
         limits = config.limits
         self._config = config
@@ -98,6 +117,7 @@ class Node:
             challenges=self._challenges,
             on_registered=self._registered,
             rng=self._rng,
+            public_networks=knobs == NO_KNOBS,
         )
         self._room = RoomKeeper(
             storage,
@@ -160,7 +180,8 @@ class Node:
             challenges=challenges,
             records=records,
         )
-        self._grpc = GrpcServer(servicer, server_identity, stream_limits)
+        faults = None if knobs.faults is None else FaultKnob(knobs.faults, keys.protocol.sign)
+        self._grpc = GrpcServer(servicer, server_identity, stream_limits, faults=faults)
         self._http = HttpServer(self._info, self.not_ready, EvidenceSource(storage=storage, view=self._view))
         self._stopping = False
         self.grpc_port = 0
@@ -178,24 +199,24 @@ class Node:
         gauges.observe_room(self._room)
 
     @classmethod
-    async def open(cls, config: NodeConfig, keys: NodeKeys, *, slow_disk: Path | None = None) -> Self:
+    async def open(cls, config: NodeConfig, keys: NodeKeys, *, knobs: Knobs = NO_KNOBS) -> Self:
         """Opens the store and wires everything.
 
         Args:
             config: the whole file.
             keys: loaded.
-            slow_disk: for tests: a file with the milliseconds that each write to the database takes longer.
+            knobs: for tests.
 
         Raises:
             StoreError: the store cannot be opened, or the certificate cannot be written.
         """
         floor = config.limits.disk_reserve // 2
-        storage = await Storage.open(config.data_dir / _DATABASE, floor=floor, slow=slow_disk)
+        storage = await Storage.open(config.data_dir / _DATABASE, floor=floor, slow=knobs.slow_disk)
         try:
             processor = EventProcessor(
                 storage, cursor=await storage.cursor(), replay_until=await storage.replay_until()
             )
-            node = cls(config, keys, storage, processor)
+            node = cls(config, keys, storage, processor, knobs)
             identity = await storage.identity()
         except BaseException:
             await storage.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -13,6 +15,8 @@ from walrus_node.errors import WalrusNodeError
 from walrus_node.rpc.certificate import ServerIdentity
 from walrus_node.rpc.decoding import StrictDecoding
 from walrus_node.rpc.draining import SlowReaders
+from walrus_node.rpc.faults import FaultInjection
+from walrus_node.rpc.lies import Sign
 from walrus_node.rpc.servicer import StorageNodeServicer, StreamLimits
 from walrus_proto.node.v1 import node_pb2, node_pb2_grpc
 from walrus_sui.telemetry import grpc_server_interceptors
@@ -41,14 +45,36 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
 )
 
 
+@dataclass(frozen=True)
+class FaultKnob:
+    """Where a test says how the node is to deviate, and the signature that its lies bear."""
+
+    file: Path
+    sign: Sign
+
+
 class GrpcServer:
     """One listening server. `start` once, `stop` once."""
 
-    def __init__(self, servicer: StorageNodeServicer, identity: ServerIdentity, limits: StreamLimits) -> None:
-        """Makes the server; `limits` are those of the servicer."""
+    def __init__(
+        self,
+        servicer: StorageNodeServicer,
+        identity: ServerIdentity,
+        limits: StreamLimits,
+        *,
+        faults: FaultKnob | None = None,
+    ) -> None:
+        """Makes the server; `limits` are those of the servicer, `faults` are for tests only."""
         self.readers = SlowReaders(limits.pace, limits.gate)
-        interceptors = [self.readers, StrictDecoding(), *grpc_server_interceptors()]
-        self._server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
+        interceptors: list[Any] = [self.readers, StrictDecoding(), *grpc_server_interceptors()]
+        options = dict(_OPTIONS)
+        if faults is not None:
+            injection = FaultInjection(
+                faults.file, service=SERVICE_NAME, sign=faults.sign, too_large=MAX_MESSAGE + (1 << 20)
+            )
+            interceptors.append(injection)
+            options["grpc.max_send_message_length"] = -1
+        self._server = grpc.aio.server(interceptors=interceptors, options=tuple(options.items()))
         self._identity = identity
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
         node_pb2_grpc.add_StorageNodeServicer_to_server(servicer, self._server)

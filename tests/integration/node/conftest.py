@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 from tests.integration.chain.conftest import Devnet
-from tests.integration.node.world import Network, NodeProcess, until
+from tests.integration.node.world import N_SHARDS, Network, NodeProcess, until
 
 GENESIS = {"seed": "nodes", "encoding": "isal", "epoch_duration": "12s", "checkpoint_interval_ms": 100}
 
@@ -22,8 +22,8 @@ def make_network(tmp_path_factory):
     """Brings up a devnet with storage nodes; all processes end with the module."""
     networks = []
 
-    def make(n_nodes, *, spares=0, manual_ms=0, changes=None, **genesis):
-        """Besides its nodes, `spares` that are not started; `changes` to the nodes' configurations."""
+    def make(n_nodes, *, spares=0, manual_ms=0, changes=None, faults=False, **genesis):
+        """Besides its nodes, `spares` that are not started; `changes` to the nodes' configurations; `faults` on demand."""
         if manual_ms:
             genesis |= {"clock": "manual", "epoch_duration": f"{manual_ms // 1000}s"}
         folder = tmp_path_factory.mktemp("network")
@@ -39,8 +39,10 @@ def make_network(tmp_path_factory):
             )
             for number in range(n_nodes + spares)
         ]
-        nodes = made[:n_nodes]
-        network = Network(devnet, nodes, spares=made[n_nodes:], manual_ms=manual_ms)
+        for node in made if faults else ():
+            node.arguments = ["--enable-faults", str(node.faults)]
+        nodes, n_shards = made[:n_nodes], genesis.get("n_shards", N_SHARDS)
+        network = Network(devnet, nodes, spares=made[n_nodes:], manual_ms=manual_ms, n_shards=n_shards)
         networks.append(network)
         for node in nodes:
             node.start()

@@ -81,6 +81,7 @@ class NodeProcess:
             "telemetry": {"log_format": "text"},
             "recovery": {"grace_s": 2},
         } | changes
+        self.faults = self.folder / "faults"
         self.arguments = []
         self.process = None
         self.known_id = ""
@@ -96,6 +97,10 @@ class NodeProcess:
                 env={**os.environ, "MALLOC_ARENA_MAX": "2"},
             )
         return self
+
+    def deviate(self, text):
+        """Makes a node with `--enable-faults` lie or stall from now on; an empty text makes it honest again."""
+        self.faults.write_text(text)
 
     def stop(self):
         """SIGTERM; returns the exit code."""
@@ -157,11 +162,12 @@ class Network:
     `spares` are nodes that were not started yet; `join` makes members of them.
     """
 
-    def __init__(self, devnet, nodes, *, spares=(), manual_ms=0):
+    def __init__(self, devnet, nodes, *, spares=(), manual_ms=0, n_shards=N_SHARDS):
         self.devnet = devnet
         self.nodes = nodes
         self.spares = list(spares)
         self.manual_ms = manual_ms
+        self.n_shards = n_shards
         self.treasury = SuiKey.generate()
 
     @asynccontextmanager
@@ -265,7 +271,7 @@ class Network:
                 await asyncio.sleep(0.2)
 
     async def register(self, chain, content, *, epochs=50, deletable=False, encoding=EncodingType.ISAL):
-        params = CodeParams(N_SHARDS, encoding)
+        params = CodeParams(self.n_shards, encoding)
         encoded = redstuff.encode(content, params)
         new = NewBlob(
             encoded.blob_id,
@@ -281,7 +287,7 @@ class Network:
     async def upload(self, node, view, blob, *, persistence=Permanent(), epoch=None):  # noqa: B008 - frozen
         """StoreBlob with all slivers of this node's shards."""
         member = view.committee.by_id(node.info["node_id"])
-        pairs = [blob.encoded.pairs[mapping.pair_of_shard(s, blob.blob_id, N_SHARDS)] for s in member.shards]
+        pairs = [blob.encoded.pairs[mapping.pair_of_shard(s, blob.blob_id, self.n_shards)] for s in member.shards]
         slivers = [(pair.index, sliver) for pair in pairs for sliver in (pair.primary, pair.secondary)]
         header = wire.store_header(
             blob.blob_id, blob.encoded.metadata.to_bcs(), persistence, view.epoch if epoch is None else epoch
@@ -331,7 +337,7 @@ class Network:
         slivers = []
         for node in nodes or self.nodes:
             slivers += await self.slivers(node, blob)
-        params = CodeParams(N_SHARDS, blob.encoded.metadata.encoding_type)
+        params = CodeParams(self.n_shards, blob.encoded.metadata.encoding_type)
         return redstuff.decode(slivers[: params.k1], len(blob.content), params)
 
     async def slivers(self, node, blob, axis=Axis.PRIMARY, *, all_good=True):

@@ -137,6 +137,7 @@ class World:
         self.key, self.certificate_key, self.identity = KEY, CERTIFICATE_KEY, IDENTITY
         self.host, self.shards, self.clock = "node.test", OURS, None
         self.free = self.capacity = 1 << 40
+        self.faults = None
 
     async def start(self):
         self.processor = EventProcessor(self.storage, cursor=await self.storage.cursor())
@@ -215,7 +216,7 @@ class World:
             challenges=challenges,
             records=self.records,
         )
-        self.server = GrpcServer(self.servicer, identity, self.limits)
+        self.server = GrpcServer(self.servicer, identity, self.limits, faults=self.faults)
         port = self.port = await self.server.start("127.0.0.1", 0)
 
         def connect(*options):

@@ -31,8 +31,8 @@ def config(tmp_path):
     return path
 
 
-def run(path):
-    command = [sys.executable, "-m", "walrus_node.main", "run", "--config", str(path)]
+def run(path, *arguments):
+    command = [sys.executable, "-m", "walrus_node.main", "run", "--config", str(path), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
 
 
@@ -76,6 +76,11 @@ def test_a_public_network_ends_with_2_before_anything_is_sent(config, tmp_path):
     assert result.returncode == 2, result.stderr
     assert "Walrus mainnet" in result.stderr
     assert "allow_public_network" in result.stderr
+    (tmp_path / "network.yaml").write_text(yaml.safe_dump(mainnet | {"allow_public_network": True}))
+    for knob in ("--enable-faults", "--slow-disk"):
+        result = run(config, knob, str(tmp_path / "knob"))
+        assert result.returncode == 2, result.stderr
+        assert "for tests, and refused on Walrus mainnet" in result.stderr
 
 
 def test_a_store_that_is_in_use_ends_with_3(config, tmp_path):
