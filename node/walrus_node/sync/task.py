@@ -179,7 +179,8 @@ class SyncTask:
         def on_progress() -> None:
             self._agenda.progressed(shard, now=self._now())
 
-        return await self._mover.move(shard, source, staking, on_progress=on_progress)
+        stall_s = rules.stall_s(self._stall_s, staking.epoch_duration_ms)
+        return await self._mover.move(shard, source, staking, stall_s=stall_s, on_progress=on_progress)
 
     async def _settle(self, shard: ShardIndex, failure: Failure | None, staking: StakingView) -> None:
         """What follows from an attempt."""

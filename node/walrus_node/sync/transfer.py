@@ -4,7 +4,8 @@
         ─► metadata of those, from here or from other nodes ─► verify in a thread ─► store with the new place
 
 While one batch is verified and stored, the next one arrives; never more than two are held. A sliver that is not what the
-metadata commits to is left out, as is one whose metadata nobody gives: recovery brings it from the other nodes.
+metadata commits to is left out, as is one whose metadata nobody gives: recovery brings it from the other nodes. A source
+that keeps to the form and brings nothing, too slowly or nothing that is wanted and right, is not listened to for long.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from walrus_node.errors import DamagedError, ShardNotHereError
 from walrus_node.recovery.gathering import Gatherer, NotEnoughSymbolsError
 from walrus_node.store.storage import Storage
 from walrus_node.store.transfers import following
+from walrus_node.sync.patience import Fruitless, FruitlessError, Pace
 from walrus_node.sync.rules import Failure, Verdict, verdict_of
 from walrus_sui.types import CommitteeMember, StakingView
 
@@ -40,7 +42,7 @@ _log = logging.getLogger(__name__)
 SLIVERS_PER_REQUEST = 1000
 BATCH_BYTES = 2 << 20
 IDLE_S = 15.0
-"""A source that sends nothing for so long has stalled."""
+"""A source that sends nothing for so long has stalled; sooner when shards are to be given up sooner."""
 REQUEST_S = 600.0
 _FORM = 16
 """Bytes that the BCS form of a sliver adds to its data, at most."""
@@ -61,12 +63,14 @@ class Counters:
 
 @dataclass(frozen=True)
 class _Part:
-    """One axis of a shard, where it comes from, and the epoch."""
+    """One axis of a shard, where it comes from, the epoch, how long to hear nothing, and what has come in vain."""
 
     shard: ShardIndex
     axis: Axis
     source: CommitteeMember
     view: StakingView
+    idle_s: float
+    fruitless: Fruitless
 
 
 class MetadataFetcher:
@@ -148,7 +152,13 @@ class ShardMover:
         self.counters = counters
 
     async def move(
-        self, shard: ShardIndex, source: CommitteeMember, view: StakingView, *, on_progress: Callable[[], None]
+        self,
+        shard: ShardIndex,
+        source: CommitteeMember,
+        view: StakingView,
+        *,
+        stall_s: float,
+        on_progress: Callable[[], None],
     ) -> Failure | None:
         """Takes in what the source has of a shard, from where an earlier attempt stopped; None when all has come.
 
@@ -156,12 +166,15 @@ class ShardMover:
             shard: which; must be ActiveSync.
             source: its previous owner.
             view: the current epoch's.
-            on_progress: is called whenever something was stored.
+            stall_s: seconds without progress after which a shard is given up.
+            on_progress: is called whenever something good was stored.
         """
+        idle_s, fruitless = min(IDLE_S, stall_s), Fruitless()
         try:
             for axis in Axis:
+                part = _Part(shard, axis, source, view, idle_s, fruitless)
                 while (start := (await self._storage.transfer_state(shard)).next_id(axis)) is not None:
-                    await self._stretch(_Part(shard, axis, source, view), start, on_progress)
+                    await self._stretch(part, start, on_progress)
         except PeerRefusedError as error:
             named = error.metadata.get("server_epoch", "")
             server_epoch = Epoch(int(named)) if named.isdecimal() else None
@@ -173,6 +186,8 @@ class ShardMover:
         except PeerError as error:
             self._peers.blame_for(source, error)
             return Failure(Verdict.RETRY, str(error))
+        except FruitlessError as error:
+            return Failure(Verdict.GIVE_UP, f"storage node {source.name}: {error}")
         except ShardNotHereError as error:
             return Failure(Verdict.SUPERSEDED, str(error))
         return None
@@ -183,28 +198,33 @@ class ShardMover:
         symbols = CodeParams(part.view.n_shards, EncodingType.RS2).source_symbols(part.axis)
         largest = symbols * MAX_SYMBOL_SIZE + _FORM
         expected = ExpectedShard(part.shard, part.axis, start, SLIVERS_PER_REQUEST, part.view.epoch, largest)
-        answers = self._peers.get(part.source).sync_shard(expected, self._signer, timeout_s=REQUEST_S, idle_s=IDLE_S)
+        answers = self._peers.get(part.source).sync_shard(
+            expected, self._signer, timeout_s=REQUEST_S, idle_s=part.idle_s
+        )
         batch: Slivers = []
         size = 0
 
         async def store(slivers: Slivers, *, complete: bool) -> None:
             next_id = None if complete else following(slivers[-1][0])
-            await self._take(part, slivers, next_id)
-            on_progress()
+            if await self._take(part, slivers, next_id) or complete:
+                on_progress()
 
         async with _Awaited() as awaited, contextlib.aclosing(answers):
-            async for answer in answers:
-                batch += answer.slivers
-                size += sum(len(sliver) for _blob_id, sliver in answer.slivers)
-                if answer.complete or size >= BATCH_BYTES:
-                    await awaited.then(store(batch, complete=answer.complete))
-                    batch, size = [], 0
+            async with Pace(part.source.name, part.idle_s, BATCH_BYTES) as pace:
+                async for answer in answers:
+                    batch += answer.slivers
+                    size += sum(len(sliver) for _blob_id, sliver in answer.slivers)
+                    if answer.complete or size >= BATCH_BYTES:
+                        pace.rest()
+                        await awaited.then(store(batch, complete=answer.complete))
+                        pace.go_on()
+                        batch, size = [], 0
             if batch:
                 await awaited.then(store(batch, complete=False))
             await awaited.done()
 
-    async def _take(self, part: _Part, slivers: Slivers, next_id: bytes | None) -> None:
-        """Verifies and stores what is wanted of a batch, and notes where the transfer goes on."""
+    async def _take(self, part: _Part, slivers: Slivers, next_id: bytes | None) -> bool:
+        """Verifies and stores what is wanted of a batch, and notes where the transfer goes on; True when any of it was good."""
         shard, axis, epoch = part.shard, part.axis, part.view.epoch
         by_id = dict(slivers)
         wanted = await self._storage.wanted(shard, axis, list(by_id), epoch)
@@ -218,9 +238,12 @@ class ShardMover:
             cause = f"{count} {axis.value} slivers of shard {shard} are not what the metadata commit to"
             self._peers.blame(part.source, Fault.LIED, cause)
         await self._storage.take_in(shard, axis, good, next_id)
+        size = sum(len(sliver) for sliver in by_id.values())
         self.counters.slivers += len(slivers)
-        self.counters.bytes += sum(len(sliver) for sliver in by_id.values())
+        self.counters.bytes += size
         self.counters.rejected += len(chosen) - len(good)
+        part.fruitless.saw(len(slivers), size, good=bool(good))
+        return bool(good)
 
 
 class _Awaited:

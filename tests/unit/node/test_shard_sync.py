@@ -30,7 +30,7 @@ from walrus_node.recovery.gathering import Gatherer
 from walrus_node.store.memory import MemoryStore
 from walrus_node.store.records import NodeState, NodeStatus, ShardStatus
 from walrus_node.store.storage import SliverKey, Storage
-from walrus_node.sync import transfer
+from walrus_node.sync import patience, transfer
 from walrus_node.sync.task import SyncTask
 from walrus_node.sync.transfer import Counters, MetadataFetcher, ShardMover
 
@@ -269,6 +269,29 @@ async def test_what_the_source_lacks_is_left_to_recovery(world):
     await world.task.run_once()
     assert world.statuses == [RECOVER, RECOVER, ACTIVE]
     assert [await world.lacks(shard) for shard in GAINED] == [2, 2, 0]
+
+
+async def test_a_source_that_trickles_is_not_listened_to_for_ever(world, monkeypatch):
+    monkeypatch.setattr(transfer, "IDLE_S", 0.05)
+    monkeypatch.setattr(patience, "SLOWEST_BYTES_PER_S", transfer.BATCH_BYTES * 20)
+    world.first.hold = asyncio.Event()
+    await asyncio.wait_for(world.task.run_once(), 20)
+    assert world.statuses == [SYNC, SYNC, ACTIVE], "it is asked again"
+    assert world.standing.is_doubtful(world.first.member.node_id, asyncio.get_running_loop().time())
+    world.first.hold.set()
+    await until_settled(world)
+    assert world.statuses == [ACTIVE] * 3
+
+
+@pytest.mark.parametrize("bound", [("FRUITLESS_SLIVERS", 3), ("FRUITLESS_BYTES", 300)])
+async def test_a_source_that_sends_nothing_but_what_nobody_needs_is_given_up(world, monkeypatch, bound):
+    monkeypatch.setattr(patience, *bound)
+    monkeypatch.setattr(transfer, "BATCH_BYTES", 1)
+    world.first.lying = True
+    await world.task.run_once()
+    assert world.statuses == [RECOVER, RECOVER, ACTIVE]
+    assert world.task.progress.shards_given_up == 2
+    assert world.task.progress.slivers_rejected < 24, "not all of it was heard"
 
 
 async def test_false_slivers_are_never_stored(world):
