@@ -11,13 +11,14 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from tests.integration.gateway.gateways import Gateway
 from tests.integration.node.world import WAL, until
 
 from walrus_client import treasury
+from walrus_sui.errors import MoveAbort
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -31,7 +32,8 @@ def network(make_network):
 
 @pytest.fixture(scope="module")
 def gateway(network, tmp_path_factory):
-    made = Gateway(tmp_path_factory.mktemp("gateway"), network.devnet.network_config)
+    # Under load a store may take longer than what a gateway that stops leaves it by default.
+    made = Gateway(tmp_path_factory.mktemp("gateway"), network.devnet.network_config, grace_period_s=150)
 
     async def pay():
         async with network.chain() as chain:
@@ -126,10 +128,18 @@ def file(tmp_path):
 async def test_an_epoch_that_changes_in_the_middle_of_an_upload_costs_nothing(network, gateway, command, file):
     async with network.chain() as chain:
         purse = await Purse.open(chain, gateway)
+        before = await chain.staking()
+        # The votes are in before the store begins: it has half a minute, and the change of the epoch must fit in.
+        await asyncio.to_thread(network.devnet.advance, EPOCH_MS // 2 + 1)
+        with suppress(MoveAbort):  # a node's driver was first
+            await chain.voting_end(network.treasury)
         with paused(*network.nodes[:2]):
             process = command(file)
             registered = await purse.until_registered()
-            view = await network.next_epoch(chain, done=False)
+            await asyncio.to_thread(network.devnet.advance, EPOCH_MS // 2)
+            with suppress(MoveAbort):
+                await chain.initiate_epoch_change(network.treasury)
+            view = await network.until_epoch(chain, before.epoch + 1, done=False)
         created = (await result_of(process))["newlyCreated"]
         price = await purse.assert_paid_once(registered)
     blob = created["blobObject"]
@@ -150,7 +160,7 @@ async def test_a_killed_client_leaves_a_store_that_ends_before_its_gateway_does(
             gateway.stop()
             await asyncio.to_thread(until, "the gateway is stopping", lambda: "stopping" in gateway.text())
             assert gateway.process.poll() is None
-        assert await asyncio.to_thread(gateway.process.wait, 90) == 0
+        assert await asyncio.to_thread(gateway.process.wait, 180) == 0
         await purse.assert_paid_once(registered)
         gateway.start()
         await asyncio.to_thread(until, "the gateway is ready", gateway.is_ready)
