@@ -357,7 +357,8 @@ class RolloutStatus(StatusModel):
     """Which nodes run what the spec asks for, and the plan for the others."""
 
     state: str
-    """Complete, Rolling (nodes restart or are about to), or Held (gates hold all that are left)."""
+    """Complete, Rolling (nodes restart or are about to, or have not rejoined), Held (gates hold all that are left), or
+    Settling (nothing is to be restarted, and some nodes have not joined or are down)."""
     target: str
     """Digest of what all nodes should run; the name of this rollout."""
     display: str

@@ -16,9 +16,9 @@ from walrus_operator.api.world import Manifest
 
 _SAYS = {
     "Complete": "all nodes run what the spec asks for",
-    "Settling": "all nodes were restarted, and not all have rejoined yet",
+    "Settling": "nothing is to be restarted, and some nodes have not joined or are down",
     "Rolling": "nodes are being restarted",
-    "Held": "nodes are still to be restarted, and none may be now",
+    "Held": "no further node may be restarted now",
 }
 _STYLE = {"Complete": "green", "Settling": "yellow", "Rolling": "yellow", "Held": "red"}
 

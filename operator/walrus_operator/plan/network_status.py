@@ -251,15 +251,20 @@ _UP_TO_THE_USER = frozenset({Reason.ROLLOUT_PAUSED, Reason.AWAITING_APPROVAL})
 def _rolling(facts: Facts) -> Condition | None:
     """How a rollout goes, and what holds it when nobody may restart."""
     rollout, status = facts.rollout, facts.rollout_status
-    if not rollout.outdated:
+    if not rollout.under_way:
         return None
     stand = f"{status.display} nodes run what the spec asks for"
     if rollout.chosen:
         return _say(
             ConditionType.PROGRESSING, "True", Reason.ROLLING_OUT, f"{stand}; being restarted: {listed(rollout.chosen)}"
         )
+    if not rollout.outdated and rollout.stuck is None:
+        coming = listed(rollout.returning)
+        return _say(ConditionType.PROGRESSING, "True", Reason.ROLLING_OUT, f"{stand}; still to rejoin: {coming}")
+    if rollout.stuck is not None:
+        return _say(ConditionType.PROGRESSING, "True", rollout.stuck.reason, f"{stand}; {rollout.stuck.message}")
     first = next(name for name in rollout.outdated if name in rollout.holds)
-    hold = rollout.stuck or rollout.holds[first]
+    hold = rollout.holds[first]
     truth: Truth = "False" if hold.reason in _UP_TO_THE_USER else "True"
     return _say(ConditionType.PROGRESSING, truth, hold.reason, f"{stand}; {first} waits: {hold.message}")
 
@@ -291,7 +296,7 @@ def _degraded(snapshot: Snapshot, facts: Facts, not_ready: Sequence[str]) -> Con
     if facts.rollout.stuck is not None:
         return _say(degraded, "True", facts.rollout.stuck.reason, facts.rollout.stuck.message)
     # Who is being restarted is away on purpose.
-    on_purpose = set(facts.rollout.returning) if facts.rollout.outdated else set()
+    on_purpose = set(facts.rollout.returning) if facts.rollout.under_way else set()
     down = [name for name in not_ready if facts.shards.weights.get(name) and name not in on_purpose]
     if down:
         return _say(degraded, "True", Reason.MEMBERS_DOWN, f"committee members do not serve: {listed(down)}")

@@ -38,6 +38,9 @@ FOLLOWS_WITHIN = 60.0
 STUCK_AFTER = 300.0
 """Seconds after which a node that has not rejoined is reported; a start on a busy machine takes its time."""
 
+UNDER_WAY = frozenset({"Rolling", "Held"})
+"""States of a rollout that has not ended."""
+
 _HOPELESS = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CrashLoopBackOff", "RunContainerError"})
 """What a container waits for that seldom goes away by itself."""
 
@@ -102,6 +105,7 @@ class Rollout:
         outdated: nodes that are still to be restarted, the next ones in front.
         by_operator_only: nodes that differ only by the version of the operator that made their pods.
         returning: nodes that run what the spec asks for and have not rejoined, and why not.
+        under_way: whether nodes are to be restarted, or were and have not all rejoined.
         chosen: nodes that may restart now.
         holds: why the other outdated nodes may not.
         stuck: why the rollout does not go on by itself; None when it may.
@@ -117,6 +121,7 @@ class Rollout:
     outdated: tuple[str, ...]
     by_operator_only: tuple[str, ...]
     returning: Mapping[str, str]
+    under_way: bool
     chosen: tuple[str, ...]
     holds: Mapping[str, Hold]
     stuck: Hold | None
@@ -169,6 +174,9 @@ def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequ
         domains={name: _domain(snapshot, name) for name in known},
     )
     ordered = sorted(outdated, key=lambda member: _turn(member, facts))
+    before = network.status.rollout
+    # The last batch belongs to it until it is back; a node that is lost at any other time is nobody's doing.
+    under_way = bool(outdated or (returning and before is not None and before.state in UNDER_WAY))
     chosen, holds = choose(ordered, facts, roll, taken=taken)
     actions, events = _restarts(ordered, chosen, facts)
     staying = frozenset(
@@ -182,9 +190,10 @@ def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequ
             member.name for member in known.values() if member.by_operator_only and member not in outdated
         ),
         returning=returning,
+        under_way=under_way,
         chosen=chosen,
         holds=holds,
-        stuck=_stuck(known, returning, snapshot) if outdated else None,
+        stuck=_stuck(known, returning, snapshot) if under_way else None,
         kept=frozenset(member.name for member in known.values() if member.kept and member.name not in chosen) | staying,
         actions=actions,
         events=events,

@@ -21,7 +21,7 @@ from walrus_operator.api.network import (
 from walrus_operator.api.world import NetworkObject, ObjectKey, Seat, Snapshot
 from walrus_operator.plan import estimate, gates
 from walrus_operator.plan.gates import Facts
-from walrus_operator.plan.rollout import Rollout
+from walrus_operator.plan.rollout import UNDER_WAY, Rollout
 
 
 def report(snapshot: Snapshot, spec: NetworkSpec, found: Rollout) -> RolloutStatus:
@@ -75,7 +75,7 @@ def events(network: NetworkObject, status: RolloutStatus, found: Rollout) -> tup
             f"{status.outdated} nodes are to be restarted, in {len(status.plan)} steps; the target is {status.target}"
         )
         notes.append(EventNote(about, "RolloutStarted", sentence))
-    if outdated_before and not status.outdated:
+    if before is not None and before.state in UNDER_WAY and status.state == "Complete":
         notes.append(EventNote(about, "RolloutDone", f"all {status.updated} nodes run what the spec asks for"))
     degraded = next((entry for entry in network.status.conditions if entry.type == "Degraded"), None)
     if found.stuck is not None and (degraded is None or degraded.reason != found.stuck.reason):
@@ -153,9 +153,9 @@ def _fits(
 
 
 def _state(found: Rollout) -> str:
-    if found.chosen or (found.returning and found.outdated and found.stuck is None):
+    if found.chosen or (found.returning and found.under_way and found.stuck is None):
         return "Rolling"
-    if found.outdated:
+    if found.under_way:
         return "Held"
     return "Settling" if found.returning else "Complete"
 

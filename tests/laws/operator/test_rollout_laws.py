@@ -148,6 +148,7 @@ def test_every_step_of_the_plan_fits_and_nobody_is_forgotten(scene: Scene) -> No
         outdated=tuple(names),
         by_operator_only=(),
         returning={},
+        under_way=bool(names),
         chosen=(),
         holds={},
         stuck=None,

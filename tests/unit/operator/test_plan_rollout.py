@@ -362,6 +362,33 @@ def test_a_rollout_is_told_in_events(world: World) -> None:
     assert told[3:] == ["Restarting"] * 10 + ["RolloutDone"]
 
 
+def test_the_last_batch_belongs_to_the_rollout_until_it_is_back(world: World) -> None:
+    world.graceful = 2
+    world.edit_node("demo-5", image="walrus:2")
+    states = []
+    for _ in range(8):
+        world.pass_once()
+        states.append((status(world)["state"], world.says("Progressing")[1], world.says("Degraded")[1]))
+        world.kubelet()
+    away = [("Rolling", "RollingOut", "AsExpected")]
+    assert states == away * 4 + [("Complete", "Reconciled", "AsExpected")] * 4
+    # A node that is lost at any other time is not: it is down.
+    world.pods["demo-3-0"] = replace(world.pods["demo-3-0"], ready=False)
+    for _ in range(3):
+        world.pass_once()
+        assert status(world)["state"] == "Settling"
+        assert world.says("Degraded") == ("True", "MembersDown")
+
+
+def test_a_last_node_that_does_not_come_back_is_stuck_too(world: World) -> None:
+    world.edit_node("demo-5", image="walrus:typo")
+    world.broken.add("demo-5-0")
+    passes(world, 6)
+    assert status(world)["state"] == "Held"
+    assert world.says("Degraded") == ("True", "PreviousNodeNotRejoined")
+    assert world.says("Progressing") == ("True", "PreviousNodeNotRejoined")
+
+
 def test_restarts_are_events(world: World) -> None:
     world.edit(image="walrus:2")
     passes(world, 1)
