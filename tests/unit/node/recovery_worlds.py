@@ -62,6 +62,8 @@ class Peer:
 
     async def get_metadata(self, blob_id):
         self._reach()
+        if self.stalling:
+            await asyncio.Event().wait()
         if blob_id not in self.blobs:
             raise PeerRefusedError(self.name, Reason.METADATA_NOT_FOUND, "no", {})
         return (BlobMetadata.to_bcs(self.blobs[blob_id].metadata))[: -1 if self.lying else None]

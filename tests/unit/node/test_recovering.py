@@ -10,6 +10,7 @@ from tests.unit.node.worlds import put_state
 
 from walrus_client.errors import PeerUnreachableError
 from walrus_client.peers import SignedMessage
+from walrus_client.peers.rules import Standing
 from walrus_codec import mapping
 from walrus_codec.types import Axis, EncodingType, Epoch
 from walrus_node.recovery import gathering, rules
@@ -77,17 +78,38 @@ class TestCompleting:
 
     async def test_a_liar_is_found_out_and_asked_no_more_for_this_sliver(self, world, blob):
         await world.add(blob)
-        world.each()[0].lying = True
+        liar = world.each()[0]
+        liar.lying = True
         assert await world.complete(blob) is Outcome.WHOLE
         assert await world.holds(blob)
+        doubtful = world.standing.is_doubtful(liar.member.node_id, asyncio.get_running_loop().time())
+        assert doubtful is bool(liar.asked), "the next recoveries ask it last"
 
     async def test_a_node_that_stalls_is_not_waited_for(self, world, blob, monkeypatch):
         monkeypatch.setattr(gathering, "PATIENCE_S", 0.05)
+        monkeypatch.setattr(gathering, "METADATA_PATIENCE_S", 0.05)
         await world.add(blob)
         world.each()[1].stalling = True
         async with asyncio.timeout(20):
             assert await world.complete(blob) is Outcome.WHOLE
         assert await world.holds(blob)
+
+    async def test_nodes_that_keep_metadata_waiting_are_left_behind_and_asked_last(self, world, blob, monkeypatch):
+        monkeypatch.setattr(gathering, "METADATA_PATIENCE_S", 0.05)
+        await world.add(blob)
+        silent, committee = world.each()[:3], (await world.view.refresh()).committee
+        for peer in silent:
+            peer.stalling = True
+        for _ in range(8):  # the order is random: whom it meets differs
+            world.standing, before = Standing(), [peer.asked for peer in silent]
+            assert (await world.gatherer.metadata(blob.blob_id, committee)).blob_id() == blob.blob_id
+            now, asked = asyncio.get_running_loop().time(), [peer.asked for peer in silent]
+            for peer, earlier in zip(silent, before, strict=True):
+                assert world.standing.is_doubtful(peer.member.node_id, now) is (peer.asked > earlier)
+            if asked == [earlier + 1 for earlier in before]:
+                await world.gatherer.metadata(blob.blob_id, committee)
+                assert [peer.asked for peer in silent] == asked, "the one that is left answers at once"
+        assert any(peer.asked for peer in silent)
 
     async def test_busy_nodes_are_left_alone_for_as_long_as_they_ask_and_then_asked_again(self, world, blob):
         await world.add(blob)

@@ -54,8 +54,10 @@ class Source(Peer):
     asked_for: list = field(default_factory=list)
     hold: asyncio.Event | None = None
     reached: asyncio.Event = field(default_factory=asyncio.Event)
+    idle_s: float = 0.0
 
     async def sync_shard(self, expected, signer, *, timeout_s, idle_s):
+        self.idle_s = idle_s
         self.reached.set()
         self.asked_for.append((expected.shard, expected.axis, expected.start))
         self._reach()
@@ -354,6 +356,7 @@ async def test_without_progress_for_too_long_a_shard_is_recovered(memory_storage
     world.first.failure = PeerUnreachableError("peer-1", "dead")
     await until_settled(world)
     assert world.statuses == [RECOVER, RECOVER, ACTIVE]
+    assert world.first.idle_s == world.second.idle_s == 0.05, "nobody is listened to in silence for longer"
 
 
 async def test_a_shard_that_nobody_else_had_is_recovered(world):
