@@ -66,8 +66,8 @@ class ChallengeProgress:
         failed: likewise.
         excused: likewise.
         none: likewise.
-        votes: that it has cast since the process began.
-        executed: slashings that it has executed since then.
+        votes: that it has cast in this epoch.
+        executed: those of them that have led to a slashing, by whomever it was executed, or can no more.
     """
 
     mode: str = Mode.OFF.value
@@ -152,8 +152,6 @@ class Challenger:
             self._progress,
             running=len(self._running),
             answering=self._answering(),
-            votes=self._voter.votes,
-            executed=self._voter.executed,
         )
 
     def look_at_clock(self) -> None:
@@ -390,6 +388,7 @@ class Challenger:
             if not case.is_settled
             and (case.is_running or (case.begun < ATTEMPTS and now <= current.times.at(LAST_START)))
         ]
+        votes, executed = await self._voter.counts(current) if current.times.is_final(now) else (0, 0)
         self._progress = ChallengeProgress(
             mode=current.mode.value,
             epoch=current.epoch,
@@ -399,6 +398,8 @@ class Challenger:
             failed=counts[Verdict.FAIL],
             excused=counts[Verdict.EXCUSED],
             none=counts[Verdict.NONE],
+            votes=votes,
+            executed=executed,
         )
 
 

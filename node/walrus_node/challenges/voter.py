@@ -64,8 +64,6 @@ class Voter:
         self._cast = meter().create_counter(
             names.NODE_CHALLENGE_VOTES, description="Votes to slash, and slashings, by what became of them."
         )
-        self.votes = 0
-        self.executed = 0
 
     async def vote(self, current: Round, reports: Reports) -> None:
         """Casts what the reports oblige to and was not cast yet.
@@ -97,9 +95,14 @@ class Voter:
                 await self._storage.set_vote(current.epoch, candidate, VoteRecord(voted=False, executed="IMPOSSIBLE"))
                 continue
             await self._storage.set_vote(current.epoch, candidate, VoteRecord(voted=True))
-            self.votes += 1
             self._count("CAST")
             _log.warning("voted to slash a node", extra=facts)
+
+    async def counts(self, current: Round) -> tuple[int, int]:
+        """Votes that this node has cast in the epoch, and how many of them have led to a slashing or can no more."""
+        records = [await self._storage.vote(current.epoch, node) for node in current.weights]
+        cast = [record for record in records if record is not None and record.voted]
+        return len(cast), sum(bool(record.executed) for record in cast)
 
     async def open_candidates(self, current: Round) -> Sequence[NodeId]:
         """Those that this node has voted against and that nobody was seen to slash yet."""
@@ -130,7 +133,6 @@ class Voter:
             if abort.code != _NOT_ENOUGH:
                 await self._ended(current, candidate, "BY_OTHERS" if abort.code == _NO_PROPOSAL else "TOO_LATE")
             return
-        self.executed += 1
         await self._ended(current, candidate, "EXECUTED")
 
     async def _ended(self, current: Round, candidate: NodeId, how: str) -> None:

@@ -106,11 +106,14 @@ async def test_honest_nodes_pass_and_one_that_lost_slivers_in_silence_is_slashed
             said = clock.of(node)
             assert (said["passed"], said["failed"]) == (2, 1), (node.name, said)
         assert cheater.info["recovery"]["slivers_recovered"] == 0, "nobody feeds it in the window"
-        for percent in (66, 70, 75, 80):
+        for percent in (66, 70, 75, 80, 85, 89, 93):
             await clock.at(percent, "goes on", lambda said: judged(said) == 3)
-            await asyncio.sleep(0.5)
-        await asyncio.to_thread(until, "it is slashed", lambda: sum(clock.of(n)["executed"] for n in honest) == 1)
-        assert [clock.of(node)["votes"] for node in honest] == [1, 1, 1]
+            with suppress(AssertionError):  # what is pulled or seen later needs the clock to move on
+                await asyncio.to_thread(
+                    until, "all see the end", lambda: all(clock.of(n)["executed"] for n in honest), patience=5
+                )
+                break
+        assert [(clock.of(node)["votes"], clock.of(node)["executed"]) for node in honest] == [(1, 1)] * 3
         assert clock.of(cheater)["votes"] == 0
         assert (await chain.pool(cheater.known_id)).commission == 0
         for node in honest:

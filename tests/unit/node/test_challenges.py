@@ -68,6 +68,7 @@ async def test_a_node_that_lost_slivers_in_silence_is_failed_by_all_and_slashed_
     assert all(verdicts[v, p][0] is Verdict.PASS for v in range(3) for p in others(v) if p != 3)
     assert sorted(four.slashing.votes) == [(four.nodes[v].node_id, cheater.node_id) for v in range(3)]
     assert four.slashing.slashed == [cheater.node_id]
+    assert {(now.votes, now.executed) for now in (four.nodes[v].challenges.progress for v in range(3))} == {(1, 1)}
     assert cheater.lost, "recovery was told of what turned out to be missing"
 
 

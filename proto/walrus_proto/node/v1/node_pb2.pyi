@@ -1640,7 +1640,7 @@ class ChallengeProgress(_message.Message):
     excused: _builtins.int
     none: _builtins.int
     votes: _builtins.int
-    """Its votes, and the slashings that it has executed."""
+    """Its votes in this epoch, and those that have led to a slashing, by whomever it was executed, or can no more."""
     executed: _builtins.int
     def __init__(
         self,
