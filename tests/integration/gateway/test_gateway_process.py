@@ -91,11 +91,11 @@ def test_a_request_under_way_ends_before_the_gateway_does(network: Network, tmp_
 
 
 def test_a_stopping_gateway_serves_on_until_balancers_know(network: Network, tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path, network.network_config(), drain_delay_s=4)
+    gateway = Gateway(tmp_path, network.network_config(), drain_delay_s=8)
     until(lambda: gateway.request("GET", "/readyz", metrics=True).code == 200)
     blob_id = network.store(b"drained")["blobObject"]["blobId"]
     gateway.stop()
-    until(lambda: gateway.request("GET", "/readyz", metrics=True).code == 503, timeout_s=3)
+    until(lambda: gateway.request("GET", "/readyz", metrics=True).code == 503, timeout_s=7)
     assert gateway.request("GET", "/readyz", metrics=True).body == b"stopping\n"
     assert gateway.request("GET", "/livez", metrics=True).code == 200
     late = gateway.request("GET", f"/v1/blobs/{blob_id}")
@@ -103,7 +103,7 @@ def test_a_stopping_gateway_serves_on_until_balancers_know(network: Network, tmp
     assert late.headers["Connection"] == "close", "the next request goes to another gateway"
     status = gateway.request("GET", "/status")
     assert (status.code, status.reason) == (503, "SHUTTING_DOWN")
-    until(lambda: gateway.request("GET", "/status").code == 0, timeout_s=20)
+    until(lambda: gateway.request("GET", "/status").code == 0, timeout_s=60)
     assert gateway.end() == 0
 
 

@@ -234,7 +234,7 @@ async def test_who_interrupts_a_store_is_told_what_was_reached_and_how_to_go_on(
         await until(lambda: slow.received == count, timeout_s=60)
         process.send_signal(signal.SIGINT)
         said = (await asyncio.to_thread(process.communicate, timeout=60))[1].decode()
-        await until(lambda: slow.gone == 1)
+        await until(lambda: slow.gone == 1, timeout_s=60)
     assert process.returncode == 130
     assert "nothing" not in said.partition("sent whole")[0]
     assert "finishes what it has begun to pay for, and pays for nothing else" in said
@@ -255,6 +255,15 @@ async def test_a_store_that_is_interrupted_before_all_was_sent_has_paid_for_noth
     assert "interrupted before all was sent: nothing else was paid for, the same command again stores it" in said
 
 
+def opened(pid: int, path: Path) -> bool:
+    """Whether a process has a file open."""
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            if link.readlink() == path:
+                return True
+    return False
+
+
 async def test_a_second_interruption_ends_at_once(tmp_path: Path) -> None:
     good, never = tmp_path / "good", tmp_path / "pipe"
     good.write_bytes(bytes(20))
@@ -262,9 +271,9 @@ async def test_a_second_interruption_ends_at_once(tmp_path: Path) -> None:
     writer = os.open(never, os.O_RDWR)  # so that its reader waits for ever, and cannot be woken
     try:
         async with interruptible("blob", "store", str(good), str(never)) as (slow, process):
-            await until(lambda: slow.received == 1, timeout_s=60)
+            await until(lambda: slow.received == 1 and opened(process.pid, never), timeout_s=60)
             process.send_signal(signal.SIGINT)
-            await until(lambda: slow.gone)  # it has hung up, and waits for the reader
+            await until(lambda: slow.gone, timeout_s=60)  # it has hung up, and waits for the reader
             assert process.poll() is None
             process.send_signal(signal.SIGINT)
             assert await asyncio.to_thread(process.wait, 60) == -signal.SIGINT

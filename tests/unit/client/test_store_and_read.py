@@ -384,7 +384,7 @@ async def test_uploads_go_on_while_the_blob_is_certified(world: World, monkeypat
     slow = world.nodes[1]
     slow.behaviour.stall = asyncio.Event()
     world.chain.before_certify = [slow.behaviour.stall.set]  # it moves only once the others' quorum is being certified
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(15):
         result = await stored(world)
     assert len(slow.slivers[result.blob.blob_id]) == 2 * len(slow.shards)
 
@@ -395,7 +395,7 @@ async def test_a_stalled_node_delays_only_the_first_store(world: World, monkeypa
     await stored(world)
     assert world.peers.standing.is_doubtful(slow.member.node_id, asyncio.get_running_loop().time())
     monkeypatch.setattr(rules, "straggler_time_s", lambda _elapsed: 1e9)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(15):
         await stored(world, BLOB[:50])
     slow.behaviour.stall.set()
 
@@ -634,7 +634,7 @@ async def test_a_silent_chain_does_not_hold_up_readers(world: World) -> None:
     tracker = CommitteeTracker(world.chain, max_age_s=0.0)
     tracker._view = world.committees.last
     reader = Reader(tracker, world.peers, world.compute)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         assert (await reader.read(result.blob.blob_id)).data == BLOB
 
 

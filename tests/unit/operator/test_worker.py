@@ -11,7 +11,7 @@ from walrus_operator.runtime.queue import CONCURRENCY, Worker
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - conditions are made of plain lists
             await asyncio.sleep(0.01)
 
