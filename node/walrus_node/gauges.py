@@ -31,6 +31,7 @@ def observe(
     scrub: Callable[[], ScrubProgress],
     sync: Callable[[], SyncProgress],
     challenges: Callable[[], ChallengeProgress],
+    history_missing: Callable[[], bool],
 ) -> None:
     """Registers the gauges of one node with the process's meter."""
 
@@ -58,6 +59,7 @@ def observe(
         unit="By",
     )
     gauge(names.NODE_EVENT_CURSOR, "Last applied checkpoint.", cursor)
+    gauge(names.NODE_HISTORY_MISSING, "1 while it waits for other nodes' records of pruned events.", history_missing)
     gauge(names.NODE_RECOVERY_PENDING, "Blobs that may lack something.", lambda: recovery().blobs_pending)
     gauge(names.NODE_RECOVERY_BLOBS, "Blobs completed from others.", lambda: recovery().blobs_recovered)
     gauge(names.NODE_RECOVERY_SLIVERS, "Slivers rebuilt.", lambda: recovery().slivers_recovered)

@@ -194,6 +194,7 @@ class Node:
             scrub=self._duties.scrub_progress,
             sync=self._duties.sync_progress,
             challenges=lambda: self._challenges.progress,
+            history_missing=lambda: bool(self._duties.waits_for_history),
         )
         gauges.observe_gate(gate)
         gauges.observe_room(self._room)

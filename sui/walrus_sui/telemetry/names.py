@@ -87,6 +87,7 @@ NODE_CHALLENGE_VERDICTS: Final = "walrus.node.challenge.verdicts"
 NODE_CHALLENGE_REPORTS: Final = "walrus.node.challenge.reports"
 NODE_CHALLENGE_VOTES: Final = "walrus.node.challenge.votes"
 NODE_CHALLENGE_PENDING: Final = "walrus.node.challenge.pending"
+NODE_HISTORY_MISSING: Final = "walrus.node.history.missing"
 NODE_EVENT_CURSOR: Final = "walrus.node.event.cursor"
 
 PEER_FAULTS: Final = "walrus.peer.faults"

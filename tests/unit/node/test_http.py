@@ -116,6 +116,7 @@ async def test_metrics_are_served(world, memory_storage):
         scrub=lambda: ScrubProgress(rotten_found=2),
         sync=lambda: SyncProgress(shards_pending=4),
         challenges=lambda: ChallengeProgress(pending=5),
+        history_missing=lambda: True,
     )
     status, _text = await world.get("/metrics")
     assert status == 200
