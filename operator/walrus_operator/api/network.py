@@ -135,6 +135,9 @@ class Rollout(SpecModel):
     target, which stands in `status.rollout.target`."""
     maintenance_windows: Annotated[list[MaintenanceWindow], Field(max_length=8)] | None = None
     """When nodes may be restarted; at any time when absent."""
+    min_ready_seconds: Annotated[int, Field(ge=0, le=3600)] = 40
+    """How long a restarted node must have been ready before the next one may go. Its pod has a new address, and those who
+    use the node find it only when cluster DNS has forgotten the old one, which takes 30 seconds as a rule."""
     restart: Annotated[str, Field(max_length=64)] | None = None
     """Any text. Each change of it restarts all nodes, one batch after the other; nodes also take over then what a new
     version of the operator makes of the same spec, which alone restarts nothing."""

@@ -172,6 +172,7 @@ class PodView:
     """Why a container is not running, such as ImagePullBackOff."""
     terminating: bool = False
     created_at: UnixSeconds | None = None
+    ready_since: UnixSeconds | None = None
     image: str = ""
     zone: str = ""
     """`topology.kubernetes.io/zone`, where the cluster puts it on pods."""

@@ -121,6 +121,7 @@ def asked_for(network: NetworkObject, spec: NodeSpec) -> str:
     shared = network.spec.model_dump(by_alias=True, mode="json", exclude_defaults=True, include=_OF_THE_NETWORK)
     own = spec.model_dump(by_alias=True, mode="json", exclude_defaults=True, exclude=_NOT_OF_THE_POD)
     # A canary and the nodes that follow it ask for the same, wherever the image is written.
+    shared = {key: value for key, value in shared.items() if value != {}}  # of which other fields are set
     shared["image"] = own.pop("image", None) or shared.get("image")
     return common.digest({**shared, "node": own})
 

@@ -96,19 +96,21 @@ def epoch(live: Manifest) -> EpochObject:
 def pod(live: Manifest) -> PodView:
     """A pod."""
     meta, status = live["metadata"], live.get("status") or {}
-    ready = any(
-        entry.get("type") == "Ready" and entry.get("status") == "True" for entry in status.get("conditions") or []
+    conditions = status.get("conditions") or []
+    ready = next(
+        (entry for entry in conditions if entry.get("type") == "Ready" and entry.get("status") == "True"), None
     )
     return PodView(
         name=meta["name"],
         uid=meta["uid"],
-        ready=ready,
+        ready=ready is not None,
         phase=str(status.get("phase", "Unknown")),
         revision=str((meta.get("labels") or {}).get("controller-revision-hash", "")),
         ip=status.get("podIP"),
         waiting=_waiting(status),
         terminating="deletionTimestamp" in meta,
         created_at=_seconds(meta.get("creationTimestamp")),
+        ready_since=_seconds(ready.get("lastTransitionTime")) if ready is not None else None,
         image=str(((live.get("spec") or {}).get("containers") or [{}])[0].get("image", "")),
         zone=str((meta.get("labels") or {}).get(ZONE_LABEL, "")),
         made_from=revision(meta.get("annotations")),

@@ -14,7 +14,7 @@ _TRIES = 8
 
 
 def ends_in_epoch(
-    chain: ChainView, steps: int, *, now: float, allowed: Sequence[MaintenanceWindow] | None = None
+    chain: ChainView, steps: int, *, now: float, settle: float = 0.0, allowed: Sequence[MaintenanceWindow] | None = None
 ) -> int | None:
     """The epoch in which the last of the steps ends; None without steps.
 
@@ -22,6 +22,7 @@ def ends_in_epoch(
         chain: The chain as it was seen last.
         steps: How many batches are to come, one after the other.
         now: Unix seconds.
+        settle: Seconds between a node's return and the next step.
         allowed: Maintenance windows.
     """
     if not steps:
@@ -40,5 +41,5 @@ def ends_in_epoch(
             moment = opens if left >= margin else opens + left
             if moment == opens:
                 break
-        moment += RESTART_SECONDS
+        moment += RESTART_SECONDS + settle
     return chain.epoch + int((moment - started) // length)

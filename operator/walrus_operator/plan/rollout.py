@@ -32,6 +32,7 @@ from walrus_operator.plan import rollout_gates, windows
 from walrus_operator.plan.gates import ACTIVE, Facts, Hold
 from walrus_operator.plan.membership import Membership
 from walrus_operator.plan.rollout_gates import Roll
+from walrus_operator.plan.times import iso
 
 FOLLOWS_WITHIN = 60.0
 """Seconds by which a node that follows the chain may be behind; empty checkpoints are recorded only now and then."""
@@ -154,10 +155,16 @@ def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequ
     facts = _with_new_answers(snapshot, facts)
     outdated = [member for member in known.values() if not member.current and not _left_alone(member, spec.restart)]
     target = _target(known.values())
+    before = network.status.rollout
+    going = bool(outdated) or (before is not None and before.state in UNDER_WAY)
+    # Nobody waits for addresses to be known while nothing is to be restarted.
+    settle = float(spec.min_ready_seconds) if going else 0.0
     returning = {
         member.name: why
         for member in known.values()
-        if member.current and member.live is not None and (why := not_rejoined(facts, member, snapshot)) is not None
+        if member.current
+        and member.live is not None
+        and (why := not_rejoined(facts, member, snapshot, settle)) is not None
     }
     roll = Roll(
         now=snapshot.now,
@@ -174,9 +181,8 @@ def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequ
         domains={name: _domain(snapshot, name) for name in known},
     )
     ordered = sorted(outdated, key=lambda member: _turn(member, facts))
-    before = network.status.rollout
     # The last batch belongs to it until it is back; a node that is lost at any other time is nobody's doing.
-    under_way = bool(outdated or (returning and before is not None and before.state in UNDER_WAY))
+    under_way = bool(outdated or (returning and going))
     chosen, holds = choose(ordered, facts, roll, taken=taken)
     actions, events = _restarts(ordered, chosen, facts)
     staying = frozenset(
@@ -230,8 +236,15 @@ def choose(
     return tuple(chosen), holds
 
 
-def not_rejoined(facts: Facts, member: Member, snapshot: Snapshot) -> str | None:
-    """Why a node does not count as back; None when it does."""
+def not_rejoined(facts: Facts, member: Member, snapshot: Snapshot, settle: float = 0.0) -> str | None:
+    """Why a node does not count as back; None when it does.
+
+    Args:
+        facts: What nodes say.
+        member: The node.
+        snapshot: The world.
+        settle: Seconds that its pod must have been ready, so that everybody finds its new address.
+    """
     pod, info, seat = member.pod, facts.infos.get(member.name), facts.seats.get(member.name)
     if pod is None or pod.terminating:
         return "its pod is being replaced"
@@ -240,7 +253,10 @@ def not_rejoined(facts: Facts, member: Member, snapshot: Snapshot) -> str | None
     if info is None:
         observed = snapshot.infos.get(member.name)
         return f"it does not answer: {(observed.error if observed else None) or 'not yet'}"
-    return _behind(facts, info, seat)
+    behind = _behind(facts, info, seat)
+    if behind is None and pod.ready_since is not None and snapshot.now < pod.ready_since + settle:
+        return f"not everybody finds its new address before {iso(pod.ready_since + settle)}"
+    return behind
 
 
 def _behind(facts: Facts, info: NodeInfo, seat: Seat | None) -> str | None:

@@ -51,7 +51,11 @@ def report(snapshot: Snapshot, spec: NetworkSpec, found: Rollout) -> RolloutStat
         plan=plan,
         holds=_holds(found),
         ends_in_epoch=estimate.ends_in_epoch(
-            chain, len(plan), now=snapshot.now, allowed=spec.rollout.maintenance_windows
+            chain,
+            len(plan),
+            now=snapshot.now,
+            settle=spec.rollout.min_ready_seconds,
+            allowed=spec.rollout.maintenance_windows,
         )
         if chain is not None
         else None,

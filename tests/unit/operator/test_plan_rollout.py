@@ -10,7 +10,7 @@ from tests.unit.operator.support import SETTINGS, START, World, network_manifest
 
 from walrus_operator.api.decisions import DeleteObject, Plan
 from walrus_operator.api.markers import APPROVED_ANNOTATION, OVERRIDE_ANNOTATION
-from walrus_operator.api.world import EpochPhase, ObjectKey
+from walrus_operator.api.world import EpochPhase, ObjectKey, UnixSeconds
 from walrus_operator.plan.gates import GATES_OFF_ANNOTATION
 from walrus_operator.plan.passes import plan
 from walrus_operator.runtime.reconciler import still_shown
@@ -83,6 +83,24 @@ def test_pods_that_take_their_time_to_end_are_waited_for(world: World) -> None:
     world.graceful = 3
     world.edit(image="walrus:2")
     assert [len(batch) for batch in roll(world)] == [1, 3, 3, 3]
+
+
+def test_a_restarted_node_must_have_been_ready_until_everybody_finds_it(world: World) -> None:
+    """Otherwise those who read by cluster DNS would miss one batch after the other, whatever the nodes say."""
+    world.edit(image="walrus:2")
+    assert passes(world, 2)[1] == ["demo-0"]
+    world.pods["demo-0-0"] = replace(world.pods["demo-0-0"], ready_since=UnixSeconds(world.now))
+    assert passes(world, 2) == [[]] * 2
+    assert (
+        "not everybody finds its new address before 2023-11-14T22:14:00Z" in world.condition("Progressing")["message"]
+    )
+    world.now += 39.9
+    assert passes(world, 2) == [[]] * 2
+    world.now += 0.1
+    assert [len(batch) for batch in passes(world, 2)] == [0, 3]
+    world.edit(rollout={"minReadySeconds": 0})
+    world.now -= 40
+    assert [len(batch) for batch in roll(world)] == [3, 3]
 
 
 def test_the_reserve_makes_batches_smaller(world: World) -> None:
@@ -214,6 +232,19 @@ def test_while_too_much_is_down_nobody_restarts(world: World) -> None:
     assert world.says("Progressing") == ("True", "FaultBudgetExceeded")
     assert "takes 10 shards, 30 of 33 are unavailable already" in world.condition("Progressing")["message"]
     assert status(world)["plan"] == []
+
+
+def test_what_is_no_part_of_a_pod_restarts_nothing(world: World) -> None:
+    world.edit(
+        rollout={"reserve": 3, "minReadySeconds": 5, "mode": "Supervised"},
+        monitoring={"scrapeNamespaces": ["monitoring"]},
+        epochsToKeep=5,
+        nodes={"template": {"stake": 900, "deletionPolicy": "Drain"}},
+    )
+    world.edit_node("demo-2", failureDomain="rack-1")
+    assert [batch for batch in passes(world, 6) if batch] == []
+    assert status(world)["outdated"] == 0
+    assert world.says("RequiresUpdate") == ("False", "UpToDate")
 
 
 def test_one_image_on_one_node_is_a_canary(world: World) -> None:

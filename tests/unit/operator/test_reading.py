@@ -163,9 +163,13 @@ def test_what_a_pod_is_made_from() -> None:
             "annotations": {"walrus-operator.dev/spec-digest": "s", "walrus-operator.dev/template-digest": "t"},
         },
         "spec": {"containers": [{"image": "walrus:2"}]},
-        "status": {"phase": "Running"},
+        "status": {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2023-11-14T22:13:40Z"}],
+        },
     }
     pod = reading.pod(live)
+    assert pod.ready_since == START + 20
     assert (pod.created_at, pod.image, pod.zone, pod.made_from) == (START, "walrus:2", "z1", Revision("s", "t"))
     live["metadata"]["annotations"] = {}  # type: ignore[index]  # it is a dictionary
     assert reading.pod(live).made_from is None
