@@ -18,6 +18,7 @@ from walrus_client.peers.challenges import Answer, Close, Hello, Ready, Refused
 from walrus_client.reasons import Reason, RequestRefused
 from walrus_codec import mapping
 from walrus_codec.types import Epoch, PairIndex, ShardIndex
+from walrus_node.challenges import prover
 from walrus_node.challenges.feeding import HeldBack
 from walrus_node.challenges.turns import Turns
 from walrus_node.store.challenge_records import CaseRecord
@@ -48,17 +49,17 @@ class TestProver:
         return replace(Hello(EPOCH, 0, now.n_blobs, now.root, now.policy.samples), **changes)
 
     async def ask(self, four, hello, *, challenger=None, seed=None):
-        prover, asker = four.nodes[1], four.nodes[0]
+        asked, asker = four.nodes[1], four.nodes[0]
 
         async def sigma():
             if seed is not None:
                 return seed
-            now = await current(prover)
-            pair = Pair(EPOCH, asker.node_id, prover.node_id, hello.attempt)
+            now = await current(asked)
+            pair = Pair(EPOCH, asker.node_id, asked.node_id, hello.attempt)
             message = messages.seed(pair, chain_id=now.chain_id, blobs=now.n_blobs, root=now.root)
             return asker.key.sign(message)
 
-        parts = prover.challenges.prover.serve(hello, challenger or asker.member(), prover.node_id, sigma)
+        parts = asked.challenges.prover.serve(hello, challenger or asker.member(), asked.node_id, sigma)
         return [part async for part in parts]
 
     async def refused(self, four, hello, **options):
@@ -119,6 +120,42 @@ class TestProver:
             await self.ask(four, await self.hello(four), seed=other)
         assert raised.value.reason is Reason.MESSAGE_VERIFICATION_FAILED
         assert four.nodes[1].challenges.prover.answering == 0
+
+    async def test_whoever_waits_for_too_long_or_asks_twice_at_a_time_is_told_that_it_is_busy(self, four, monkeypatch):
+        four.now = DONE_MS + EPOCH_MS // 10
+        monkeypatch.setattr(prover, "QUEUE_S", 0.02)
+        turns = four.nodes[1].challenges.prover._turns
+        taken = [turns.join(number) for number in range(prover.AT_ONCE)]
+        assert await self.refused(four, await self.hello(four)) is Refusal.BUSY
+        taken[0].leave()
+        mine = turns.join(four.nodes[0].node_id)
+        assert await self.refused(four, await self.hello(four)) is Refusal.BUSY
+        mine.leave()
+        # Neither has used the attempt up.
+        assert isinstance((await self.ask(four, await self.hello(four)))[-1], Close)
+
+    async def test_a_run_whose_answers_nobody_fetches_loses_its_turn(self, four, monkeypatch):
+        four.now = DONE_MS + EPOCH_MS // 10
+        monkeypatch.setattr(prover, "SEED_S", 0.05)
+        monkeypatch.setattr(prover, "_SPARE_S", 0.0)
+        monkeypatch.setattr(prover, "_longest_s", lambda _policy: 0.0)
+        node, asker = four.nodes[1].challenges.prover, four.nodes[0]
+
+        async def sigma():
+            now = await current(four.nodes[1])
+            pair = Pair(EPOCH, asker.node_id, four.nodes[1].node_id, 0)
+            message = messages.seed(pair, chain_id=now.chain_id, blobs=now.n_blobs, root=now.root)
+            return asker.key.sign(message)
+
+        parts = node.serve(await self.hello(four), asker.member(), four.nodes[1].node_id, sigma)
+        assert isinstance(await anext(parts), Ready)
+        async with asyncio.timeout(20):
+            while node.answering:  # noqa: ASYNC110 - nobody rings when a turn has expired
+                await asyncio.sleep(0.01)
+        with pytest.raises(RequestRefused) as raised:
+            async for _part in parts:
+                pass
+        assert raised.value.reason is Reason.CACHE_SATURATED
 
     async def test_without_challenges_everybody_is_told_that_it_lags(self, tmp_path):
         four = await Four(tmp_path, policy=Policy(mode=Mode.OFF)).start()
@@ -278,17 +315,17 @@ class TestReports:
 
 class TestRestarts:
     async def test_an_attempt_that_a_restart_cut_off_is_void_and_its_seed_is_not_used_again(self, four):
-        node, prover = four.nodes[0], four.nodes[1].node_id
+        node, other = four.nodes[0], four.nodes[1].node_id
         begun = CaseRecord(Case(EPOCH).begin(), (DONE_MS,))
-        await node.storage.set_case(EPOCH, prover, begun)
+        await node.storage.set_case(EPOCH, other, begun)
         four.now = DONE_MS + EPOCH_MS // 10
         await node.challenger.run_once()
         await node.challenger.settled()
-        record = await node.storage.case(EPOCH, prover)
+        record = await node.storage.case(EPOCH, other)
         assert record.case.attempts[0].outcome is Outcome.VOID
         for percent in range(10, 60, 5):
             await four.at(percent, nodes=[node])
-        record = await node.storage.case(EPOCH, prover)
+        record = await node.storage.case(EPOCH, other)
         assert [(attempt.number, attempt.outcome) for attempt in record.case.attempts] == [
             (0, Outcome.VOID),
             (1, Outcome.PASS),
@@ -346,6 +383,15 @@ class TestBlobsOfAnEpoch:
         taken = await storage.take_round(EPOCH, POLICY)
         assert list(await storage.challenged_blobs(EPOCH, taken.root)) == ids
         assert BlobSet.of(ids).root == taken.root
+
+    async def test_epochs_that_are_caught_up_with_are_not_looked_through(self, four):
+        node = four.nodes[0]
+        await four.look(4)
+        await node.storage.drop_challenges(before=Epoch(4))
+        await node.challenges.rounds.take(EPOCH)
+        assert await node.storage.challenge_round(EPOCH) is None
+        await node.challenges.rounds.take(Epoch(4))
+        assert (await node.storage.challenge_round(Epoch(4))).blobs == len(four.blobs)
 
     async def test_a_process_that_died_behind_the_first_checkpoint_does_it_at_its_next_start(self, four):
         rounds, storage = four.nodes[0].challenges.rounds, four.nodes[0].storage
