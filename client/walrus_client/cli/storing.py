@@ -78,8 +78,12 @@ class Reached:
             "the same command again stores it" if self._files == 1 else "the same command again stores what is missing"
         )
         if not open_:
-            stored = f"; {self._stored} of {self._files} files are stored" if self._files > 1 else ""
-            return f"interrupted before all was sent{stored}: nothing else was paid for, {again}"
+            if self._files == 1:
+                return f"interrupted before all was sent: nothing was paid for, {again}"
+            return (
+                f"interrupted; {self._stored} of {self._files} files are stored, of the others none was sent whole: nothing was "
+                f"paid for them, {again}"
+            )
         what = (
             "the file was sent whole"
             if self._files == 1
@@ -154,12 +158,10 @@ def store_all(
             return Outcome(str(path), error=str(error), code=error.code)
 
     with ThreadPoolExecutor(min(AT_ONCE, len(paths))) as pool:
-        under_way = [pool.submit(one, path) for path in paths]
         try:
-            return [future.result() for future in under_way]
+            return list(pool.map(one, paths))
         except KeyboardInterrupt:
-            for future in under_way:
-                future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
             room.close()
             api.hang_up()
             raise

@@ -25,7 +25,7 @@ from typer.testing import CliRunner, Result
 from walrus_client.cli import app as own_app
 from walrus_client.cli import files, register
 from walrus_client.cli.output import CommandError, exit_code
-from walrus_client.cli.storing import Room
+from walrus_client.cli.storing import Reached, Room
 from walrus_codec import blob_id as blob_ids
 from walrus_codec import redstuff
 from walrus_codec.metadata import BlobMetadata
@@ -252,7 +252,17 @@ async def test_a_store_that_is_interrupted_before_all_was_sent_has_paid_for_noth
         process.send_signal(signal.SIGINT)
         said = (await asyncio.to_thread(process.communicate, timeout=60))[1].decode()
     assert process.returncode == 130
-    assert "interrupted before all was sent: nothing else was paid for, the same command again stores it" in said
+    assert "interrupted before all was sent: nothing was paid for, the same command again stores it" in said
+
+
+def test_what_was_reached_is_told_of_several_files_too() -> None:
+    reached = Reached(3)
+    for _ in range(2):
+        reached.sent()
+        reached.stored()
+    assert "2 of 3 files are stored, of the others none was sent whole: nothing was paid for them" in reached.message()
+    reached.sent()
+    assert "2 of 3 files are stored, 1 more were sent whole" in reached.message()
 
 
 def opened(pid: int, path: Path) -> bool:
