@@ -38,6 +38,7 @@ _DECODE_WIDTH = 1 << 16
 
 _LARGEST_BUFFER = 16 << 20
 
+Bytes2D = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
 Bytes3D = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 
 
@@ -77,11 +78,11 @@ class CauchyCode:
         self.width = max(1 << 10, min(_MAX_WIDTH, _CACHE_BYTES // n))
         self._headers = lru_cache(maxsize=8)(self._make_headers)
 
-    def expand(self, words: Sequence[Buffer], symbol_size: int) -> Iterator[Stripe]:
+    def expand(self, words: Sequence[Buffer | Bytes2D], symbol_size: int) -> Iterator[Stripe]:
         """Expands codewords to all n symbols, a cache-sized stripe at a time.
 
         Args:
-            words: the k source symbols of each codeword, k × `symbol_size` bytes.
+            words: the k source symbols of each codeword: k × `symbol_size` bytes, or an array that need not be contiguous.
             symbol_size: bytes of a symbol.
 
         Yields:
@@ -91,16 +92,19 @@ class CauchyCode:
             if end - start == symbol_size:
                 source = self._stack(words[first:last])
             else:
-                symbols = np.frombuffer(words[first], np.uint8).reshape(self.k, symbol_size)
-                source = symbols[:, start:end].tobytes()
+                source = self._symbols(words[first])[:, start:end].tobytes()
             yield Stripe(first, last, start, end, self._driver.encode(source))
 
-    def _stack(self, words: Sequence[Buffer]) -> bytes:
+    def _stack(self, words: Sequence[Buffer | Bytes2D]) -> bytes:
         """Source fragments of several codewords: symbol 0 of all, then symbol 1 of all, and so on."""
         if len(words) == 1:
-            return bytes(words[0])
-        rows = np.stack([np.frombuffer(word, np.uint8).reshape(self.k, -1) for word in words], axis=1)
-        return rows.tobytes()
+            return self._symbols(words[0]).tobytes()
+        return np.stack([self._symbols(word) for word in words], axis=1).tobytes()
+
+    def _symbols(self, word: Buffer | Bytes2D) -> Bytes2D:
+        if isinstance(word, np.ndarray):
+            return word
+        return np.frombuffer(word, np.uint8).reshape(self.k, -1)
 
     def rebuild(self, parts: Mapping[int, Buffer], symbol_size: int, out: Bytes3D) -> None:
         """Rebuilds the k source symbols of many codewords from any k symbols of each.

@@ -12,23 +12,25 @@
 same memory, makes its own `Encoding` on it, and takes a range of rows or columns of each step.
 
     load           the blob goes to the front of the buffer, and zeros behind it (`pad`)
-    extend_rows    (1) any ranges of 0..k1        writes what is right of the bar into the secondary slivers
-    expand_columns (2) any ranges of 0..n         writes secondary slivers, primary slivers below k1, and the leaf hashes
-                       of whole columns with their root
+    extend_rows    (1) any ranges of 0..k1        writes what is right of the bar into the last secondary slivers
+    expand_columns (2) any ranges of 0..n         writes the primary slivers from k1 on, and the leaf hashes of whole
+                       columns with their root
     commit_rows    any ranges of 0..n             roots of rows, from the leaf hashes of all columns
     finish         metadata and slivers, as views of the buffer
 
 All ranges of a step must be done before the next begins. Symbols are hashed as they leave the library, while they are
-still in the cache; the (n − k1) × (n − k2) corner, a fifth of the matrix, is never stored.
+still in the cache; the (n − k1) × (n − k2) corner, a fifth of the matrix, is never stored. Nor are the first k2 secondary
+slivers, which hold the blob a second time, column by column: they are put together when somebody asks for them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import overload
 
 import numpy as np
 
 from walrus_codec import merkle
 from walrus_codec.backend import Encoded, Expansion
-from walrus_codec.isal import HEADER_SIZE, CauchyCode, Stripe
+from walrus_codec.isal import HEADER_SIZE, Bytes2D, CauchyCode, Stripe
 from walrus_codec.metadata import BlobMetadata, SliverPairHashes
 from walrus_codec.params import CodeParams
 from walrus_codec.types import Axis, Buffer
@@ -37,7 +39,7 @@ from walrus_codec.types import Axis, Buffer
 class Encoding:
     """One encoding in progress in a flat buffer of `size_of(params, length)` bytes.
 
-    primary slivers n × k2·s | secondary slivers n × k1·s | leaf hashes n columns × n × 32 | roots of rows, of columns
+    primary slivers n × k2·s | last n − k2 secondary slivers × k1·s | leaf hashes n columns × n × 32 | roots of rows, columns
 
     Raises:
         BlobTooLarge: a blob of this length does not fit the code.
@@ -49,19 +51,18 @@ class Encoding:
         self._codes = codes
         self._length = length
         self._n, self._k1, self._k2, self._s = n, k1, k2, params.symbol_size(length)
-        ends = np.cumsum([n * k2 * self._s, n * k1 * self._s, n * n * 32, n * 32, n * 32]).tolist()
+        ends = np.cumsum([n * k2 * self._s, (n - k2) * k1 * self._s, n * n * 32, n * 32, n * 32]).tolist()
         starts = [0, *ends]
         self._primary, self._secondary, self._leaves, self._row_roots, self._column_roots = (
             buffer[start:end] for start, end in zip(starts, ends, strict=False)
         )
         self._rows = np.frombuffer(self._primary, np.uint8).reshape(n, k2, self._s)
-        self._columns = np.frombuffer(self._secondary, np.uint8).reshape(n, k1, self._s)
+        self._columns = np.frombuffer(self._secondary, np.uint8).reshape(n - k2, k1, self._s)
 
     @staticmethod
     def size_of(params: CodeParams, length: int) -> int:
         """Bytes of the buffer for a blob of `length` bytes."""
-        n = params.n_shards
-        return n * ((params.k1 + params.k2) * params.symbol_size(length) + (n + 2) * merkle.NODE_SIZE)
+        return params.writing_memory(length)
 
     def load(self, data: Buffer) -> None:
         """Copies the blob to its place and pads it with zeros."""
@@ -80,15 +81,12 @@ class Encoding:
             at = (first + stripe.first) * s + stripe.start
             for column in range(self._k2, self._n):
                 part = memoryview(stripe.fragments[column])[HEADER_SIZE:]
-                start = column * k1 * s + at
+                start = (column - self._k2) * k1 * s + at
                 self._secondary[start : start + len(part)] = part
 
     def expand_columns(self, first: int, last: int) -> None:
         """Extends the columns `first..last` from k1 to n symbols and commits to them."""
         s, k1, k2, n = self._s, self._k1, self._k2, self._n
-        systematic = min(last, k2)
-        if first < systematic:
-            self._columns[first:systematic] = self._rows[:k1, first:systematic].transpose(1, 0, 2)
 
         def keep(stripe: Stripe) -> None:
             columns = min(first + stripe.last, k2) - first - stripe.first
@@ -101,7 +99,7 @@ class Encoding:
                 part = memoryview(stripe.fragments[row])[HEADER_SIZE : HEADER_SIZE + size]
                 self._primary[start : start + size] = part
 
-        columns = [self._column(index) for index in range(first, last)]
+        columns = [self._symbols_of_column(index) for index in range(first, last)]
         for column, leaves in enumerate(hash_words(self._codes.primary, columns, s, keep), start=first):
             self._leaves[column * n * 32 : (column + 1) * n * 32] = leaves
             self._column_roots[column * 32 : (column + 1) * 32] = merkle.root(leaves)
@@ -111,6 +109,13 @@ class Encoding:
         by_column = np.frombuffer(self._leaves, np.uint8).reshape(self._n, self._n, 32)
         for row in range(first, last):
             self._row_roots[row * 32 : (row + 1) * 32] = merkle.root(by_column[:, row].tobytes())
+
+    def run(self) -> Encoded:
+        """All steps after loading, one after the other."""
+        self.extend_rows(0, self._k1)
+        self.expand_columns(0, self._n)
+        self.commit_rows(0, self._n)
+        return self.finish()
 
     def finish(self) -> Encoded:
         """The result; its slivers are views of the buffer, which must not change any more."""
@@ -123,16 +128,38 @@ class Encoding:
         return Encoded(
             BlobMetadata(self._codes.params.encoding, self._length, hashes),
             tuple(self._row(index).toreadonly() for index in range(n)),
-            tuple(self._column(index).toreadonly() for index in range(n)),
+            _Columns(n, self._symbols_of_column),
         )
 
     def _row(self, index: int) -> memoryview:
         size = self._k2 * self._s
         return self._primary[index * size : (index + 1) * size]
 
-    def _column(self, index: int) -> memoryview:
-        size = self._k1 * self._s
-        return self._secondary[index * size : (index + 1) * size]
+    def _symbols_of_column(self, index: int) -> Bytes2D:
+        """The k1 source symbols of a column, where they are."""
+        return self._rows[: self._k1, index] if index < self._k2 else self._columns[index - self._k2]
+
+
+class _Columns(Sequence[memoryview]):
+    """The n secondary sliver bodies; those that lie in memory symbol by symbol only are copied on access."""
+
+    def __init__(self, count: int, symbols_of: Callable[[int], Bytes2D]) -> None:
+        self._count = count
+        self._symbols_of = symbols_of
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> memoryview: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[memoryview]: ...
+
+    def __getitem__(self, at: int | slice) -> memoryview | Sequence[memoryview]:
+        if isinstance(at, slice):
+            return [self[index] for index in range(*at.indices(self._count))]
+        return np.ascontiguousarray(self._symbols_of(range(self._count)[at])).reshape(-1).data.toreadonly()
 
 
 class IsalBackend:
@@ -146,13 +173,9 @@ class IsalBackend:
     def encode(self, data: Buffer) -> Encoded:
         """Encodes over both axes, in this process."""
         length = memoryview(data).nbytes
-        n = self.params.n_shards
         work = Encoding(self, length, np.empty(Encoding.size_of(self.params, length), np.uint8).data)
         work.load(data)
-        work.extend_rows(0, self.params.k1)
-        work.expand_columns(0, n)
-        work.commit_rows(0, n)
-        return work.finish()
+        return work.run()
 
     def decode_into(self, axis: Axis, slivers: Mapping[int, Buffer], length: int, out: memoryview) -> None:
         """Puts the blob and its padding into `out` from sliver bodies by index."""
@@ -204,7 +227,7 @@ class IsalBackend:
 
 
 def hash_words(
-    code: CauchyCode, words: Sequence[Buffer], symbol_size: int, keep: Callable[[Stripe], None] | None = None
+    code: CauchyCode, words: Sequence[Buffer | Bytes2D], symbol_size: int, keep: Callable[[Stripe], None] | None = None
 ) -> Iterator[bytes]:
     """Yields for each codeword the n leaf hashes of its symbols; `keep` sees each stripe of symbols before it goes."""
     states: list[merkle.LeafState] = []

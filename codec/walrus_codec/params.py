@@ -101,3 +101,14 @@ class CodeParams:
         """Bytes that the network stores and bills for a blob of `length` bytes; raises `BlobTooLarge`."""
         slivers = (self.k1 + self.k2) * self.symbol_size(length)
         return self.n_shards * (slivers + self.metadata_length)
+
+    def writing_memory(self, length: int) -> int:
+        """Bytes of memory that a writer of a blob of `length` bytes takes, the blob included; raises `BlobTooLarge`.
+
+        ISAL: what of both axes is no copy of something else, and the hashes. RS2: the blob, and what its library returns,
+        measured to be up to a quarter more than the encoded length.
+        """
+        n, k1, k2 = self.n_shards, self.k1, self.k2
+        if self.encoding is EncodingType.RS2:
+            return length + self.encoded_length(length) * 5 // 4
+        return (n * k2 + (n - k2) * k1) * self.symbol_size(length) + n * (n + 2) * DIGEST_SIZE

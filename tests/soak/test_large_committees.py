@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.integration.local.memory import Watch
 from tests.integration.local.networks import Network, pattern, running
 
 from walrus_codec import blob_id as blob_ids
@@ -33,42 +34,41 @@ def test_25_nodes_store_and_read_100_mib(
     content = pattern(SIZE)
     expected = redstuff.encode(content, CodeParams(n_shards, EncodingType.parse(encoding))).blob_id
     with running(tmp_path / "network", *options, timeout_s=600) as network:
-        began = time.monotonic()
-        answer = network.request("PUT", "/v1/blobs?epochs=3", content, timeout=900)
-        stored = time.monotonic()
-        assert answer.code == 200, answer.body
-        blob_id = answer.json()["newlyCreated"]["blobObject"]["blobId"]
-        assert blob_id == blob_ids.to_text(expected)
-        back = network.request("GET", f"/v1/blobs/{blob_id}", timeout=900)
-        read = time.monotonic()
-        assert (back.code, back.body == content) == (200, True)
+        with Watch(processes(network), every_s=0.2) as watch:
+            began = time.monotonic()
+            answer = network.request("PUT", "/v1/blobs?epochs=3", content, timeout=900)
+            stored = time.monotonic()
+            assert answer.code == 200, answer.body
+            blob_id = answer.json()["newlyCreated"]["blobObject"]["blobId"]
+            assert blob_id == blob_ids.to_text(expected)
+            back = network.request("GET", f"/v1/blobs/{blob_id}", timeout=900)
+            read = time.monotonic()
+            assert (back.code, back.body == content) == (200, True)
         told = {
             "network": f"{NODES} nodes, {n_shards} shards, {encoding}",
             "store_s": round(stored - began, 1),
             "read_s": round(read - stored, 1),
-            "peak_rss_mib": peaks(network),
+            "peak_pss_mib": peaks(watch),
         }
     with capsys.disabled():
         print(f"\n{json.dumps(told)}")
 
 
-def peaks(network: Network) -> dict[str, int]:
-    """The most memory that each kind of process has had, workers of its own included, in MiB."""
+def processes(network: Network) -> dict[str, int]:
+    """The process of each part of the network."""
     state = json.loads((network.folder / "local.json").read_text(encoding="utf-8"))
-    pids = {name: int(process["pid"]) for name, process in state["processes"].items()}
-    nodes = [family_peak(pid) for name, pid in pids.items() if name.startswith("local-")]
+    return {name: int(process["pid"]) for name, process in state["processes"].items()}
+
+
+def peaks(watch: Watch) -> dict[str, int]:
+    """The most memory that each kind of process has had, workers of its own included, in MiB."""
+    nodes = [peak for name, peak in watch.peak.items() if name.startswith("local-")]
     assert len(nodes) == NODES
-    return {
-        "gateway": family_peak(pids["gateway"]),
-        "devnet": family_peak(pids["devnet"]),
+    found = {
+        "gateway, idle": watch.idle["gateway"],
+        "gateway": watch.peak["gateway"],
+        "devnet": watch.peak["devnet"],
         "largest node": max(nodes),
         "all nodes": sum(nodes),
     }
-
-
-def family_peak(pid: int) -> int:
-    """Sum of the resident peaks of a process and its children, in MiB: pages that they share count for each."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) // 1024 + sum(family_peak(int(child)) for child in children)
+    return {name: size // MIB for name, size in found.items()}

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from walrus_client.budget import ByteBudget
+from walrus_client.compute.allocator import large_blocks_apart
 from walrus_client.compute.keeping import MOST_KEPT, SegmentKeeper
 from walrus_client.compute.pool import Lease, WorkerPool, default_size
 from walrus_client.compute.segments import Segment
@@ -145,8 +146,7 @@ class Compute:
         symbol_size = params.symbol_size(length)
         cost = _Cost(3 * params.n_shards**2, params.n_shards**2 * symbol_size)
         if self._inline(params, cost):
-            source = data.view if isinstance(data, Segment) else data
-            return await self._in_thread(params.encoded_length(length), redstuff.encode, source, params)
+            return await self._in_thread(params.writing_memory(length), _encode, data, params)
         call = _Call()
         return await self._job(self._encode_shared(data, length, params, cost, call), call)
 
@@ -359,6 +359,25 @@ class Compute:
                 segment.view[:] = memoryview(data).cast("B")
 
         await asyncio.to_thread(copy)
+
+
+def _encode(data: Buffer | Segment, params: CodeParams) -> EncodedBlob:
+    """Encodes a blob; one that lies in a segment in its own memory, or in what the library takes instead of it."""
+    backend = backend_for(params)
+    if not isinstance(backend, IsalBackend):
+        if isinstance(data, Segment):
+            with data:
+                data = bytes(data.view)
+        with large_blocks_apart():
+            return redstuff.encode(data, params)
+    if not isinstance(data, Segment):
+        return redstuff.encode(data, params)
+    with data:
+        length = data.size
+        data.resize(Encoding.size_of(params, length))
+        work = Encoding(backend, length, data.view)
+        work.pad()
+        return redstuff.wrap(work.run(), params)
 
 
 def _ranges(count: int, parts: int) -> list[tuple[int, int]]:

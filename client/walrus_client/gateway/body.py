@@ -84,7 +84,7 @@ class Admission:
 
 def footprint(params: CodeParams, length: int) -> int:
     """Bytes of memory that storing a blob of `length` bytes takes."""
-    return length + params.encoded_length(length)
+    return params.writing_memory(length)
 
 
 def too_large(limit: int) -> GatewayError:

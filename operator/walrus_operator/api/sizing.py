@@ -142,7 +142,7 @@ def gateway_budget(limit: int | None, code: CodeParams, max_body_size: int | Non
     workers = max(1, min(WORKERS, limit // (8 * WORKER)))
     memory = (limit - GATEWAY_BASE - workers * WORKER) * 3 // 4
     wanted = min(max_body_size or MIB, code.max_blob_size)
-    need = max(MIB, wanted + code.encoded_length(wanted))
+    need = max(MIB, code.writing_memory(wanted))
     if memory < need:
         raise TooSmallError(
             f"the gateway's memory limit of {mib(limit)} is too small: {mib(GATEWAY_BASE)} for the process + "
@@ -158,11 +158,11 @@ def gateway_budget(limit: int | None, code: CodeParams, max_body_size: int | Non
 def _fitting(memory: int, code: CodeParams) -> int | None:
     """The largest blob that fits with its encoded form; None when every one does."""
     low, high = 0, code.max_blob_size
-    if high + code.encoded_length(high) <= memory:
+    if code.writing_memory(high) <= memory:
         return None
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if middle + code.encoded_length(middle) <= memory else (low, middle - 1)
+        low, high = (middle, high) if code.writing_memory(middle) <= memory else (low, middle - 1)
     return low
 
 

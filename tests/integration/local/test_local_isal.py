@@ -5,8 +5,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from tests.integration.local.memory import Watch
 from tests.integration.local.networks import Network, running
 
+from walrus_client.read import read_footprint
 from walrus_codec import blob_id as blob_ids
 from walrus_codec import redstuff
 from walrus_codec.params import CodeParams
@@ -43,6 +45,20 @@ def test_parts_and_headers(network: Network) -> None:
     assert (head.code, head.headers["Content-Length"], head.headers["ETag"]) == (200, str(len(content)), f'"{blob_id}"')
     for check in ("strict_consistency_check=true", "skip_consistency_check=true"):
         assert network.request("GET", f"{path}?{check}").body == content
+
+
+def test_a_store_and_a_read_take_no_more_memory_than_they_reserve(network: Network) -> None:
+    """What the gateway and its workers take beyond what they had before: the reservation, and a third of it for copies."""
+    gateway = {"gateway": network.pid("gateway")}
+    network.store(os.urandom(8 << 20), "epochs=20")  # so that the workers have begun
+    content = os.urandom(64 << 20)
+    with Watch(gateway) as storing:
+        created = network.store(content, "epochs=20")
+    assert storing.peak["gateway"] - storing.idle["gateway"] <= PARAMS.writing_memory(len(content)) * 4 // 3
+    with Watch(gateway) as reading:
+        assert network.read(created["blobObject"]["blobId"]) == content
+    reserved = read_footprint(redstuff.encode(content, PARAMS).metadata)
+    assert reading.peak["gateway"] - reading.idle["gateway"] <= reserved * 4 // 3
 
 
 def test_stores_and_reads_go_on_while_an_epoch_changes(network: Network) -> None:

@@ -64,6 +64,16 @@ async def test_a_blob_goes_round_in_threads(threads: Compute, params: CodeParams
     assert threads.idle_pids == [], "no process was needed"
 
 
+@pytest.mark.parametrize("params", [ISAL, RS2])
+async def test_a_segment_is_given_up_by_encoding_it(threads: Compute, workers: Compute, params: CodeParams) -> None:
+    for compute in (threads, workers):
+        segment = Segment.of_bytes(BLOB)
+        encoded = await compute.encode(segment, params)
+        assert encoded.blob_id == redstuff.encode(BLOB, params).blob_id
+        with pytest.raises(ValueError, match="closed"):
+            _ = segment.view
+
+
 async def test_workers_encode_again_what_was_read(workers: Compute) -> None:
     encoded = redstuff.encode(BLOB, ISAL)
     rows = await rows_of(workers, encoded, ISAL)

@@ -196,7 +196,7 @@ async def test_a_part_of_a_large_blob_takes_the_memory_of_the_part(world: World)
     async for gateway in serve(world, config(memory=1 << 20, admission_wait_s=0)):
         # A store that has begun holds a quarter of the memory.
         _reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-        writer.write(b"PUT /v1/blobs HTTP/1.1\r\nHost: x\r\nContent-Length: 40000\r\n\r\nabc")
+        writer.write(b"PUT /v1/blobs HTTP/1.1\r\nHost: x\r\nContent-Length: 80000\r\n\r\nabc")
         strict = {"strict_consistency_check": "true"}
         part = {"Range": "bytes=0-9"}
 

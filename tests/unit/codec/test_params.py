@@ -74,3 +74,12 @@ def test_a_blob_too_large_is_refused_with_the_limit() -> None:
     assert (caught.value.length, caught.value.limit) == (393_205, 393_204)
     with pytest.raises(CodecError):
         params.symbol_size(-1)
+
+
+@pytest.mark.parametrize(("encoding", "times"), [(EncodingType.ISAL, 3.5), (EncodingType.RS2, 6.6)])
+@pytest.mark.parametrize("length", [32 << 20, 64 << 20, 149 * 10**6])
+def test_a_writer_takes_a_known_multiple_of_a_large_blob(encoding: EncodingType, times: float, length: int) -> None:
+    params = CodeParams(100, encoding)
+    assert length < params.writing_memory(length) <= times * length
+    with pytest.raises(BlobTooLarge):
+        params.writing_memory(params.max_blob_size + 1)

@@ -195,3 +195,20 @@ def test_what_goes_between_processes_can_be_pickled() -> None:
     assert (too_large.length, too_large.limit, str(too_large)) == (5, 4, str(BlobTooLarge(5, 4)))
     bad = pickle.loads(pickle.dumps(BadSlivers({3: SliverIndexMismatch("of another pair")})))
     assert isinstance(bad.faults[3], SliverIndexMismatch)
+
+
+def test_an_encoding_holds_nothing_twice() -> None:
+    """All slivers but the first k2 secondary ones are views of the one buffer, which has room for them and the hashes."""
+    params, data = CodeParams(10, ISAL), pattern(40_000)
+    backend = backend_for(params)
+    assert isinstance(backend, IsalBackend)
+    buffer = bytearray(params.writing_memory(len(data)))
+    work = Encoding(backend, len(data), memoryview(buffer))
+    work.load(data)
+    encoded = work.run()
+    kept = [*encoded.primary, *encoded.secondary[params.k2 :]]
+    assert sum(map(len, kept)) + 32 * params.n_shards * (params.n_shards + 2) == len(buffer)
+    expected = redstuff.encode(data, params)
+    assert list(encoded.secondary) == [bytes(sliver.data) for sliver in slivers(expected, Axis.SECONDARY)]
+    buffer[:] = bytes(len(buffer))
+    assert not any(map(any, kept)), "they lie in the buffer"
