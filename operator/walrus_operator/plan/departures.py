@@ -60,9 +60,12 @@ def decide(
     """
     found = Departures()
     everyone = {node.name: node for node in snapshot.nodes}
-    remain = [member for member in members.members if member.name not in members.drained]
+    remain = any(member.name not in members.drained for member in members.members)
+    known = set(node_ids.values())
+    # Somebody else's node may hold the shards, too.
+    remain = remain or (facts.chain is not None and any(seat.node_id not in known for seat in facts.chain.committee))
     for name in sorted(members.drained):
-        hold = _unstake(found, name, remain, facts) or _drained(facts, name, node_ids.get(name))
+        hold = _unstake(found, name, remain=remain) or _drained(facts, name, node_ids.get(name))
         if hold is not None:
             found.holds[name] = hold
     for name, how in members.leaving.items():
@@ -77,7 +80,7 @@ def decide(
                 found.actions += _last_traces(snapshot, name, node)
             continue
         if how is Leave.DRAIN:
-            hold = _unstake(found, name, remain, facts) or _drained(facts, name, node_id)
+            hold = _unstake(found, name, remain=remain) or _drained(facts, name, node_id)
         else:
             hold = gates.first(gates.BEFORE_REMOVAL, facts, name, found.taken)
         if hold is not None:
@@ -97,10 +100,9 @@ def _running(snapshot: Snapshot, name: str) -> bool:
     return any(ObjectKey(kind, name) in snapshot.live for kind in WORKLOAD) or names.pod(name) in snapshot.pods
 
 
-def _unstake(found: Departures, name: str, remain: list[NodeWorkload], facts: gates.Facts) -> Hold | None:
+def _unstake(found: Departures, name: str, *, remain: bool) -> Hold | None:
     """Lets the stake go, unless nobody would be left to hold shards."""
-    others = facts.chain is not None and len(facts.chain.committee) > len(facts.seats)
-    if remain or others:
+    if remain:
         found.unstaked.add(name)
         return None
     return Hold(Reason.LAST_STAKED_NODE, "no other node has stake, and a committee without members cannot be chosen")

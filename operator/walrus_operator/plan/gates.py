@@ -40,9 +40,9 @@ class Facts:
     Attributes:
         chain: the last view of the chain.
         fresh: whether that view is of this pass and of the chain that the network lives on.
-        seats: seat of each of our nodes in the current committee.
+        seats: seat of each of our nodes in the current committee; on a chain of our own every seat (`ours`).
         previous: seat of each of our nodes in the committee before.
-        following: seat of each of our nodes in the next committee, once it is chosen.
+        following: likewise in the next committee, once it is chosen.
         infos: what each node said lately; missing for those that did not answer.
         serving: nodes whose pod is ready.
         reserve: shards of f that stay out of the operator's reach.
@@ -212,11 +212,13 @@ def switched_off(annotations: Mapping[str, str]) -> frozenset[str]:
     return frozenset(name.strip() for name in annotations.get(GATES_OFF_ANNOTATION, "").split(",") if name.strip())
 
 
-def ours(seats: Iterable[Seat], names: Mapping[NodeId, str]) -> Mapping[str, Seat]:
+def ours(seats: Iterable[Seat], names: Mapping[NodeId, str], *, strangers: bool = False) -> Mapping[str, Seat]:
     """Seats of our nodes by name.
 
     Args:
         seats: A committee.
         names: WalrusNode name of each node id.
+        strangers: also the other seats, by their node ids, which are no names of nodes: nobody answers for them, so they
+            count as unavailable.
     """
-    return {names[seat.node_id]: seat for seat in seats if seat.node_id in names}
+    return {names.get(seat.node_id, str(seat.node_id)): seat for seat in seats if strangers or seat.node_id in names}

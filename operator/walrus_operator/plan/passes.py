@@ -132,12 +132,14 @@ def _gate_facts(
     spec, name_of = snapshot.network.spec, {node_id: name for name, node_id in node_ids.items()}
     infos = {name: node_status.usable(info, now=snapshot.now) for name, info in snapshot.infos.items()}
     pods = {name: snapshot.pods.get(names.pod(name)) for name in node_ids}
+    # On a chain of our own every seat is a node of ours: one that nothing is left to know by must not count as up.
+    strangers = spec is not None and spec.chain.devnet is not None
     return gates.Facts(
         chain=chain,
         fresh=verdict.may_act and snapshot.chain.fresh is not None,
-        seats=gates.ours(chain.committee, name_of) if chain else {},
+        seats=gates.ours(chain.committee, name_of, strangers=strangers) if chain else {},
         previous=gates.ours(chain.previous_committee, name_of) if chain else {},
-        following=gates.ours(chain.next_committee, name_of) if chain else {},
+        following=gates.ours(chain.next_committee, name_of, strangers=strangers) if chain else {},
         infos={name: info for name, info in infos.items() if info is not None},
         serving=frozenset(name for name, pod in pods.items() if pod and pod.ready and not pod.terminating),
         reserve=spec.rollout.reserve if spec else 0,
