@@ -372,6 +372,8 @@ class RolloutStatus(StatusModel):
     """Nodes that are still to be restarted."""
     returning: list[str]
     """Nodes that were started with what the spec asks for and have not rejoined yet."""
+    stuck: str | None = None
+    """Why nothing more is restarted: a node that does not rejoin; absent when there is none."""
     budget: RolloutBudget
     """The arithmetic."""
     plan: list[RolloutStep]

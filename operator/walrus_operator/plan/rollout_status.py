@@ -43,6 +43,7 @@ def report(snapshot: Snapshot, spec: NetworkSpec, found: Rollout) -> RolloutStat
         updated=updated,
         outdated=len(found.outdated),
         returning=sorted(found.returning, key=_natural),
+        stuck=found.stuck.message if found.stuck is not None else None,
         budget=RolloutBudget(
             allowed=facts.budget,
             reserve=facts.reserve,
@@ -81,8 +82,8 @@ def events(network: NetworkObject, status: RolloutStatus, found: Rollout) -> tup
         notes.append(EventNote(about, "RolloutStarted", sentence))
     if before is not None and before.state in UNDER_WAY and status.state == "Complete":
         notes.append(EventNote(about, "RolloutDone", f"all {status.updated} nodes run what the spec asks for"))
-    degraded = next((entry for entry in network.status.conditions if entry.type == "Degraded"), None)
-    if found.stuck is not None and (degraded is None or degraded.reason != found.stuck.reason):
+    # Not by condition Degraded, which may name something worse.
+    if found.stuck is not None and (before is None or before.stuck is None):
         notes.append(EventNote(about, "RolloutStuck", found.stuck.message, "Warning"))
     return tuple(notes)
 

@@ -96,6 +96,9 @@ stories = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 30)), max_si
 
 
 @settings(max_examples=60, deadline=None)
+@example(
+    story=[("secret lost", 0), ("canary", 0), ("pod is dead", 1)], between=False
+)  # degraded by more than one thing
 @given(story=stories, between=st.booleans())
 def test_any_story_comes_to_rest_and_keeps_keys_and_budget(story: list[tuple[str, int]], between: bool) -> None:
     world = running()
