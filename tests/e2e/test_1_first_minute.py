@@ -24,7 +24,7 @@ SIZES = [0, 1, 444, MIB, 32 * MIB, int.from_bytes(os.urandom(3), "big") % (4 * M
 
 def test_the_columns_tell_the_story(kubectl: Kubectl) -> None:
     header, row = kubectl("get", "wnet").splitlines()
-    assert header.split() == ["NAME", "READY", "REASON", "EPOCH", "STATE", "NODES", "SHARDS", "AGE"]
+    assert header.split() == ["NAME", "READY", "REASON", "EPOCH", "STATE", "NODES", "SHARDS", "UPDATED", "AGE"]
     assert row.split()[1:3] == ["True", "Serving"]
     assert row.split()[5:7] == ["10/10", "100/100"]
     nodes = table(kubectl("get", "wn"))

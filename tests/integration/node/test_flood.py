@@ -84,7 +84,7 @@ def in_flight(node):
         node.get("/metrics")[1],
         re.MULTILINE,
     )
-    assert len(found) == 6
+    assert len(found) == 8
     return sum(map(float, found))
 
 

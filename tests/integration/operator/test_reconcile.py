@@ -256,21 +256,25 @@ async def test_drift_is_repaired_and_foreign_fields_are_left(kubectl: Kubectl, o
 async def test_a_field_that_is_no_longer_wanted_goes(kubectl: Kubectl, operator: Operator) -> None:
     spec = network()
     spec["spec"]["nodes"]["template"]["annotations"] = {"note": "hello"}
+    spec["spec"]["gateway"]["service"] = {"annotations": {"note": "hello"}}
     apply(kubectl, spec)
     await operator.settle()
-    path = ("spec", "template", "metadata", "annotations")
-    found: Any = get(kubectl, "statefulset", "net-0")
-    for step in path:
-        found = found[step]
-    assert found["note"] == "hello"
+    assert get(kubectl, "service", "net-gateway")["metadata"]["annotations"]["note"] == "hello"
+    assert pod_annotations(kubectl, "net-0")["note"] == "hello"
     del spec["spec"]["nodes"]["template"]["annotations"]
+    del spec["spec"]["gateway"]["service"]
     apply(kubectl, spec)
     await operator.settle()
+    assert "note" not in get(kubectl, "service", "net-gateway")["metadata"]["annotations"]
     assert "annotations" not in get(kubectl, "wn", "net-0")["spec"]
-    found = get(kubectl, "statefulset", "net-0")
-    for step in path:
-        found = found[step]
-    assert "note" not in found
+    # What would restart a node waits for its turn.
+    assert pod_annotations(kubectl, "net-0")["note"] == "hello"
+    assert says(kubectl, "wnet", "net", "Progressing")[0] == "True"
+
+
+def pod_annotations(kubectl: Kubectl, node: str) -> dict[str, str]:
+    found: dict[str, str] = get(kubectl, "statefulset", node)["spec"]["template"]["metadata"]["annotations"]
+    return found
 
 
 async def test_a_lost_key_secret_stays_lost_until_it_is_restored(kubectl: Kubectl, operator: Operator) -> None:
