@@ -171,6 +171,8 @@ class PodView:
     waiting: str | None = None
     """Why a container is not running, such as ImagePullBackOff."""
     terminating: bool = False
+    gone_by: UnixSeconds | None = None
+    """When a terminating pod's time to end is over."""
     created_at: UnixSeconds | None = None
     ready_since: UnixSeconds | None = None
     image: str = ""

@@ -109,6 +109,7 @@ def pod(live: Manifest) -> PodView:
         ip=status.get("podIP"),
         waiting=_waiting(status),
         terminating="deletionTimestamp" in meta,
+        gone_by=_seconds(meta.get("deletionTimestamp")),
         created_at=_seconds(meta.get("creationTimestamp")),
         ready_since=_seconds(ready.get("lastTransitionTime")) if ready is not None else None,
         image=str(((live.get("spec") or {}).get("containers") or [{}])[0].get("image", "")),

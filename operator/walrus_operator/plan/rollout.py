@@ -384,8 +384,12 @@ def _stuck(members: Mapping[str, Member], returning: Mapping[str, str], snapshot
     """The node that the rollout waits for in vain."""
     for name in sorted(returning, key=lambda name: (len(name), name)):
         pod = members[name].pod
-        hopeless = pod is not None and pod.waiting is not None and pod.waiting.split(",")[0] in _HOPELESS
-        late = pod is not None and pod.created_at is not None and snapshot.now - pod.created_at > STUCK_AFTER
+        if pod is None:
+            continue
+        # The pod of before, whatever its age, has until the end of its grace to go.
+        since = pod.gone_by if pod.terminating else pod.created_at
+        hopeless = not pod.terminating and pod.waiting is not None and pod.waiting.split(",")[0] in _HOPELESS
+        late = since is not None and snapshot.now - since > STUCK_AFTER
         if hopeless or late:
             return Hold(
                 Reason.PREVIOUS_NODE_NOT_REJOINED,

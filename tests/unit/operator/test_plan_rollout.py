@@ -13,6 +13,7 @@ from walrus_operator.api.markers import APPROVED_ANNOTATION, OVERRIDE_ANNOTATION
 from walrus_operator.api.world import EpochPhase, ObjectKey, UnixSeconds
 from walrus_operator.plan.gates import GATES_OFF_ANNOTATION
 from walrus_operator.plan.passes import plan
+from walrus_operator.plan.rollout import STUCK_AFTER
 from walrus_operator.runtime.reconciler import still_shown
 
 
@@ -418,6 +419,22 @@ def test_a_last_node_that_does_not_come_back_is_stuck_too(world: World) -> None:
     assert status(world)["state"] == "Held"
     assert world.says("Degraded") == ("True", "PreviousNodeNotRejoined")
     assert world.says("Progressing") == ("True", "PreviousNodeNotRejoined")
+
+
+def test_an_old_pod_has_until_the_end_of_its_grace_to_go(world: World) -> None:
+    world.graceful = 1000
+    for name, pod in world.pods.items():
+        world.pods[name] = replace(pod, created_at=UnixSeconds(world.now - 10 * STUCK_AFTER))
+    world.edit_node("demo-5", image="walrus:2")
+    passes(world, 3)
+    ending = replace(world.pods["demo-5-0"], gone_by=UnixSeconds(world.now + 60))
+    assert ending.terminating
+    for now, state in ((ending.gone_by + STUCK_AFTER, "Rolling"), (ending.gone_by + STUCK_AFTER + 1, "Held")):
+        world.now = now
+        world.pods["demo-5-0"] = ending
+        world.pass_once()
+        assert status(world)["state"] == state
+    assert "demo-5 was restarted and does not rejoin: its pod is being replaced" in status(world)["stuck"]
 
 
 def test_restarts_are_events(world: World) -> None:
