@@ -1,4 +1,4 @@
-"""Runs the benchmarks, prints a table and writes `bench/results.json`.
+"""Runs the benchmarks, prints a table and writes `bench/results.json` and with it the table of docs/performance.md.
 
     python bench/run.py                     everything
     python bench/run.py --only 'codec.*'    rows whose names match
@@ -27,6 +27,7 @@ import codec_rows
 import devnet_rows
 import network_rows
 import raw_rows
+import table
 from harness import Benchmark, MissingError, Shared, missing_row
 
 BENCHMARKS = [
@@ -35,8 +36,6 @@ BENCHMARKS = [
     *network_rows.BENCHMARKS,
     *devnet_rows.BENCHMARKS,
 ]
-
-RESULTS = Path(__file__).with_name("results.json")
 
 
 def main() -> int:
@@ -61,9 +60,10 @@ def measure(chosen: list[Benchmark], options: argparse.Namespace) -> int:
         print(f"[{number}/{len(chosen)}] {benchmark.name}", file=sys.stderr, flush=True)
         start = time.monotonic()
         try:
-            results[benchmark.name] = benchmark.run(options.rounds).as_json()
+            results[benchmark.name] = benchmark.run(options.rounds).as_json() | {"target": benchmark.target}
         except MissingError as reason:
-            results[benchmark.name] = missing_row(benchmark.name, str(reason)).as_json()
+            missing = missing_row(benchmark.name, str(reason))
+            results[benchmark.name] = missing.as_json() | {"target": benchmark.target}
             print(f"    not measured: {reason}", file=sys.stderr)
         except AssertionError as difference:
             print(f"    FAILED: {difference}", file=sys.stderr)
@@ -72,6 +72,8 @@ def measure(chosen: list[Benchmark], options: argparse.Namespace) -> int:
     order = [benchmark.name for benchmark in BENCHMARKS]
     rows = sorted(results.values(), key=lambda row: order.index(row["name"]) if row["name"] in order else len(order))
     options.out.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+    if options.out == table.RESULTS:
+        table.main([])
     show(chosen, results)
     print(f"written to {options.out}", file=sys.stderr)
     return 0
@@ -83,35 +85,21 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rounds", default=7, type=int, help="rounds of each row, of which the best or the median counts"
     )
-    parser.add_argument("--out", default=RESULTS, type=Path, help="file to write")
+    parser.add_argument("--out", default=table.RESULTS, type=Path, help="file to write")
     return parser.parse_args()
 
 
 def show(chosen: list[Benchmark], results: dict[str, dict[str, Any]]) -> None:
     """A table of the numbers, and below it what each row was measured against."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("name", "value", "bound", "unit", "ratio", "target", "cores"):
-        table.add_column(title, justify="left" if title in {"name", "unit", "target"} else "right", no_wrap=True)
+        shown.add_column(title, justify="left" if title in {"name", "unit", "target"} else "right", no_wrap=True)
     for benchmark in chosen:
-        row, target = results[benchmark.name], "" if benchmark.target is None else f"≥ {benchmark.target:.3g}"
-        if row["value"] is None:
-            table.add_row(row["name"], "-", "-", "-", "-", target, "-")
-            continue
-        if row["ratio"] is None:
-            table.add_row(row["name"], _short(row["value"]), "", row["unit"], "", target, str(row["n_cores"]))
-            continue
-        missed = benchmark.target is not None and round(row["ratio"], 2) < benchmark.target  # as it is shown
-        numbers = (_short(row["value"]), _short(row["bound"]), row["unit"], f"{row['ratio']:.2f}")
-        table.add_row(row["name"], *numbers, f"{target}, missed" if missed else target, str(row["n_cores"]))
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+        shown.add_row(*table.cells(results[benchmark.name]))
+    Console(width=None if sys.stdout.isatty() else 120).print(shown)
     print("ratio: value to bound (or peer), both from this run; docs/performance.md explains each bound.")
     for benchmark in chosen:
         print(f"\n{benchmark.name}\n    {results[benchmark.name]['note']}")
-
-
-def _short(number: float) -> str:
-    """Three digits at least, no more than the measurement is worth."""
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 if __name__ == "__main__":
