@@ -22,7 +22,9 @@ from walrus_client.compute import Compute
 from walrus_node import gauges
 from walrus_node.chain import ChainView
 from walrus_node.challenges.evidence import EvidenceSource
-from walrus_node.challenges.parts import Challenges
+from walrus_node.challenges.parts import HONEST, Challenges
+from walrus_node.cheating.dropping import LackingStorage
+from walrus_node.cheating.parts import Cheating
 from walrus_node.config import NodeConfig, NodeKeys
 from walrus_node.duties import Duties
 from walrus_node.events.processor import EventProcessor
@@ -63,7 +65,7 @@ class Knobs:
 
     Attributes:
         slow_disk: a file with the milliseconds that each write to the database takes longer.
-        faults: a file that says how answers deviate (`walrus_node.rpc.faults`).
+        faults: a file that says how answers deviate (`walrus_node.rpc.faults`, `walrus_node.cheating`).
     """
 
     slow_disk: Path | None = None
@@ -96,6 +98,9 @@ class Node:
         self._compute = Compute(
             workers=limits.compute_threads, memory_limit=limits.compute_memory, inline_limit_s=_VERIFY_IN_THREADS_S
         )
+        self._cheating = (
+            None if knobs.faults is None else Cheating(knobs.faults, config.name, storage, self._view, self._compute)
+        )
         self._challenges = Challenges(
             storage=storage,
             processor=processor,
@@ -106,6 +111,7 @@ class Node:
             key=keys.protocol,
             policy=config.challenges.policy(),
             node_mode=Mode(config.challenges.node),
+            roles=HONEST if self._cheating is None else self._cheating.roles,
         )
         self._duties = Duties(
             config=config,
@@ -166,7 +172,9 @@ class Node:
         challenges = ChallengeService(
             prover=self._challenges.prover,
             declarations=self._challenges.declarations,
-            storage=storage,
+            reports=storage
+            if self._cheating is None
+            else self._cheating.reports(storage, self._challenges.rounds, keys.protocol),
             envelopes=envelopes,
         )
         records = RecordService(storage=storage, processor=processor, gate=gate)
@@ -212,7 +220,8 @@ class Node:
             StoreError: the store cannot be opened, or the certificate cannot be written.
         """
         floor = config.limits.disk_reserve // 2
-        storage = await Storage.open(config.data_dir / _DATABASE, floor=floor, slow=knobs.slow_disk)
+        kind = Storage if knobs.faults is None else LackingStorage
+        storage = await kind.open(config.data_dir / _DATABASE, floor=floor, slow=knobs.slow_disk)
         try:
             processor = EventProcessor(
                 storage, cursor=await storage.cursor(), replay_until=await storage.replay_until()
@@ -236,6 +245,8 @@ class Node:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._storage.close)
             stack.push_async_callback(self._compute.close)
+            if self._cheating is not None:
+                stack.push_async_callback(self._cheating.close)
             stack.push_async_callback(self._http.stop)
             self.http_port = await self._http.start(listen.host, listen.http_port)
             stack.push_async_callback(self._grpc.stop, self._config.limits.grace_period_s)

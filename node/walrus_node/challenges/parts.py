@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 from walrus_client.challenges.policy import Mode, Policy
 from walrus_client.compute import Compute
@@ -25,6 +27,26 @@ from walrus_node.store.storage import Storage
 from walrus_sui.keys import BlsKey, SuiKey
 
 
+@dataclass(frozen=True)
+class Roles:
+    """What makes the parts that speak to others; tests put cheating ones in their places.
+
+    Attributes:
+        cells: reads what is answered and compared with.
+        prover: answers.
+        book: signs and keeps reports.
+        voter: votes.
+    """
+
+    cells: Callable[..., Cells] = Cells
+    prover: Callable[..., Prover] = Prover
+    book: Callable[..., ReportBook] = ReportBook
+    voter: Callable[..., Voter] = Voter
+
+
+HONEST: Final = Roles()
+
+
 class Challenges:
     """What a node needs for challenges.
 
@@ -38,6 +60,7 @@ class Challenges:
         key: signs.
         policy: of the network.
         node_mode: what this node does at most.
+        roles: makes the parts that speak to others.
 
     Attributes:
         identity: who this node is; told once it is known.
@@ -56,11 +79,13 @@ class Challenges:
         key: BlsKey,
         policy: Policy,
         node_mode: Mode,
+        roles: Roles = HONEST,
     ) -> None:
         self.identity: Identity | None = None
         self.on_lost: Callable[[BlobId], None] = lambda _blob_id: None
         self._storage = storage
         self._key = key
+        self._roles = roles
         self._now_ms = processor.chain_now_ms
         self._challenger: Challenger | None = None
         self.rounds = Rounds(
@@ -75,8 +100,8 @@ class Challenges:
         self.declarations = Declarations(storage=storage, rounds=self.rounds, key=key)
         self.feeding = Feeding(rounds=self.rounds, declarations=self.declarations, chain_now_ms=self._now_ms)
         self.held = HeldBack()
-        self.cells = Cells(storage=storage, compute=compute, admitted=admitted)
-        self.prover = Prover(
+        self.cells = roles.cells(storage=storage, compute=compute, admitted=admitted)
+        self.prover = roles.prover(
             rounds=self.rounds,
             cells=self.cells,
             declarations=self.declarations,
@@ -125,8 +150,8 @@ class Challenges:
             rounds=self.rounds,
             declarations=self.declarations,
             examiner=examiner,
-            book=ReportBook(storage=self._storage, key=self._key, rng=rng),
-            voter=Voter(storage=self._storage, chain=chain, key=sui_key),
+            book=self._roles.book(storage=self._storage, key=self._key, rng=rng),
+            voter=self._roles.voter(storage=self._storage, chain=chain, key=sui_key),
             storage=self._storage,
             peers=peers,
             key=self._key,

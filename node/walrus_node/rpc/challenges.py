@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Protocol
 
 from walrus_client.challenges.reports import SIGNATURE_LENGTH, SignedReport
 from walrus_client.peers import challenges as wire
@@ -18,11 +19,18 @@ from walrus_node.challenges.declarations import Declarations
 from walrus_node.challenges.prover import Prover
 from walrus_node.rpc.envelopes import EnvelopeChecker
 from walrus_node.store.records import Identity
-from walrus_node.store.storage import Storage
 from walrus_proto.node.v1 import node_pb2 as pb
 
 MAX_CHALLENGERS = 1000
 """Members whose reports one request may name."""
+
+
+class ReportSource(Protocol):
+    """Has the reports; the store."""
+
+    async def reports(self, epoch: Epoch, challengers: Sequence[NodeId] = ()) -> list[SignedReport]:
+        """Those of an epoch, of these challengers or of all."""
+        ...
 
 
 class ChallengeService:
@@ -31,16 +39,16 @@ class ChallengeService:
     Args:
         prover: answers challenges.
         declarations: takes those of the others.
-        storage: has the reports.
+        reports: what is handed on.
         envelopes: who asks.
     """
 
     def __init__(
-        self, *, prover: Prover, declarations: Declarations, storage: Storage, envelopes: EnvelopeChecker
+        self, *, prover: Prover, declarations: Declarations, reports: ReportSource, envelopes: EnvelopeChecker
     ) -> None:
         self._prover = prover
         self._declarations = declarations
-        self._storage = storage
+        self._reports = reports
         self._envelopes = envelopes
 
     async def challenge(
@@ -84,7 +92,7 @@ class ChallengeService:
                 Reason.MALFORMED_REQUEST, f"at most {MAX_CHALLENGERS} challengers of 32 bytes each are named"
             )
         challengers = [NodeId("0x" + raw.hex()) for raw in sorted(set(request.challengers))]
-        found: Sequence[SignedReport] = await self._storage.reports(Epoch(request.epoch), challengers)
+        found = await self._reports.reports(Epoch(request.epoch), challengers)
         for start in range(0, len(found), wire.REPORTS_PER_PAGE):
             page = found[start : start + wire.REPORTS_PER_PAGE]
             reports = [pb.ChallengeReport(body=signed.body, signature=signed.signature) for signed in page]

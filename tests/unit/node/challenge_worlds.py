@@ -25,9 +25,11 @@ from walrus_client.peers import PeerPool, RequestSigner
 from walrus_codec import mapping, quorum, redstuff
 from walrus_codec.params import CodeParams
 from walrus_codec.types import Axis, EncodingType, Epoch, NodeId, ShardIndex
+from walrus_node.cheating.dropping import LackingStorage
+from walrus_node.cheating.parts import Cheating
 from walrus_node.store.memory import MemoryStore
 from walrus_node.store.records import Identity, NodeState, NodeStatus
-from walrus_node.store.storage import SliverKey, Storage
+from walrus_node.store.storage import SliverKey
 from walrus_sui.abi.move_types import transaction_digest
 from walrus_sui.errors import MoveAbort
 from walrus_sui.events import EpochChangeStart
@@ -88,9 +90,17 @@ class Member(World):
         self.peers = PeerPool()
         self.rings = 0
         self.lost = []
+        self.orders = folder / "faults"
+
+    def cheat(self, orders):
+        """Does so from now on; an empty text makes it honest again."""
+        self.orders.write_text(orders)
 
     async def start(self):
-        self.storage = self.storage or await Storage.over(MemoryStore())
+        self.storage = self.storage or await LackingStorage.over(MemoryStore())
+        cheating = Cheating(self.orders, f"node-{self.number}", self.storage, self.view, self.compute)
+        self.roles, self.cheating = cheating.roles, cheating
+        self.reports_of = lambda: cheating.reports(self.storage, self.challenges.rounds, self.key)
         await super().start()
         self.now_ms[0] = NOW_MS
         return self
@@ -143,6 +153,7 @@ class Member(World):
 
     async def close(self):
         await self.challenger.close()
+        await self.cheating.close()
         await self.peers.close()
         await self.stop()
         await self.storage.close()

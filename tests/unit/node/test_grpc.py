@@ -37,7 +37,7 @@ from walrus_codec.metadata import BlobMetadata
 from walrus_codec.params import CodeParams
 from walrus_codec.types import Axis, EncodingType, Epoch, ShardIndex
 from walrus_node.chain import ChainView
-from walrus_node.challenges.parts import Challenges
+from walrus_node.challenges.parts import HONEST, Challenges
 from walrus_node.errors import DiskError
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
@@ -137,7 +137,7 @@ class World:
         self.key, self.certificate_key, self.identity = KEY, CERTIFICATE_KEY, IDENTITY
         self.host, self.shards, self.clock = "node.test", OURS, None
         self.free = self.capacity = 1 << 40
-        self.faults = None
+        self.faults, self.roles, self.reports_of = None, HONEST, None
 
     async def start(self):
         self.processor = EventProcessor(self.storage, cursor=await self.storage.cursor())
@@ -154,6 +154,7 @@ class World:
             key=self.key,
             policy=self.policy,
             node_mode=Mode.VOTE,
+            roles=self.roles,
         )
         self.service = NodeService(
             storage=self.storage,
@@ -202,7 +203,7 @@ class World:
         challenges = ChallengeService(
             prover=self.challenges.prover,
             declarations=self.challenges.declarations,
-            storage=self.storage,
+            reports=self.reports_of() if self.reports_of else self.storage,
             envelopes=envelopes,
         )
         self.records = RecordService(storage=self.storage, processor=self.processor, gate=self.limits.gate)
