@@ -1,9 +1,4 @@
-"""Arithmetic over shards: what is available, and how many pods may be evicted at once.
-
-A network of n shards bears the loss of f = (n - 1) // 3. Kubernetes counts pods, so its one disruption budget must be
-safe whichever pods are taken: the largest k for which the k heaviest nodes together hold at most what is left of f once
-the members without a pod are counted as lost.
-"""
+"""Arithmetic over shards: who holds how many, and how many are available. The network bears the loss of f = (n - 1) // 3."""
 
 from __future__ import annotations
 
@@ -12,26 +7,7 @@ from dataclasses import dataclass
 
 from walrus_codec.quorum import is_quorum, max_faulty
 from walrus_codec.types import NodeId
-from walrus_operator.api.decisions import NodeWorkload
 from walrus_operator.api.world import Snapshot
-
-
-def max_unavailable(deployed: Iterable[int], *, tolerated: int, lost: int) -> int:
-    """How many of the deployed nodes may be unavailable at once, whichever they are.
-
-    Args:
-        deployed: Weights of the nodes that have a pod, in shards; 0 for nodes outside of the committee.
-        tolerated: f.
-        lost: Shards of members that have no pod (hibernated); they count as unavailable already.
-    """
-    left = tolerated - lost
-    count = 0
-    for weight in sorted(deployed, reverse=True):
-        left -= weight
-        if left < 0:
-            break
-        count += 1
-    return count
 
 
 @dataclass(frozen=True)
@@ -81,15 +57,4 @@ def shards(snapshot: Snapshot, *, node_ids: Mapping[str, NodeId], ready: Iterabl
         available=serving + foreign,
         weights=of_ours,
         foreign=foreign,
-    )
-
-
-def disruption_budget(members: Iterable[NodeWorkload], held: Mapping[str, int], *, n_shards: int) -> int:
-    """`maxUnavailable` of the network's one PodDisruptionBudget."""
-    members = tuple(members)
-    running = {member.name for member in members if member.replicas}
-    return max_unavailable(
-        [held.get(name, 0) for name in running],
-        tolerated=max_faulty(n_shards),
-        lost=sum(weight for name, weight in held.items() if name not in running),
     )

@@ -21,6 +21,7 @@ from walrus_operator.plan import (
     chain_state,
     departures,
     epochs,
+    evictions,
     funding,
     gates,
     keys,
@@ -110,8 +111,13 @@ def plan(snapshot: Snapshot) -> Plan:
             nodes=(*members.members, *leaving.staying),
             templated=members.templated,
             gateway=membership.gateway_problem(network.spec) is None,
-            max_unavailable=budget.disruption_budget(
-                (*members.members, *leaving.staying), shards.weights, n_shards=network.spec.shards
+            max_unavailable=evictions.max_unavailable(
+                facts,
+                (*members.members, *leaving.staying),
+                snapshot.pods,
+                remembered=shards.weights,
+                n_shards=network.spec.shards,
+                reserve=network.spec.rollout.reserve,
             ),
             epochs=mirror.records,
             kept=rolling.kept,
