@@ -1,9 +1,10 @@
 """Carries out a plan: keys, objects, statuses, then the chain, then what can go. Returns what happened, as data.
 
 Statuses are written before money moves, so that a slow chain does not hide what is known; what moved shows in the next
-pass, which the caller starts at once. One object that is refused does not stop the others: its refusal is part of the
-outcome and the next pass tries again. Disruptive calls (deletions, money) ask the `guard` first, which re-checks that this
-process still holds the Lease.
+pass, which the caller starts at once. They are written also when an object could not be, because the reason of that stands
+in the status of the pass after. One object that is refused does not stop the others: its refusal is part of the outcome and
+the next pass tries again. Whatever could harm when two processes do it (objects, deletions, money) asks the `guard` first,
+which re-checks that this process still holds the Lease.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Outcome:
     events: list[EventNote] = field(default_factory=list)
     deleted_pods: dict[str, str] = field(default_factory=dict)
     """Pods that were deleted, with their UIDs: what is read next may still show them as they were."""
+    unmade: set[ObjectKey] = field(default_factory=set)
+    """Objects that are not as they should be, because this pass could not write them."""
     acted: bool = False
     """Whether anything changed, so that another look soon is worth it."""
 
@@ -62,24 +65,18 @@ class Applier:
         """
         outcome = Outcome(events=list(plan.events))
         network = snapshot.network
-        new_keys = [action for action in plan.actions if isinstance(action, CreateKeys)]
-        if new_keys:
-            await guard()
-            await _together(
-                self._attempt(outcome, f"keys in Secret {action.secret}", keys.carry_out(self._kube, network, action))
-                for action in new_keys
-            )
-        if plan.workload is not None:
-            known = snapshot.live_objects
-            lacking = drift.missing(objects.manifests(plan.workload, self._settings), known)
-            # Pods come last: what they mount and what guards them is there before them.
-            for workloads in (False, True):
-                await _together(
-                    self._apply(outcome, network, manifest, known)
-                    for manifest in lacking
-                    if (manifest["kind"] == "StatefulSet") is workloads
-                )
+        failure: KubeError | None = None
+        try:
+            await self._make(outcome, snapshot, plan, guard)
+        except KubeError as error:
+            if error.terminating:
+                log.info("nothing is made in a namespace that goes: %s", error)
+                outcome.acted = True  # soon there is less
+            else:
+                failure = error
         await _together(self._status(outcome, network.namespace, update) for update in plan.statuses)
+        if failure is not None:
+            raise failure
         # Calls end in any order; what is reported must not depend on it.
         outcome.refusals.sort()
         await self._money(outcome, snapshot, plan, guard)
@@ -89,16 +86,37 @@ class Applier:
                 await self._finalizer(outcome, network.namespace, action)
         for action in plan.actions:
             if isinstance(action, DeleteObject):
-                await guard()
                 key = action.key
-                await self._attempt(
-                    outcome,
-                    f"{key} deleted",
-                    self._kube.delete(key.kind, network.namespace, key.name, uid=action.uid),
-                )
-                if key.kind == "Pod":
-                    outcome.deleted_pods[key.name] = action.uid
+                if key.kind == "Pod" and outcome.unmade & _made_of(key.name):
+                    log.warning("%s is not restarted: what it would be made of could not be written", key)
+                    continue
+                await guard()
+                await self._delete(outcome, network.namespace, action)
         return outcome
+
+    async def _make(self, outcome: Outcome, snapshot: Snapshot, plan: Plan, guard: Guard) -> None:
+        """Keys and objects."""
+        network = snapshot.network
+        new_keys = [action for action in plan.actions if isinstance(action, CreateKeys)]
+        if new_keys:
+            await guard()
+            await _together(self._keys(outcome, network, action) for action in new_keys)
+        if plan.workload is None:
+            return
+        known = snapshot.live_objects
+        lacking = drift.missing(objects.manifests(plan.workload, self._settings), known)
+        if lacking:
+            await guard()
+        # Pods come last: what they mount and what guards them is there before them.
+        for workloads in (False, True):
+            await _together(
+                self._apply(outcome, network, manifest, known)
+                for manifest in lacking
+                if (manifest["kind"] == "StatefulSet") is workloads
+            )
+
+    async def _keys(self, outcome: Outcome, network: NetworkObject, action: CreateKeys) -> None:
+        await self._attempt(outcome, f"keys in Secret {action.secret}", keys.carry_out(self._kube, network, action))
 
     async def _apply(
         self, outcome: Outcome, network: NetworkObject, manifest: Manifest, known: Mapping[ObjectKey, Manifest]
@@ -113,8 +131,20 @@ class Applier:
                     "name"
                 )
                 outcome.refusals.append((Reason.NAME_CONFLICT, sentence))
+                outcome.unmade.add(key)
                 return
-        await self._attempt(outcome, f"{key} applied", self._kube.apply(manifest))
+        if not await self._attempt(outcome, f"{key} applied", self._kube.apply(manifest)):
+            outcome.unmade.add(key)
+
+    async def _delete(self, outcome: Outcome, namespace: str, action: DeleteObject) -> None:
+        """Deletes an object; only what the API server took is expected to go."""
+        key = action.key
+
+        async def call() -> None:
+            if await self._kube.delete(key.kind, namespace, key.name, uid=action.uid) and key.kind == "Pod":
+                outcome.deleted_pods[key.name] = action.uid
+
+        await self._attempt(outcome, f"{key} deleted", call())
 
     async def report(self, namespace: str, updates: Iterable[StatusUpdate]) -> None:
         """Writes statuses and nothing else.
@@ -156,10 +186,11 @@ class Applier:
         try:
             await self._kube.apply(manifest, subresource="status")
         except KubeError as error:
-            if not error.not_found:  # deleted meanwhile: nobody left to tell
+            if error.not_found:  # deleted meanwhile: nobody left to tell
+                return
+            if not error.conflict:  # changed meanwhile: the next pass tells what is true then
                 raise
-        else:
-            outcome.acted = True
+        outcome.acted = True
 
     async def _money(self, outcome: Outcome, snapshot: Snapshot, plan: Plan, guard: Guard) -> None:
         actions = [action for action in plan.actions if isinstance(action, money.MoneyAction)]
@@ -181,19 +212,24 @@ class Applier:
         about = ObjectKey("WalrusNetwork", network.name)
         outcome.events += [EventNote(about, "MoneyMoved", sentence) for sentence in done]
 
-    async def _attempt(self, outcome: Outcome, sentence: str, call: Awaitable[Any]) -> None:
-        """Awaits a write; a refusal of this one object is noted, everything else ends the pass."""
+    async def _attempt(self, outcome: Outcome, sentence: str, call: Awaitable[Any]) -> bool:
+        """Awaits a write; a refusal of this one object is noted, everything else ends the pass. True when it was done."""
         try:
             await call
         except KubeError as error:
+            if error.conflict and error.reason != "AlreadyExists":
+                log.info("changed meanwhile, the next pass looks again: %s", error)
+                outcome.acted = True
+                return False
             if not (error.invalid or error.conflict):
                 raise
             outcome.refusals.append((Reason.OBJECT_REJECTED, str(error)))
             log.warning("refused: %s", error)
-        else:
-            outcome.done.append(sentence)
-            outcome.acted = True
-            log.info(sentence)
+            return False
+        outcome.done.append(sentence)
+        outcome.acted = True
+        log.info(sentence)
+        return True
 
 
 async def _together(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
@@ -217,6 +253,12 @@ async def _together(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
                 group.create_task(one(call))
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from errors
+
+
+def _made_of(pod: str) -> set[ObjectKey]:
+    """What a pod of a StatefulSet is made of."""
+    name = pod.rpartition("-")[0]
+    return {ObjectKey("StatefulSet", name), ObjectKey("ConfigMap", name)}
 
 
 def _ours(live: Manifest, network: NetworkObject) -> bool:

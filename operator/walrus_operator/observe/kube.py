@@ -3,6 +3,10 @@
 Objects stay the dictionaries that the server sent. Typed models would cost time and memory for thousands of fields that
 nobody reads, and would hide unknown ones. Every call that changes something goes through `write`, which counts it: a pass
 over a world that is as it should be must not move that counter.
+
+A call that fails is not repeated here, because the pass is, with back-off. Two answers ask for another try of the very
+call, and get it within its time-out: "too busy, come back in so many seconds" (429, 503 with `Retry-After`), and "the rest
+of this list has expired" (410).
 """
 
 from __future__ import annotations
@@ -27,6 +31,8 @@ from walrus_sui.telemetry import meter, names
 
 REQUEST_TIMEOUT = 20.0
 _CHUNK = 500
+_SHORTEST_WAIT = 0.1
+"""Seconds; a server that is too busy and says 0 must not be asked in a loop."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +89,14 @@ class KubeError(Exception):
     Attributes:
         status: HTTP status; 0 when there was no answer.
         reason: The server's reason, such as Conflict, Invalid or Forbidden.
+        terminating: Whether the namespace is being deleted, so that nothing can be made in it any more.
     """
 
-    def __init__(self, message: str, *, status: int = 0, reason: str = "") -> None:
+    def __init__(self, message: str, *, status: int = 0, reason: str = "", terminating: bool = False) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
+        self.terminating = terminating
 
     @property
     def not_found(self) -> bool:
@@ -101,9 +109,14 @@ class KubeError(Exception):
         return self.status == 409
 
     @property
+    def expired(self) -> bool:
+        """Whether a list took so long that its next part is no longer there."""
+        return self.status == 410
+
+    @property
     def invalid(self) -> bool:
         """Whether the object itself is at fault, so that trying again is useless."""
-        return self.status in {400, 422}
+        return self.status in {400, 413, 422}
 
 
 class KubeClient:
@@ -201,14 +214,20 @@ class KubeClient:
     async def list(self, kind: str, namespace: str | None, *, selector: str | None = None) -> list[Manifest]:
         """All objects of a kind, read consistently (not from the API server's cache), in chunks."""
         resource = RESOURCES[kind]
+        # Items of a list carry neither kind nor apiVersion.
+        named = {"apiVersion": resource.api_version, "kind": resource.kind}
+        asked = {"labelSelector": selector} if selector else {}
         found: list[Manifest] = []
-        query = {"limit": str(_CHUNK)}
-        if selector:
-            query["labelSelector"] = selector
+        query = {**asked, "limit": str(_CHUNK)}
         while True:
-            page = await self.read(resource.path(namespace), query)
-            # Items of a list carry neither kind nor apiVersion.
-            named = {"apiVersion": resource.api_version, "kind": resource.kind}
+            try:
+                page = await self.read(resource.path(namespace), query)
+            except KubeError as error:
+                if not (error.expired and "continue" in query):
+                    raise
+                # From the start, and all at once, which cannot expire.
+                found, query = [], asked
+                continue
             found += [named | item for item in page.get("items") or []]
             token = (page.get("metadata") or {}).get("continue")
             if not token:
@@ -271,27 +290,46 @@ class KubeClient:
         headers = {"Accept": "application/json", "Content-Type": content_type}
         # aiohttp would keep "/" and friends; selectors need strict quoting, so the query becomes part of the path.
         target = f"{path}?{urlencode(query)}" if query else path
+        deadline = asyncio.get_running_loop().time() + self._timeout
         try:
-            async with asyncio.timeout(self._timeout):
-                request = await self._api.param_serialize(
-                    method, target, header_params=headers, body=body, auth_settings=["BearerToken"]
-                )
-                response = await self._api.call_api(*request, _request_timeout=self._timeout)
-                raw = await response.read()
+            async with asyncio.timeout_at(deadline):
+                while True:
+                    request = await self._api.param_serialize(
+                        method, target, header_params=headers, body=body, auth_settings=["BearerToken"]
+                    )
+                    response = await self._api.call_api(*request, _request_timeout=self._timeout)
+                    raw = await response.read()
+                    pause = _asked_to_wait(response.status, response.headers)
+                    if pause is None or asyncio.get_running_loop().time() + pause >= deadline:
+                        break
+                    await asyncio.sleep(pause)
         except TimeoutError:
             raise KubeError(f"{method} {path}: no answer within {self._timeout:.0f} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise KubeError(f"{method} {path}: {error!r}") from error
         if response.status >= 300:
             raise _refusal(method, path, response.status, raw)
-        answer = json.loads(raw) if raw else {}
+        try:
+            answer = json.loads(raw) if raw else {}
+        except ValueError as error:
+            raise KubeError(f"{method} {path}: the answer is no JSON: {raw[:100]!r}") from error
         return answer if isinstance(answer, dict) else {}
+
+
+def _asked_to_wait(status: int, headers: Mapping[str, str]) -> float | None:
+    """Seconds after which a server that is too busy wants to be asked again; it has done nothing so far."""
+    seconds = headers.get("Retry-After", "")
+    if status not in {429, 503} or not seconds.isdecimal():
+        return None
+    return max(_SHORTEST_WAIT, float(seconds))
 
 
 def _refusal(method: str, path: str, status: int, raw: bytes) -> KubeError:
     try:
         answer = json.loads(raw)
         message, reason = str(answer.get("message", "")), str(answer.get("reason", ""))
+        causes = (answer.get("details") or {}).get("causes") or []
+        terminating = any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
     except (ValueError, AttributeError):
-        message, reason = raw[:300].decode(errors="replace"), ""
-    return KubeError(f"{method} {path}: {status} {message}", status=status, reason=reason)
+        message, reason, terminating = raw[:300].decode(errors="replace"), "", False
+    return KubeError(f"{method} {path}: {status} {message}", status=status, reason=reason, terminating=terminating)

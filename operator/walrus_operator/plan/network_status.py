@@ -15,7 +15,7 @@ from walrus_operator.api import names
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, Truth, condition, merge
 from walrus_operator.api.decisions import StatusUpdate
 from walrus_operator.api.network import GatewayStatus, NetworkStatus, NodeCounts, RolloutStatus, ShardCounts
-from walrus_operator.api.world import EpochPhase, ObjectKey, Snapshot
+from walrus_operator.api.world import EpochPhase, NetworkObject, ObjectKey, Snapshot
 from walrus_operator.plan import membership as members
 from walrus_operator.plan.budget import Shards
 from walrus_operator.plan.chain_state import ChainState, ChainVerdict
@@ -119,6 +119,31 @@ def report(snapshot: Snapshot, facts: Facts) -> tuple[tuple[Condition, ...], Sta
         ),
     )
     return conditions, StatusUpdate(ObjectKey("WalrusNetwork", network.name), status.to_live())
+
+
+def failing(network: NetworkObject, sentence: str, *, now: float) -> StatusUpdate | None:
+    """The stored status with `Degraded` for passes that fail; None when it says so already.
+
+    Args:
+        network: As stored.
+        sentence: Why they fail.
+        now: Unix seconds.
+    """
+    stored = network.live_status.get("conditions", [])
+    (told,) = merge(
+        [_say(ConditionType.DEGRADED, "True", Reason.RECONCILE_FAILED, sentence)],
+        stored,
+        now=iso(now),
+        generation=network.generation,
+    )
+    # In its place, because statuses are compared with the order that the next whole report will have.
+    conditions = [told if entry.type == told.type else entry for entry in network.status.conditions or []]
+    if told not in conditions:
+        conditions.append(told)
+    status = network.status.model_copy(update={"conditions": conditions}).to_live()
+    if status.get("conditions") == stored:
+        return None
+    return StatusUpdate(ObjectKey("WalrusNetwork", network.name), status)
 
 
 def config_url(snapshot: Snapshot) -> str | None:

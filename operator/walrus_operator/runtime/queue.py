@@ -18,7 +18,6 @@ log = logging.getLogger(__name__)
 Reconcile = Callable[[str], Awaitable[float | None]]
 """One pass over a network: seconds until the next look, or None when the network is gone."""
 
-PASS_TIMEOUT = 300.0
 CONCURRENCY = 4
 
 
@@ -91,8 +90,7 @@ class Worker:
 
     async def _one(self, key: str) -> None:
         try:
-            async with asyncio.timeout(PASS_TIMEOUT):
-                again_after = await self._reconcile(key)
+            again_after = await self._reconcile(key)
         except Exception as error:
             pause = self._queue.failed(key, self._clock())
             first = first_cause(error)

@@ -1,11 +1,13 @@
 """One pass over one network: observe, plan, apply, report. The only place where the four meet.
 
 The reconciler keeps per network what the previous pass could not do, so that it becomes a condition in the next one; it
-keeps nothing else. A pass that fails altogether is reported in the next pass's `Degraded` and repeated by the queue.
+keeps nothing else. A pass that fails altogether is repeated by the queue and reported by the next one in `Degraded`. When
+that one fails, too, maybe before it had a status to write, `Degraded` is written alone.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterable
@@ -18,9 +20,11 @@ from walrus_operator.api.conditions import Reason
 from walrus_operator.api.decisions import EventNote
 from walrus_operator.api.world import ObjectKey, Snapshot
 from walrus_operator.apply.carry_out import Applier, Guard
+from walrus_operator.observe import reading
 from walrus_operator.observe.kube import KubeClient, KubeError
 from walrus_operator.observe.world import Observer
-from walrus_operator.plan import passes, strays
+from walrus_operator.plan import network_status, passes, strays
+from walrus_operator.runtime.lease import LeaseLost
 from walrus_operator.runtime.queue import first_cause
 from walrus_operator.runtime.rollouts import RolloutMetrics
 from walrus_sui.errors import WalrusSuiError
@@ -30,6 +34,12 @@ log = logging.getLogger(__name__)
 
 AFTER_ACTING = 1.0
 """Seconds until the next look after a pass that changed something."""
+PASS_TIMEOUT = 300.0
+"""Seconds that a pass may take."""
+
+
+class PassTimeoutError(Exception):
+    """A pass was not done in time; what it did holds, and the next one goes on from there."""
 
 
 @dataclass
@@ -67,15 +77,38 @@ class Reconciler:
         carried = self._carried.setdefault(key, _Carried())
         with tracer().start_as_current_span("reconcile", attributes={names.ATTR_NETWORK: key}) as span:
             try:
-                again_after = await self._pass(key, carried)
+                again_after = await self._timed(key, carried)
             except Exception as error:
+                again = carried.error is not None
                 carried.error = _sentence(error)
                 self._errors.add(1, {names.ATTR_NETWORK: key})
                 span.record_exception(error)
+                if again and not isinstance(first_cause(error), LeaseLost):
+                    await self._tell(key, carried.error)
                 raise
             finally:
                 self._duration.record(time.perf_counter() - started, {names.ATTR_NETWORK: key})
         return again_after
+
+    async def _timed(self, key: str, carried: _Carried) -> float | None:
+        try:
+            async with asyncio.timeout(PASS_TIMEOUT) as limit:
+                return await self._pass(key, carried)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise PassTimeoutError(f"the pass was not done within {PASS_TIMEOUT:.0f} s; it goes on") from error
+
+    async def _tell(self, key: str, sentence: str) -> None:
+        """Writes `Degraded` alone; only logged when even that is not possible."""
+        namespace, _, name = key.partition("/")
+        try:
+            live = await self._kube.get("WalrusNetwork", namespace, name)
+            update = network_status.failing(reading.network(live), sentence, now=time.time()) if live else None
+            if update is not None:
+                await self._applier.report(namespace, [update])
+        except KubeError as error:
+            log.warning("the failure cannot be told in the status: %s", error)
 
     async def _pass(self, key: str, carried: _Carried) -> float | None:
         namespace, _, name = key.partition("/")
@@ -126,7 +159,7 @@ def still_shown(snapshot: Snapshot) -> dict[str, str]:
 def _sentence(error: Exception) -> str:
     """The error for a condition: a known one by its message, any other with its type, nothing with an address in it."""
     first = first_cause(error)
-    if isinstance(first, KubeError | WalrusSuiError | ClientError):
+    if isinstance(first, KubeError | WalrusSuiError | ClientError | PassTimeoutError):
         return str(first)
     return f"{type(first).__name__}: {first}" if str(first) else type(first).__name__
 
