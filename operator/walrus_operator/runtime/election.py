@@ -16,6 +16,7 @@ from enum import Enum, auto
 DURATION = 15
 RENEW_DEADLINE = 10.0
 RETRY = 2.0
+_SHORTEST_PAUSE = 0.1
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,12 @@ class Election:
     def lost(self) -> None:
         """Somebody else was faster, or the Lease was given back."""
         self.renewed_at = None
+
+    def pause(self, now: float) -> float:
+        """Seconds until the next look: it is due at the latest when the holder's time is over, were it silent from now on."""
+        if self.seen is None or not self.seen.holder or self.seen.holder == self.identity:
+            return RETRY
+        return min(RETRY, max(_SHORTEST_PAUSE, self.seen_at + DURATION - now))
 
     def leads(self, now: float) -> bool:
         """Whether this candidate may act."""

@@ -83,7 +83,7 @@ class Lease:
                 log.info("leading", extra={"identity": self.identity})
                 return True
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), RETRY)
+                await asyncio.wait_for(stop.wait(), self._election.pause(self._clock()))
         return False
 
     async def keep(self) -> None:

@@ -61,3 +61,17 @@ def test_after_a_restart_with_the_same_name_it_renews() -> None:
     again = Election("a")
     assert again.observe(LeaseRecord("a", "7"), 0.0) is Move.RENEW
     assert not again.leads(0.0), "not before its own write"
+
+
+def test_a_standby_looks_again_at_the_very_moment_that_the_holders_time_is_over() -> None:
+    b = Election("b")
+    assert b.observe(LeaseRecord("a", "1"), 100.0) is Move.WAIT
+    assert b.pause(100.0) == RETRY
+    assert b.pause(100.0 + DURATION - 0.5) == 0.5
+    assert b.pause(100.0 + DURATION + 3.0) == 0.1, "somebody else was faster: not in a loop"
+    moment = 100.0
+    while b.observe(LeaseRecord("a", "1"), moment) is Move.WAIT:
+        moment += b.pause(moment)
+    assert moment == 100.0 + DURATION
+    b.wrote(LeaseRecord("b", "2"), moment)
+    assert b.pause(moment + DURATION) == RETRY
