@@ -1,0 +1,118 @@
+"""Challenges in simulated networks: who cheats is found as often as predicted, and no honest member is ever slashed.
+
+A hundred epochs with restarts, lag and load, all from seeds; `make soak` simulates ten thousand (tests/soak).
+"""
+
+from random import Random
+
+import pytest
+from tests.sim.cheaters import Conduct, Says
+from tests.sim.epochs import Network, node
+from tests.sim.fates import CALM, Weather
+from tests.sim.statistics import BLOBS, CHEATERS, EQUAL, measure, slash_chance, soak, within
+
+from walrus_client.challenges.verdicts import Outcome, Verdict
+from walrus_codec import quorum
+from walrus_node.cheating.orders import Orders
+
+ROUGH = Weather()
+SURE = ["drops 50 % of its slivers", "drops 10 %", "drops one of its ten shards", "keeps metadata only"]
+SURE += ["keeps nothing, fetches within 40 ms", "answers 40 ms late", "replays old answers", "refuses as busy"]
+RARE = ["drops 1 %", "drops 0.1 %", "answers 1 % with wrong symbols"]
+FIRST_EXCUSED = ["refuses as lagging", "drops 10 %, hangs up rather than admit it"]
+NEVER = ["keeps nothing, fetches within 10 ms", "accuses everybody"]
+
+
+def test_every_cheater_is_expected_somewhere():
+    assert sorted(SURE + RARE + FIRST_EXCUSED + NEVER) == sorted(CHEATERS)
+
+
+@pytest.mark.parametrize("name", SURE)
+def test_who_withholds_a_tenth_or_cheats_always_is_slashed_in_the_same_epoch(name):
+    count = measure(CHEATERS[name], networks=4, epochs=1, weather=CALM, seed=1)
+    assert count.predicted > 0.999999
+    assert (count.failures, count.slashed, count.wronged) == (count.challenges, 4, 0)
+
+
+@pytest.mark.parametrize("name", RARE)
+def test_who_withholds_less_is_found_as_often_as_predicted(name):
+    count = measure(CHEATERS[name], networks=1, epochs=40, weather=CALM, seed=2)
+    assert 0.15 < count.predicted < 0.9
+    assert count.is_as_predicted(), count
+    assert within(count.slashed, count.epochs, slash_chance(count.predicted), 4), count
+    assert count.wronged == 0
+
+
+@pytest.mark.parametrize("name", FIRST_EXCUSED)
+def test_who_is_away_when_it_is_asked_is_excused_once_in_four_epochs(name):
+    network = Network(EQUAL, {9: CHEATERS[name]}, BLOBS, seed=3)
+    slashed = [node(9) in network.epoch().slashed for _ in range(9)]
+    assert slashed == [False, True, True, True, False, True, True, True, False]
+
+
+@pytest.mark.parametrize("name", NEVER)
+def test_what_challenges_do_not_find(name):
+    count = measure(CHEATERS[name], networks=1, epochs=4, weather=CALM, seed=4)
+    assert (count.predicted, count.failures, count.slashed, count.wronged) == (0, 0, 0, 0)
+
+
+def coalitions(rng, n_members):
+    """Weights of members, and as many of them as f shards allow, in order of chance."""
+    weights = [rng.randint(1, 12) for _ in range(n_members)]
+    f, taken, bad = quorum.max_faulty(sum(weights)), 0, []
+    for number in rng.sample(range(n_members), n_members):
+        if taken + weights[number] <= f:
+            bad.append(number)
+            taken += weights[number]
+    return weights, bad
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_coalition_of_f_that_accuses_everybody_slashes_nobody(seed):
+    rng = Random(seed)
+    weights, bad = coalitions(rng, 10)
+    friends = frozenset(map(node, bad))
+    liars = dict.fromkeys(bad, Conduct(says=Says.ALL_FAIL, friends=friends))
+    account = soak([Network(weights, liars, BLOBS, ROUGH, seed=seed)], 8)
+    assert account.wronged == 0
+    assert account.unexplained == []
+    assert account.votes, "theirs"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_coalition_of_f_that_covers_for_each_other_is_found_by_the_rest(seed):
+    weights, bad = coalitions(Random(100 + seed), 10)
+    friends = frozenset(map(node, bad))
+    liars = dict.fromkeys(bad, Conduct(Orders(dropped=0.1), says=Says.FRIENDS_PASS, friends=friends))
+    seen = Network(weights, liars, BLOBS, seed=seed).epoch()
+    assert seen.slashed == friends
+
+
+def test_beside_silent_friends_each_of_the_others_must_find_it_itself():
+    silent = dict.fromkeys((7, 8), Conduct(says=Says.NOTHING))
+    slashed = 0
+    for seed in range(30):
+        network = Network(EQUAL, silent | {9: CHEATERS["drops 1 %"]}, BLOBS, seed=seed)
+        slashed += node(9) in network.epoch().slashed
+    assert 0 < slashed < 30
+    assert within(slashed, 30, slash_chance(0.862, 7, 7), 4), "0.35: the coalition has 30 of 100 shards, f is 33"
+
+
+def test_in_a_hundred_epochs_with_restarts_lag_and_load_nobody_is_slashed_and_all_is_accounted_for():
+    sizes = [EQUAL, [4, 9, 1, 7, 3, 6, 10], [25, 25, 25, 25], [1] * 13]
+    account = soak([Network(weights, weather=ROUGH, seed=seed) for seed, weights in enumerate(sizes)], 25)
+    assert account.epochs == 100
+    assert (account.wronged, account.votes) == (0, 0)
+    assert account.unexplained == []
+    seen = {verdict for verdict, _reason in account.verdicts}
+    assert seen >= {Verdict.PASS, Verdict.EXCUSED, Verdict.NONE}, "the weather was bad enough"
+    reasons = {reason for _verdict, reason in account.verdicts}
+    assert reasons >= {Outcome.UNREACHABLE, Outcome.LAGGING, Outcome.RECOVERING}
+
+
+def test_the_same_seed_brings_the_same_epochs():
+    def history():
+        network = Network(EQUAL, {9: CHEATERS["drops 1 %"]}, BLOBS, ROUGH, seed=7)
+        return [(dict(seen.judged), seen.slashed) for seen in (network.epoch() for _ in range(3))]
+
+    assert history() == history()

@@ -1,0 +1,96 @@
+"""Members that cheat, by the rules of the simulation (`epochs`): as provers, as reporters, as voters.
+
+A prover's conduct says what comes to one question after the other; what it withholds is drawn by the same function that
+makes real nodes cheat (`walrus_node.cheating.orders`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from walrus_client.challenges.samples import Questions, Sample
+from walrus_client.challenges.verdicts import Judgement, Outcome, Verdict
+from walrus_codec import bcs
+from walrus_codec.types import NodeId
+from walrus_node.cheating.orders import Orders
+from walrus_node.store.shards import SliverKey
+
+
+class Says(Enum):
+    """What a member reports of others, whatever it saw."""
+
+    TRUTH = "truth"
+    ALL_FAIL = "everybody outside of its coalition fails, and votes so"
+    FRIENDS_PASS = "its coalition passes"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """How a member behaves; the default is honest.
+
+    Attributes:
+        orders: what it lacks and how it answers.
+        hangs_up: it ends the stream where it should admit that a cell is missing.
+        says: what it reports.
+        friends: its coalition.
+    """
+
+    orders: Orders = field(default_factory=Orders)
+    hangs_up: bool = False
+    says: Says = Says.TRUTH
+    friends: frozenset[NodeId] = frozenset()
+
+    @property
+    def is_honest(self) -> bool:
+        """Whether it is the default."""
+        return self == HONEST
+
+    def answers(self, node: NodeId, questions: Questions, *, replayed: bool) -> tuple[Outcome, int]:
+        """How the answers to a run compare, and how many came, if all come in time.
+
+        Args:
+            node: the prover.
+            questions: of the run; each answer decides the next question.
+            replayed: it has answers of an earlier run of this challenger.
+        """
+        orders = self.orders
+        if orders.refuses is not None:
+            raise ValueError("who refuses answers nothing")
+        if orders.replays and replayed:
+            return Outcome.WRONG, questions.count
+        if not (orders.dropped or orders.drops_shard or orders.metadata_only or orders.wrong):
+            return Outcome.PASS, questions.count
+        previous, wrong = b"", False
+        for index in range(questions.count):
+            sample = questions.sample(index, previous)
+            key = SliverKey(sample.shard, sample.axis, sample.blob_id)
+            if orders.lacks(node, key, questions.shards[0]):
+                return (Outcome.WRONG if wrong else self._without), index
+            wrong = wrong or orders.is_wrong(node, questions.seed, bcs.u32(index))
+            previous = cell(sample)
+        return (Outcome.WRONG if wrong else Outcome.PASS), questions.count
+
+    @property
+    def _without(self) -> Outcome:
+        return Outcome.UNREACHABLE if self.hangs_up else Outcome.MISSING
+
+    def reported(self, prover: NodeId, judged: Judgement) -> Judgement | None:
+        """What it signs of a prover that it has judged so; None when it keeps silent."""
+        match self.says:
+            case Says.NOTHING:
+                return None
+            case Says.ALL_FAIL if prover not in self.friends:
+                return Judgement(Verdict.FAIL, Outcome.WRONG, 0)
+            case Says.ALL_FAIL | Says.FRIENDS_PASS if prover in self.friends:
+                return Judgement(Verdict.PASS, Outcome.PASS, 0)
+        return judged
+
+
+HONEST = Conduct()
+
+
+def cell(sample: Sample) -> bytes:
+    """The bytes of a cell in the simulated blobs: two that follow from its place."""
+    return (int.from_bytes(sample.blob_id[:4], "little") + 31 * sample.row + sample.column).to_bytes(8, "little")[:2]
