@@ -59,6 +59,13 @@ def root(level: bytes) -> bytes:
     return level
 
 
+def raised(level: bytes, by: int) -> bytes:
+    """The level so many above, in a tree that goes on to the right of these nodes or above them."""
+    for _ in range(by):
+        level = _above(_even(level))
+    return level
+
+
 def levels(leaf_level: bytes) -> list[bytes]:
     """All levels from the leaf hashes to the root, each filled up to an even number of nodes except the root."""
     found = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from walrus_codec import merkle
 from walrus_codec.types import BlobId, Epoch
@@ -17,31 +18,16 @@ from walrus_codec.types import BlobId, Epoch
 AGE_EPOCHS = 2
 """So many epochs after its first certification a blob is asked for."""
 
+_HEIGHT = 12
+"""Of the trees that a set's root is put together from: 4,096 ids are hashed at a time."""
+
 FIRST_EPOCH = Epoch(3)
 """Before it no blob can be old enough, and nobody is challenged."""
 
 
-@dataclass(frozen=True)
-class KnownBlob:
-    """What the events say of a blob.
-
-    Attributes:
-        blob_id: its id.
-        certified_epoch: of its first certification; None while it is only registered.
-        alive: some certified registration of it has neither ended nor been deleted.
-        blocked: invalid, or on a deny list that is in force.
-    """
-
-    blob_id: BlobId
-    certified_epoch: Epoch | None
-    alive: bool
-    blocked: bool
-
-
-def is_asked(blob: KnownBlob, epoch: Epoch) -> bool:
-    """Whether the blob belongs to B_e."""
-    old_enough = blob.certified_epoch is not None and blob.certified_epoch + AGE_EPOCHS <= epoch
-    return old_enough and blob.alive and not blob.blocked
+def is_old_enough(certified_epoch: Epoch, epoch: Epoch) -> bool:
+    """Whether a blob that was first certified then, and is certified now, belongs to B_e."""
+    return certified_epoch + AGE_EPOCHS <= epoch
 
 
 @dataclass(frozen=True)
@@ -59,13 +45,17 @@ class BlobSet(Collection[bytes]):
     @classmethod
     def of(cls, blob_ids: Iterable[BlobId]) -> BlobSet:
         """The set of these ids, each once."""
-        ordered = sorted(set(blob_ids))
-        return cls(b"".join(ordered), merkle.root(merkle.leaves(ordered)))
+        return cls.in_order(sorted(set(blob_ids)))
 
     @classmethod
-    def select(cls, blobs: Iterable[KnownBlob], epoch: Epoch) -> BlobSet:
-        """B_e out of all blobs that are known."""
-        return cls.of(blob.blob_id for blob in blobs if is_asked(blob, epoch))
+    def in_order(cls, blob_ids: Iterable[bytes]) -> BlobSet:
+        """The set of these ids, which come in ascending order, each once; they need not fit into memory as objects."""
+        ids, tops, level, rest = bytearray(), b"", b"", iter(blob_ids)
+        while some := list(islice(rest, 1 << _HEIGHT)):
+            ids += b"".join(some)
+            level = merkle.leaves(some)
+            tops += merkle.raised(level, _HEIGHT)
+        return cls(bytes(ids), merkle.root(level if len(tops) <= merkle.NODE_SIZE else tops))
 
     def __len__(self) -> int:
         return len(self.ids) // 32

@@ -19,6 +19,7 @@ from walrus_node.store.records import (
     ObjectInfo,
     ValidBlob,
     blob_info_from_bytes,
+    certified_since,
     unversioned,
     versioned,
 )
@@ -120,17 +121,18 @@ class BlobTable:
         self._kv.write(batch)
         self.count += 1
 
-    def all(self) -> Iterator[tuple[bytes, BlobInfo]]:
-        """Every blob id that an event named and its record, in order of the ids."""
-        for key, value in self._kv.scan(layout.BLOB_INFO):
-            yield key, blob_info_from_bytes(value)
-
     def certified(self, epoch: Epoch, after: bytes = b"") -> Iterator[BlobId]:
         """Blobs that are certified in `epoch`, from the id behind `after` on, in order of their ids."""
         for key, value in self._kv.scan(layout.BLOB_INFO, start=after + b"\x00" if after else b""):
             info = blob_info_from_bytes(value)
             if isinstance(info, ValidBlob) and info.is_certified(epoch):
                 yield BlobId(key)
+
+    def certified_since(self, epoch: Epoch) -> Iterator[tuple[BlobId, Epoch]]:
+        """Blobs that are certified in `epoch` and when they first were, in order of their ids; made for millions."""
+        for key, value in self._kv.scan(layout.BLOB_INFO):
+            if (since := certified_since(value, epoch)) is not None:
+                yield BlobId(key), since
 
     def certified_after(self, epoch: Epoch, after: bytes, limit: int) -> list[BlobId]:
         """Blobs that are certified in `epoch`, at most `limit`, from the id behind `after` on."""

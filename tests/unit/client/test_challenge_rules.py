@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from walrus_client.challenges import messages, verdicts
-from walrus_client.challenges.blobs import BlobSet, KnownBlob, is_asked
+from walrus_client.challenges.blobs import BlobSet, is_old_enough
 from walrus_client.challenges.deadlines import Deadline, challenger_was_late
 from walrus_client.challenges.messages import Pair, Refusal
 from walrus_client.challenges.policy import MAX_SAMPLES, Mode, Policy, PolicyError, milder, sample_count
@@ -66,21 +66,15 @@ class TestPolicy:
 
 
 class TestBlobs:
-    @pytest.mark.parametrize(
-        ("certified", "alive", "blocked", "asked"),
-        [
-            (3, True, False, True),
-            (4, True, False, False),
-            (None, True, False, False),
-            (3, False, False, False),
-            (3, True, True, False),
-        ],
-    )
-    def test_a_blob_is_asked_for_two_epochs_after_its_certification(
-        self, certified: int | None, alive: bool, blocked: bool, asked: bool
-    ) -> None:
-        epoch = None if certified is None else Epoch(certified)
-        assert is_asked(KnownBlob(blob(1), epoch, alive, blocked), Epoch(5)) is asked
+    @pytest.mark.parametrize(("certified", "asked"), [(0, True), (3, True), (4, False), (5, False)])
+    def test_a_blob_is_asked_for_two_epochs_after_its_certification(self, certified: int, asked: bool) -> None:
+        assert is_old_enough(Epoch(certified), Epoch(5)) is asked
+
+    @pytest.mark.parametrize("count", [1, 4095, 4096, 4097, 8191, 8193, 13_000])
+    def test_a_set_made_piece_by_piece_is_the_same(self, count: int) -> None:
+        some = [BlobId(number.to_bytes(32, "big")) for number in range(count)]
+        made = BlobSet.in_order(iter(some))
+        assert (made.ids, made.root) == (b"".join(some), merkle.root(merkle.leaves(some)))
 
     def test_the_order_of_arrival_does_not_matter(self) -> None:
         some = [blob(number) for number in range(9)]
