@@ -58,7 +58,7 @@ class AccusingVoter(Voter):
 
 
 class ForgingSource:
-    """The reports that others may pull, with some in front of them that nobody has made.
+    """The reports that others may pull, and behind them some that nobody has made.
 
     Args:
         orders: over whom.
@@ -79,15 +79,15 @@ class ForgingSource:
         forged, current = self._orders.read().forged, await self._rounds.current()
         if not forged or current is None or current.epoch != epoch:
             return true
-        false = []
-        for prover in current.weights:
-            if prover == current.us or not is_named(prover, forged):
-                continue
-            for challenger in challengers or current.weights:
-                if challenger not in {prover, current.us}:
-                    body = _made_up(current, challenger, prover).to_bytes()
-                    false.append(SignedReport(body, await asyncio.to_thread(self._key.sign, body)))
-        return [*false, *true]
+        bodies = [
+            _made_up(current, challenger, prover).to_bytes()
+            for prover in current.weights
+            for challenger in current.weights
+            if is_named(prover, forged) and challenger != prover and current.us not in {challenger, prover}
+        ]
+        # Not more than there are true ones: who sends too many is not listened to at all.
+        bodies = bodies[: max(1, len(true))]
+        return [*true, *[SignedReport(body, await asyncio.to_thread(self._key.sign, body)) for body in bodies]]
 
 
 def _failing(report: Report) -> Report:
