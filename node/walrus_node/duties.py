@@ -149,7 +149,8 @@ class Duties:
         self._challenges.look_at_clock()
         if self._recovery is not None:
             for blob_id in heard.certified:
-                self._recovery.certified(blob_id)
+                # Not before: most often everything is there by then, and who rests is not to be woken twice.
+                self._recovery_wake.ring_within(self._recovery.certified(blob_id))
         for wake in concerned:
             wake.ring()
 

@@ -28,18 +28,33 @@ class Wake:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._pause: asyncio.Timeout | None = None
 
     def ring(self) -> None:
         """Makes the next or the current `wait` return."""
         self._event.set()
 
+    def ring_within(self, delay_s: float) -> None:
+        """Makes the current `wait` return after so long at the latest.
+
+        Without one nothing happens: the loop works, and says itself for how long it waits afterwards.
+        """
+        pause = self._pause
+        if pause is None or pause.expired():
+            return
+        when, planned = asyncio.get_running_loop().time() + delay_s, pause.when()
+        if planned is not None and when < planned:
+            pause.reschedule(when)
+
     async def wait(self, timeout_s: float) -> bool:
-        """Returns True when rung, False when `timeout_s` passed."""
+        """Returns True when rung, False when `timeout_s` passed, or less if `ring_within` said so."""
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(timeout_s) as self._pause:
                 await self._event.wait()
         except TimeoutError:
             return False
+        finally:
+            self._pause = None
         self._event.clear()
         return True
 

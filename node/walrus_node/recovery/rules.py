@@ -84,9 +84,9 @@ class Agenda:
         self.scope = scope
         self.found = sum(entry.looked for entry in self._pending.values())
 
-    def certified(self, blob_id: BlobId, *, due: float) -> None:
-        """A blob was certified; it is looked at when its writer has had the time to finish."""
-        self._pending.setdefault(blob_id, Pending(due, fresh=True))
+    def certified(self, blob_id: BlobId, *, due: float) -> float:
+        """A blob was certified; returns when it is looked at: once its writer has had the time to finish."""
+        return self._pending.setdefault(blob_id, Pending(due, fresh=True)).due
 
     def is_fresh(self, blob_id: BlobId) -> bool:
         """Whether the blob was certified a grace period ago, and nobody has looked at its size yet."""

@@ -107,10 +107,16 @@ class RecoveryTask:
             fraction=self._agenda.fraction,
         )
 
-    def certified(self, blob_id: BlobId) -> None:
-        """An event has certified the blob; in the events of a time when we were away, long ago."""
-        grace_s = self._grace_s if self._caught_up() else 0.0
-        self._agenda.certified(blob_id, due=self._now() + grace_s)
+    def certified(self, blob_id: BlobId) -> float:
+        """An event has certified the blob; in the events of a time when we were away, long ago.
+
+        Returns the seconds after which there is something to do because of it.
+        """
+        if not self._caught_up():
+            self._agenda.certified(blob_id, due=self._now())
+            return _NOT_IN_STEP_S  # until the tip is reached nothing can be done
+        now = self._now()
+        return max(0.0, self._agenda.certified(blob_id, due=now + self._grace_s) - now)
 
     def lost(self, blob_id: BlobId) -> None:
         """Something of the blob has rotted and was taken out."""

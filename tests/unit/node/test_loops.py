@@ -44,6 +44,35 @@ async def test_a_bell_ends_a_wait_and_is_remembered():
     assert not await wake.wait(0)
 
 
+async def test_a_wait_can_be_shortened_but_not_made_longer_and_only_while_it_lasts(running):
+    wake = Wake()
+    wake.ring_within(0)
+    waiting = running(wake.wait(3600))
+    await asyncio.sleep(0)
+    assert not waiting.done(), "what came before the wait is the business of the pass that ran then"
+    wake.ring_within(0.2)
+    wake.ring_within(7200)
+    async with asyncio.timeout(60):
+        assert not await waiting, "nobody has rung"
+    wake.ring_within(0)
+    again = running(wake.wait(3600))
+    wake.ring()
+    wake.ring_within(0)
+    async with asyncio.timeout(60):
+        assert await again
+    assert not await wake.wait(0), "nothing is left of it"
+
+
+async def test_a_wait_that_has_just_ended_by_itself_cannot_be_shortened():
+    wake = Wake()
+    loop, waiting = asyncio.get_running_loop(), asyncio.create_task(wake.wait(0.01))
+    await asyncio.sleep(0)
+    # In the very turn in which the time is over, before the waiting task goes on.
+    loop.call_at(wake._pause.when(), lambda: loop.call_soon(wake.ring_within, 0))
+    async with asyncio.timeout(60):
+        assert not await waiting
+
+
 async def test_a_loop_outlives_outages_and_nothing_else(running):
     passes = []
 

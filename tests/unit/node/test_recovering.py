@@ -13,7 +13,8 @@ from walrus_client.peers import SignedMessage
 from walrus_client.peers.rules import Standing
 from walrus_codec import mapping
 from walrus_codec.types import Axis, EncodingType, Epoch
-from walrus_node.recovery import gathering, rules
+from walrus_node.loops import Backoff, Wake, repeat
+from walrus_node.recovery import gathering, rules, task
 from walrus_node.recovery.blobs import Outcome
 from walrus_node.store import layout
 from walrus_node.store.records import NodeState, NodeStatus, ShardStatus
@@ -21,6 +22,14 @@ from walrus_node.store.storage import SliverKey
 from walrus_sui import bls, messages
 from walrus_sui.events import InvalidBlobId
 from walrus_sui.keys import BlsKey
+
+BACKOFF = Backoff(first_s=60, last_s=60, rng=random.Random(1))
+
+
+async def wait_until(holds):
+    async with asyncio.timeout(60):
+        while not holds():  # noqa: ASYNC110 - a loop ends its passes unheard
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -331,6 +340,37 @@ class TestTask:
             world.task._now = lambda at=now + later: at
             await world.task.run_once()
             assert [blob for blob in (unknown, large) if await world.holds(blob)] == done
+
+    async def test_a_resting_loop_wakes_when_the_grace_period_of_a_certified_blob_is_over(
+        self, world, blob, running, monkeypatch
+    ):
+        monkeypatch.setattr(task, "IDLE_S", 3600.0)  # nothing but the deadline wakes it
+        world.task._grace_s, passes, bell = 0.3, [], Wake()
+
+        async def run_once():
+            passes.append(await world.task.run_once())
+            return passes[-1]
+
+        running(repeat("recovery", run_once, interval_s=3600, backoff=BACKOFF, wake=bell))
+        await wait_until(lambda: passes)
+        assert passes == [3600], "the first look has found nothing"
+        await world.add(blob)
+        begun = asyncio.get_running_loop().time()
+        for _ in range(2):  # a second object of the same blob
+            bell.ring_within(world.task.certified(blob.blob_id))
+        await wait_until(lambda: world.task.progress.blobs_recovered)
+        assert asyncio.get_running_loop().time() - begun >= 0.3
+        await wait_until(lambda: len(passes) > 1)
+        assert passes == [3600, 3600], "one pass, in which it is completed, and rest again"
+        assert await world.holds(blob)
+
+    async def test_what_is_certified_before_the_tip_is_reached_wakes_nobody_for_nothing(self, world, blob):
+        world.task._grace_s = 10.0
+        await world.add(blob)
+        world.at_tip = False
+        assert world.task.certified(blob.blob_id) >= await world.task.run_once()
+        world.at_tip = True
+        assert world.task.certified(blob.blob_id) == 0, "it was due before"
 
     async def test_old_certifications_that_are_heard_while_catching_up_wait_for_nothing(self, world, blob):
         world.task._grace_s = 10.0
