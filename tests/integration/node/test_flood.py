@@ -46,8 +46,11 @@ BASE = 256 * MIB
 """What a node may take besides its budgets: docs/operations.md, "Memory"."""
 BOUND = BASE + RECOVERY + SYNC + sum(size for name, size in LIMITS.items() if name.endswith("_memory"))
 CROWD = "127.0.0.66"
+NARROW = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1 << 16)]
+"""Options of a channel that takes no more than it is asked for."""
 UPLOADS, STOPPED, READERS, GARBAGE = 240, 60, 120, 60
 EXPECTED = {(what, told) for what in ("upload", "stopped") for told in ("stored", "CACHE_SATURATED", "UNAVAILABLE")}
+EXPECTED |= {("reader", "UNAVAILABLE"), ("reader", "RESOURCE_EXHAUSTED")}
 LARGEST = 7 * 4 * 65_534
 """Bytes of the largest blob that ten shards take."""
 
@@ -85,6 +88,13 @@ def in_flight(node):
         re.MULTILINE,
     )
     assert len(found) == 8
+    return sum(map(float, found))
+
+
+def slow_readers(node, outcome):
+    """Answers that were ended, or connections that were closed, because nobody fetched what they bring."""
+    name = rf'^walrus_node_slow_readers_total\{{[^}}]*walrus_outcome="{outcome}"[^}}]*\}} (\S+)$'
+    found = re.findall(name, node.get("/metrics")[1], re.MULTILINE)
     return sum(map(float, found))
 
 
@@ -129,8 +139,10 @@ class Crowd:
         credentials = grpc.ssl_channel_credentials(certificate)
         async with AsyncExitStack() as stack:
             stubs = []
-            for number in range(4):
+            for number in range(6):
                 options = [("grpc.use_local_subchannel_pool", 1), ("grpc.primary_user_agent", f"crowd-{number}")]
+                # Who does not read loses the connection: the last two, which nobody else uses.
+                options += NARROW if number >= 4 else []
                 channel = grpc.aio.secure_channel(f"127.0.0.1:{self.port}", credentials, options=options)
                 stubs.append(node_pb2_grpc.StorageNodeStub(await stack.enter_async_context(channel)))
             async with asyncio.TaskGroup() as group:
@@ -138,7 +150,7 @@ class Crowd:
                     stops = number % (UPLOADS // STOPPED + 1) == 0
                     group.create_task(self.upload(stubs[number % 4], self.blobs[number % len(self.blobs)], stops=stops))
                 for number in range(READERS):
-                    group.create_task(self.do_not_read(stubs[number % 4]))
+                    group.create_task(self.do_not_read(stubs[4 + number % 2]))
                 for number in range(GARBAGE):
                     group.create_task(self.garbage(number))
 
@@ -160,12 +172,14 @@ class Crowd:
         await self.note("stopped" if stops else "upload", stub.StoreBlob(requests(), timeout=100))
 
     async def do_not_read(self, stub):
-        """Asks for everything there is, takes the first message, and no other."""
+        """Asks for everything there is, takes the first message and no other, and never leaves by itself."""
         call = stub.GetSlivers(pb.GetSliversRequest(blob_id=self.blobs[0].blob_id, axis=wire.axis_to_pb(Axis.PRIMARY)))
         try:
-            with suppress(grpc.aio.AioRpcError):
+            async with asyncio.timeout(100):
                 await call.read()
-            await asyncio.sleep(6)
+                self.told["reader", (await call.code()).name] += 1
+        except grpc.aio.AioRpcError as error:
+            self.told["reader", error.code().name] += 1
         finally:
             call.cancel()
 
@@ -229,6 +243,8 @@ async def test_a_flood_neither_kills_the_node_nor_shuts_others_out(network):
         assert set(crowd.told) <= EXPECTED, crowd.told
         assert crowd.told["upload", "CACHE_SATURATED"] > 0
         assert crowd.told["stopped", "UNAVAILABLE"] > 0
+        assert crowd.told["reader", "UNAVAILABLE"] > 0
+        assert slow_readers(node, "ended") > slow_readers(node, "disconnected") > 0
         assert peak(node) < BOUND, f"{peak(node) >> 20} MiB, {before >> 20} before"
         await asyncio.to_thread(until, "all memory is free again", lambda: in_flight(node) == 0)
         for blob in kept:

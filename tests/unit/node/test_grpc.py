@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import functools
 import os
+import socket
 import threading
 from dataclasses import replace
 
@@ -41,7 +42,7 @@ from walrus_node.challenges.parts import HONEST, Challenges
 from walrus_node.errors import DiskError
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
-from walrus_node.rpc import certificate, servicer
+from walrus_node.rpc import certificate, connections, draining, servicer
 from walrus_node.rpc.admission import CallCounter, Gate, client_of
 from walrus_node.rpc.challenges import ChallengeService
 from walrus_node.rpc.envelopes import EnvelopeChecker
@@ -80,6 +81,10 @@ POOL = pool_id(1)
 PAIRS = [ENCODED.pairs[mapping.pair_of_shard(ShardIndex(shard), BLOB, N)] for shard in OURS]
 FOREIGN = ENCODED.pairs[mapping.pair_of_shard(ShardIndex(7), BLOB, N)]
 PERMANENT = wire.persistence_to_pb(Permanent())
+
+
+NARROW = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1 << 16), ("grpc.use_local_subchannel_pool", 1)]
+"""Options of a channel that takes no more than it is asked for."""
 
 
 def both(pairs):
@@ -243,11 +248,6 @@ class World:
         sequence = cursor.sequence + 1 if cursor else 0
         numbered = [(wire.EventId(wire.Digest(f"t{sequence}"), place), event) for place, event in enumerate(events)]
         await self.processor.apply(sequence, 0, numbered)
-
-    @property
-    def cut_off(self):
-        """Readers whose answer was ended."""
-        return self.server.readers.cut
 
     async def register(self, **options):
         await self.events(registered(BLOB, OBJECT, 9, **options))
@@ -676,34 +676,59 @@ class TestRefusedStreams:
         assert world.limits.gate.used(Lane.WRITE) == 0
         await world.stop()
 
-    async def test_a_reader_that_does_not_fetch(self, storage, tmp_path):
+    async def test_a_reader_that_pauses_for_too_long_is_told_why_and_may_ask_again(self, storage, tmp_path):
+        world, request = await self.large_world(storage, tmp_path, patience_s=1)
+        async with world.connect(*NARROW) as channel:
+            resuming = node_pb2_grpc.StorageNodeStub(channel).GetSlivers(request)
+            assert (await resuming.read()).HasField("sliver")
+            await until(lambda: world.server.readers.cut == 1)
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await fetch_all(resuming)
+            refusal = refusal_of(raised.value)
+            assert refusal.reason is Reason.CACHE_SATURATED
+            assert "bytes per second" in refusal.message
+            assert refusal.metadata == {"least_bytes_per_second": "1024", "longest_pause_s": "1"}
+            assert world.limits.gate.used(Lane.READ) == 0
+            again = node_pb2_grpc.StorageNodeStub(channel).GetSlivers(request, timeout=20)
+            assert len(await all_of(again)) == 2 * len(OURS)
+        assert world.server.readers.hung_up == 0
+        await world.stop()
+
+    async def test_readers_that_fetch_not_even_the_reason_lose_their_connection_once(
+        self, storage, tmp_path, monkeypatch
+    ):
+        world, request = await self.large_world(storage, tmp_path, patience_s=0.3)
+        held, looked, hang_up = functools.partial(world.limits.gate.used, Lane.READ), [], draining.hang_up
+        monkeypatch.setattr(draining, "hang_up", lambda peer: (looked.append(held()), hang_up(peer))[1])
+        async with world.connect(*NARROW) as channel, world.connect(("grpc.use_local_subchannel_pool", 1)) as other:
+            stub = node_pb2_grpc.StorageNodeStub(channel)
+            silent = [stub.GetSlivers(request) for _ in range(3)]
+            for call in silent:
+                assert (await call.read()).HasField("sliver")
+            await node_pb2_grpc.StorageNodeStub(other).GetInfo(pb.GetInfoRequest())
+            await until(lambda: world.server.readers.hung_up and held() == 0)
+            assert world.server.readers.cut == 3
+            assert looked[0] > 0, "until then what is stuck in the connection is counted"
+            for call in silent:
+                with pytest.raises(grpc.aio.AioRpcError) as raised:
+                    await fetch_all(call)
+                assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+            assert other.get_state() is grpc.ChannelConnectivity.READY, "nobody else was hung up on"
+            # It may come again.
+            assert len(await all_of(stub.GetSlivers(request, timeout=20))) == 2 * len(OURS)
+        await world.stop()
+
+    async def large_world(self, storage, tmp_path, *, patience_s):
+        """A node with a blob of which no connection holds all slivers, and the request for them."""
         world = World(storage, tmp_path)
-        world.limits = limits(patience_s=0.3)
+        world.limits = limits(patience_s=patience_s)
         await world.start()
         encoded = redstuff.encode(bytes(1_800_000), CodeParams(N, EncodingType.ISAL))
         ours = [encoded.pairs[mapping.pair_of_shard(ShardIndex(shard), encoded.blob_id, N)] for shard in OURS]
         await world.events(registered(encoded.blob_id, OBJECT, 9))
         first = header(blob_id=encoded.blob_id, metadata=encoded.metadata.to_bcs())
         assert (await world.store(first, *parts(both(ours)))).stored == 2 * len(OURS)
-        request, held = pb.GetSliversRequest(blob_id=encoded.blob_id, axis=pb.AXIS_PRIMARY), world.limits.gate.used
-        narrow = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1 << 16)]
-        async with world.connect(*narrow) as channel:
-            resuming = node_pb2_grpc.StorageNodeStub(channel).GetSlivers(request)
-            assert (await resuming.read()).HasField("sliver")
-            await until(lambda: world.cut_off == 1)
-            with pytest.raises(grpc.aio.AioRpcError) as raised:
-                await fetch_all(resuming)
-            refusal = refusal_of(raised.value)
-            assert refusal.reason is Reason.CACHE_SATURATED
-            assert "bytes per second" in refusal.message
-            assert held(Lane.READ) == 0
-            silent = node_pb2_grpc.StorageNodeStub(channel).GetSlivers(request)
-            assert (await silent.read()).HasField("sliver")
-            await until(lambda: world.cut_off == 2)
-            assert held(Lane.READ) > 0, "what is stuck in the connection is counted"
-        await until(lambda: held(Lane.READ) == 0)
-        assert len([part async for part in world.stub.GetSlivers(request, timeout=20)]) == 2 * len(OURS)
-        await world.stop()
+        return world, pb.GetSliversRequest(blob_id=encoded.blob_id, axis=pb.AXIS_PRIMARY)
 
     async def test_a_full_node_refuses_before_it_takes_bytes_and_confirms_what_it_has(self, world):
         await world.register()
@@ -1149,3 +1174,49 @@ class TestTheServer:
             await second.start("127.0.0.1", port)
         await first.stop(0)
         await second.stop(0)
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("ipv4:10.0.0.7:4711", ("10.0.0.7", 4711)),
+        ("ipv6:%5B2001:db8::7%5D:4711", ("2001:db8::7", 4711)),
+        ("ipv6:[fe80::1%25eth0]:1", ("fe80::1", 1)),
+        ("ipv6:%5B::ffff:10.0.0.7%5D:4711", ("10.0.0.7", 4711)),
+        ("unix:/run/walrus.sock", None),
+        ("unix:", None),
+        ("ipv4:10.0.0.7", None),
+        ("", None),
+    ],
+)
+def test_a_peer_has_the_address_by_which_its_connection_is_found(peer, address):
+    found = connections.address_of(peer)
+    assert (found and (str(found[0]), found[1])) == address
+
+
+async def test_a_connection_is_shut_down_by_the_address_of_its_other_end_and_no_other_one():
+    ended = asyncio.Queue()
+
+    async def serve(reader, writer):
+        await ended.put((await reader.read(), writer.get_extra_info("peername")[1]))
+        writer.close()
+
+    # Where there is IPv6, peers of IPv4 have addresses of it, as they have at a node.
+    dual = {"family": socket.AF_INET6, "dualstack_ipv6": True} if socket.has_dualstack_ipv6() else {}
+    async with await asyncio.start_server(serve, sock=socket.create_server(("", 0), **dual)) as server:
+        port = server.sockets[0].getsockname()[1]
+        ends = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        ports = [writer.get_extra_info("sockname")[1] for _reader, writer in ends]
+        peer = f"ipv4:127.0.0.1:{ports[1]}"
+        assert connections.hang_up(peer)
+        async with asyncio.timeout(20):
+            assert await ends[1][0].read() == b""
+            assert await ended.get() == (b"", ports[1])
+            for at in (0, 2):
+                ends[at][1].write(b"alive")
+                ends[at][1].write_eof()
+            assert {await ended.get() for _ in range(2)} == {(b"alive", ports[0]), (b"alive", ports[2])}
+        for _reader, writer in ends:
+            writer.close()
+    assert not connections.hang_up(peer)
+    assert not connections.hang_up("unix:/run/walrus.sock")
