@@ -40,8 +40,9 @@ from walrus_node.rpc.records import RecordService
 from walrus_node.rpc.rules import Lane, Pace
 from walrus_node.rpc.server import FaultKnob, GrpcServer
 from walrus_node.rpc.service import NodeService
-from walrus_node.rpc.servicer import StorageNodeServicer, StreamLimits
+from walrus_node.rpc.servicer import StorageNodeServicer
 from walrus_node.rpc.shards import ShardService
+from walrus_node.rpc.streams import StreamLimits
 from walrus_node.rpc.symbols import RecoveryService
 from walrus_node.store.records import Identity
 from walrus_node.store.reviving import free_bytes

@@ -17,7 +17,8 @@ from walrus_node.rpc.decoding import StrictDecoding
 from walrus_node.rpc.draining import SlowReaders
 from walrus_node.rpc.faults import FaultInjection
 from walrus_node.rpc.lies import Sign
-from walrus_node.rpc.servicer import StorageNodeServicer, StreamLimits
+from walrus_node.rpc.servicer import StorageNodeServicer
+from walrus_node.rpc.streams import StreamLimits
 from walrus_proto.node.v1 import node_pb2, node_pb2_grpc
 from walrus_sui.telemetry import grpc_server_interceptors
 

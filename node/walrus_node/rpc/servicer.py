@@ -7,70 +7,56 @@ listed in the answer, beside the confirmation if all that is needed was there ne
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import grpc.aio
-from google.protobuf.message import DecodeError
 
 from walrus_client import grpc_errors
 from walrus_client.peers import wire
 from walrus_client.reasons import Reason, RequestRefused
-from walrus_client.records import RecordKind
-from walrus_codec.types import Axis, BlobId, Epoch, ObjectId, PairIndex, ShardIndex
+from walrus_codec.types import Epoch, PairIndex
 from walrus_node.errors import DiskError
-from walrus_node.rpc.admission import CallCounter, Gate, client_of
+from walrus_node.rpc.admission import client_of
 from walrus_node.rpc.assembly import SliverAssembler
 from walrus_node.rpc.challenges import ChallengeService
 from walrus_node.rpc.envelopes import EnvelopeChecker
 from walrus_node.rpc.info import InfoSource
-from walrus_node.rpc.model import MissingSliver, SignedMessage, SliverRefusal
+from walrus_node.rpc.model import MissingSliver, SliverRefusal
 from walrus_node.rpc.records import RecordService
-from walrus_node.rpc.rules import Lane, Pace, Progress
+from walrus_node.rpc.rules import Lane
 from walrus_node.rpc.service import NodeService, no_room
-from walrus_node.rpc.shards import ShardQuery, ShardService
+from walrus_node.rpc.shards import ShardService
+from walrus_node.rpc.streams import RequestStream, StreamLimits
 from walrus_node.rpc.symbols import RecoveryService
+from walrus_node.rpc.translating import (
+    info_to_pb,
+    malformed,
+    read_axis,
+    read_blob_id,
+    read_head,
+    read_persistence,
+    read_recovery_query,
+    read_shard_query,
+    record_to_pb,
+    refused_to_pb,
+    signed_to_pb,
+)
 from walrus_node.rpc.uploads import Upload
 from walrus_node.store.rules import Condition
 from walrus_proto.node.v1 import node_pb2 as pb
 from walrus_proto.node.v1 import node_pb2_grpc
-from walrus_sui.messages import Deletable, Permanent, Persistence
 from walrus_sui.telemetry import meter, names
 from walrus_sui.types import CommitteeMember
 
 _log = logging.getLogger(__name__)
 
-_HEAR_OUT_S = 1.0
-_HEAR_OUT_BYTES = 1 << 20
-"""How long, and for how much, a sender is listened to that is refused already."""
-_HEARD_AT_ONCE = 8
-"""How many of them are listened to at a time: no budget counts their bytes."""
-
 MAX_REFUSALS = 4096
 """Refused slivers of one stream after which the sender is told to stop."""
 
-_KINDS: dict[RecordKind, pb.RecordKind.ValueType] = {
-    RecordKind.POOL: pb.RECORD_KIND_POOL,
-    RecordKind.OBJECT: pb.RECORD_KIND_OBJECT,
-    RecordKind.POOLED: pb.RECORD_KIND_POOLED,
-    RecordKind.INVALID: pb.RECORD_KIND_INVALID,
-}
-
 _Context = grpc.aio.ServicerContext[Any, Any]
-
-
-@dataclass(frozen=True)
-class StreamLimits:
-    """Bounds of one process's calls: the memory that they hold, how slow a peer may be, how many are open."""
-
-    gate: Gate
-    pace: Pace
-    calls: CallCounter = field(default_factory=CallCounter)
-    hearing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_HEARD_AT_ONCE))
 
 
 class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
@@ -102,7 +88,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
         self, request_iterator: AsyncIterator[pb.StoreBlobRequest], context: _Context
     ) -> pb.StoreBlobResponse:
         """One blob's metadata and slivers in, confirmation out."""
-        stream = _Stream(request_iterator, self._limits.pace)
+        stream = RequestStream(request_iterator, self._limits.pace)
         async with self._refusing(context), stream.heard_out(context, self._limits.hearing):
             return await self._store_blob(stream, client_of(context.peer()))
 
@@ -110,7 +96,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
         """Metadata alone."""
         async with self._refusing(context):
             known = await self._service.store_metadata(
-                _blob_id(request.blob_id), request.metadata, Epoch(request.epoch)
+                read_blob_id(request.blob_id), request.metadata, Epoch(request.epoch)
             )
             return pb.StoreMetadataResponse(already_stored=known)
 
@@ -118,7 +104,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
         self, request_iterator: AsyncIterator[pb.StoreSliverRequest], context: _Context
     ) -> pb.StoreSliverResponse:
         """One sliver; every refusal ends the call."""
-        stream = _Stream(request_iterator, self._limits.pace)
+        stream = RequestStream(request_iterator, self._limits.pace)
         async with self._refusing(context), stream.heard_out(context, self._limits.hearing):
             return await self._store_sliver(stream, client_of(context.peer()))
 
@@ -128,17 +114,17 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
         """Confirmation of what is stored already."""
         async with self._refusing(context):
             confirmation = await self._service.confirm(
-                _blob_id(request.blob_id),
-                _persistence(request.persistence),
+                read_blob_id(request.blob_id),
+                read_persistence(request.persistence),
                 Epoch(request.epoch),
                 wait_s=request.wait_millis / 1000,
             )
-            return pb.GetConfirmationResponse(confirmation=_signed(confirmation))
+            return pb.GetConfirmationResponse(confirmation=signed_to_pb(confirmation))
 
     async def GetMetadata(self, request: pb.GetMetadataRequest, context: _Context) -> pb.GetMetadataResponse:
         """Metadata of a registered blob."""
         async with self._refusing(context):
-            return pb.GetMetadataResponse(metadata=await self._service.metadata(_blob_id(request.blob_id)))
+            return pb.GetMetadataResponse(metadata=await self._service.metadata(read_blob_id(request.blob_id)))
 
     async def GetSlivers(
         self, request: pb.GetSliversRequest, context: _Context
@@ -146,7 +132,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
         """Slivers of one axis, each as a head and chunks."""
         async with self._refusing(context):
             pairs = [PairIndex(pair) for pair in request.pair_indices]
-            blob_id, axis = _blob_id(request.blob_id), _axis(request.axis)
+            blob_id, axis = read_blob_id(request.blob_id), read_axis(request.axis)
             slivers = self._service.slivers(blob_id, axis, pairs, client=client_of(context.peer()))
             async with contextlib.aclosing(slivers):
                 async for item in slivers:
@@ -168,11 +154,11 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
     ) -> AsyncGenerator[pb.GetRecoverySymbolsResponse]:
         """Symbols for slivers that the asker lacks, in messages of at most a mebibyte."""
         async with self._refusing(context):
-            query = _query(request.body)
+            query = read_recovery_query(request.body)
             asker = await self._asker(request, wire.GET_RECOVERY_SYMBOLS) if request.HasField("envelope") else None
             found = self._recovery.symbols(
-                _blob_id(query.blob_id),
-                _axis(query.target_axis),
+                read_blob_id(query.blob_id),
+                read_axis(query.target_axis),
                 [PairIndex(pair) for pair in query.target_pairs],
                 [PairIndex(pair) for pair in query.source_pairs],
                 asker=asker,
@@ -189,14 +175,14 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
     ) -> pb.SubmitInconsistencyProofResponse:
         """Judgement on a proof that a blob is badly encoded."""
         async with self._refusing(context):
-            blob_id, axis = _blob_id(request.blob_id), _axis(request.axis)
+            blob_id, axis = read_blob_id(request.blob_id), read_axis(request.axis)
             judged = await self._recovery.judge(blob_id, axis, request.proof, client=client_of(context.peer()))
-            return pb.SubmitInconsistencyProofResponse(invalid_blob=_signed(judged))
+            return pb.SubmitInconsistencyProofResponse(invalid_blob=signed_to_pb(judged))
 
     async def SyncShard(self, request: pb.SyncShardRequest, context: _Context) -> AsyncGenerator[pb.SyncShardResponse]:
         """Slivers of a shard for its new owner."""
         async with self._refusing(context):
-            query = _shard_query(request.body)
+            query = read_shard_query(request.body)
             asker = await self._asker(request, wire.SYNC_SHARD)
             pages = self._shards.pages(query, asker=asker)
             async with contextlib.aclosing(pages):
@@ -214,19 +200,18 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
             pages = self._records.pages(request.checkpoint, client=client_of(context.peer()))
             async with contextlib.aclosing(pages):
                 async for page, last in pages:
-                    records = [pb.Record(kind=_KINDS[raw.key.kind], id=raw.key.id, value=raw.value) for raw in page]
-                    yield pb.ListRecordsResponse(records=records, complete=last)
+                    yield pb.ListRecordsResponse(records=map(record_to_pb, page), complete=last)
 
     async def GetBlobStatus(self, request: pb.GetBlobStatusRequest, context: _Context) -> pb.GetBlobStatusResponse:
         """What the events say about a blob."""
         async with self._refusing(context):
-            return wire.status_to_pb(await self._service.status(_blob_id(request.blob_id)))
+            return wire.status_to_pb(await self._service.status(read_blob_id(request.blob_id)))
 
     async def Challenge(
         self, request_iterator: AsyncIterator[pb.ChallengeRequest], context: _Context
     ) -> AsyncGenerator[pb.ChallengeResponse]:
         """Answers of one run, behind its opening and its seed."""
-        stream = _Stream(request_iterator, self._limits.pace)
+        stream = RequestStream(request_iterator, self._limits.pace)
         async with self._refusing(context), stream.heard_out(context, self._limits.hearing):
             parts = self._challenges.challenge(stream, self._service.identity)
             async with contextlib.aclosing(parts):
@@ -254,28 +239,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
     async def GetInfo(self, request: pb.GetInfoRequest, context: _Context) -> pb.GetInfoResponse:  # noqa: ARG002
         """What the node tells about itself; also while no other call is taken."""
         async with self._refusing(context, counted=False):
-            found = await self._info.read()
-            return pb.GetInfoResponse(
-                node_id=bytes.fromhex(found.node_id[2:]),
-                name=found.name,
-                epoch=found.epoch,
-                status=found.status,
-                shards=[pb.ShardInfo(shard=entry.shard, status=entry.status) for entry in found.shards],
-                version=found.version,
-                event_cursor=found.event_cursor,
-                n_shards=found.n_shards,
-                chain_id=found.chain_id,
-                chain_reachable=found.chain_reachable,
-                checkpoint_age_ms=found.checkpoint_age_ms,
-                uptime_seconds=found.uptime_seconds,
-                blobs_stored=found.blobs_stored,
-                slivers_stored=found.slivers_stored,
-                storage=pb.StorageState(**asdict(found.storage)),
-                recovery=pb.RecoveryProgress(**asdict(found.recovery)),
-                scrub=pb.ScrubProgress(**asdict(found.scrub)),
-                sync=pb.SyncProgress(**asdict(found.sync)),
-                challenges=pb.ChallengeProgress(**asdict(found.challenges)),
-            )
+            return info_to_pb(await self._info.read())
 
     async def _asker(self, request: pb.GetRecoverySymbolsRequest | pb.SyncShardRequest, method: str) -> CommitteeMember:
         if (identity := self._service.identity) is None:
@@ -284,38 +248,38 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
             request.envelope, method=method, receiver=identity.node_id, body=request.body
         )
 
-    async def _store_blob(self, stream: _Stream, client: str) -> pb.StoreBlobResponse:
+    async def _store_blob(self, stream: RequestStream, client: str) -> pb.StoreBlobResponse:
         header = (await stream.first("header")).header
-        blob_id, epoch = _blob_id(header.blob_id), Epoch(header.epoch)
-        persistence = _persistence(header.persistence)
+        blob_id, epoch = read_blob_id(header.blob_id), Epoch(header.epoch)
+        persistence = read_persistence(header.persistence)
         # The client sends right after registering: wait for the event, the stream's flow control holds the sender back.
         await self._service.store_metadata(blob_id, header.metadata, epoch, wait_s=float("inf"))
         upload = await self._service.open_upload(blob_id, epoch)
         with self._service.room.pending(upload.lacking):
             async with self._limits.gate.admitted(Lane.WRITE, client, upload.memory):
                 await self._receive(stream, upload)
-        answer = pb.StoreBlobResponse(stored=upload.stored, slivers=[_refused(entry) for entry in upload.refusals])
+        answer = pb.StoreBlobResponse(stored=upload.stored, slivers=[refused_to_pb(entry) for entry in upload.refusals])
         try:
-            answer.confirmation.CopyFrom(_signed(await self._service.confirm(blob_id, persistence, epoch)))
+            answer.confirmation.CopyFrom(signed_to_pb(await self._service.confirm(blob_id, persistence, epoch)))
         except RequestRefused as refusal:
             self._count(refusal)
             answer.refusal.CopyFrom(pb.Refusal(reason=refusal.reason.value, message=refusal.message))
         return answer
 
-    async def _receive(self, stream: _Stream, upload: Upload) -> None:
+    async def _receive(self, stream: RequestStream, upload: Upload) -> None:
         """Takes heads and data until the sender ends the stream."""
         assembler = SliverAssembler()
         try:
             async for part in stream:
                 match part.WhichOneof("part"):
                     case "sliver":
-                        head = _head(part.sliver)
+                        head = read_head(part.sliver)
                         assembler.begin(head, wanted=await self._is_admitted(upload, head))
                     case "data":
                         if (complete := assembler.add(part.data)) is not None:
                             await upload.add(*complete)
                     case _:
-                        raise _malformed("after the header come slivers and their data only")
+                        raise malformed("after the header come slivers and their data only")
             assembler.finish()
             await upload.finish()
         except BaseException:
@@ -332,10 +296,10 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
             upload.refusals.append(SliverRefusal(head.axis, head.pair, refusal.reason, refusal.message))
             return False
 
-    async def _store_sliver(self, stream: _Stream, client: str) -> pb.StoreSliverResponse:
+    async def _store_sliver(self, stream: RequestStream, client: str) -> pb.StoreSliverResponse:
         header = (await stream.first("header")).header
-        upload = await self._service.open_upload(_blob_id(header.blob_id), Epoch(header.epoch))
-        head = _head((await stream.first("sliver")).sliver)
+        upload = await self._service.open_upload(read_blob_id(header.blob_id), Epoch(header.epoch))
+        head = read_head((await stream.first("sliver")).sliver)
         if not await upload.admit(head):
             return pb.StoreSliverResponse(already_stored=True)
         async with self._limits.gate.admitted(Lane.WRITE, client, head.size):
@@ -344,7 +308,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
             complete = None
             async for part in stream:
                 if part.WhichOneof("part") != "data":
-                    raise _malformed("after the sliver's head come its data only")
+                    raise malformed("after the sliver's head come its data only")
                 complete = assembler.add(part.data) or complete
             assembler.finish()
             if complete is not None:
@@ -378,135 +342,3 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
 
     def _count(self, refusal: RequestRefused) -> None:
         self._refusals.add(1, {names.ATTR_REASON: refusal.reason.value})
-
-
-class _Stream:
-    """A request stream whose sender must keep a pace while it is listened to."""
-
-    def __init__(self, requests: AsyncIterator[Any], pace: Pace) -> None:
-        self._requests = aiter(requests)
-        self._progress = Progress(pace)
-        self._over = False
-
-    def __aiter__(self) -> _Stream:
-        return self
-
-    async def __anext__(self) -> Any:
-        pace, now = self._progress.pace, asyncio.get_running_loop().time
-        begun = now()
-        try:
-            async with asyncio.timeout(self._progress.allowance_s):
-                part = await anext(self._requests)
-        except StopAsyncIteration:
-            self._over = True
-            raise
-        except TimeoutError:
-            self._over = True
-            raise RequestRefused(
-                Reason.UNAVAILABLE,
-                f"the upload was ended: it must bring at least {pace.least_bytes_per_s:.0f} bytes per second, "
-                f"with pauses of at most {pace.patience_s:.0f} s; send it again",
-            ) from None
-        self._progress.moved(part.ByteSize(), now() - begun)
-        return part
-
-    @contextlib.asynccontextmanager
-    async def heard_out(self, context: _Context, hearing: asyncio.Semaphore) -> AsyncIterator[None]:
-        """Says ahead that a request is refused, and takes, within bounds, what its sender has under way.
-
-        A client of grpc.aio that is still writing when the status arrives may lose it and tell of an internal error. Ours
-        look into what was said ahead; others are helped by being listened to, as long as few want that at once.
-        """
-        try:
-            yield
-        except RequestRefused as refusal:
-            await grpc_errors.announce(context, refusal)
-            if not hearing.locked():
-                async with hearing:
-                    await self._hear_out()
-            raise
-
-    async def _hear_out(self) -> None:
-        taken = 0
-        with contextlib.suppress(StopAsyncIteration, TimeoutError):
-            async with asyncio.timeout(_HEAR_OUT_S):
-                while not self._over and taken <= _HEAR_OUT_BYTES:
-                    with contextlib.suppress(RequestRefused):  # one refusal is enough
-                        taken += (await anext(self)).ByteSize()
-
-    async def first(self, kind: str) -> Any:
-        """The next message, which must be of this kind."""
-        try:
-            part = await anext(self)
-        except StopAsyncIteration:
-            raise _malformed(f"the stream ended before its {kind}") from None
-        if part.WhichOneof("part") != kind:
-            raise _malformed(f"the stream must go on with its {kind}")
-        return part
-
-
-def _query(body: bytes) -> pb.RecoveryQuery:
-    try:
-        return pb.RecoveryQuery.FromString(body)
-    except DecodeError:
-        raise _malformed("the body is not a RecoveryQuery") from None
-
-
-def _shard_query(body: bytes) -> ShardQuery:
-    try:
-        query = pb.SyncShardQuery.FromString(body)
-    except DecodeError:
-        raise _malformed("the body is not a SyncShardQuery") from None
-    if not query.sliver_count:
-        raise _malformed("at least one sliver must be asked for")
-    start = _blob_id(query.starting_blob_id)
-    shard, axis = ShardIndex(query.shard_index), _axis(query.axis)
-    return ShardQuery(shard, axis, start, query.sliver_count, Epoch(query.epoch))
-
-
-def _blob_id(raw: bytes) -> BlobId:
-    if len(raw) != 32:
-        raise _malformed(f"a blob id has 32 bytes, not {len(raw)}")
-    return BlobId(raw)
-
-
-def _axis(value: int) -> Axis:
-    try:
-        return wire.axis_from_pb(value)
-    except wire.MalformedAnswer as error:
-        raise _malformed(str(error)) from None
-
-
-def _head(head: pb.SliverHead) -> wire.SliverHead:
-    if head.size == 0:
-        raise _malformed("a sliver has at least one byte")
-    try:
-        return wire.head_from_pb(head)
-    except wire.MalformedAnswer as error:
-        raise _malformed(str(error)) from None
-
-
-def _persistence(persistence: pb.Persistence) -> Persistence:
-    match persistence.WhichOneof("kind"):
-        case "permanent":
-            return Permanent()
-        case "deletable":
-            if len(persistence.deletable.object_id) != 32:
-                raise _malformed("an object id has 32 bytes")
-            return Deletable(ObjectId("0x" + persistence.deletable.object_id.hex()))
-        case _:
-            raise _malformed("the persistence is permanent or deletable")
-
-
-def _signed(signed: SignedMessage) -> pb.SignedMessage:
-    return pb.SignedMessage(message=signed.message, signature=signed.signature)
-
-
-def _refused(entry: SliverRefusal) -> pb.SliverRefusal:
-    return pb.SliverRefusal(
-        axis=wire.axis_to_pb(entry.axis), pair_index=entry.pair, reason=entry.reason.value, message=entry.message
-    )
-
-
-def _malformed(message: str) -> RequestRefused:
-    return RequestRefused(Reason.MALFORMED_REQUEST, message)

@@ -42,7 +42,7 @@ from walrus_node.challenges.parts import HONEST, Challenges
 from walrus_node.errors import DiskError
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
-from walrus_node.rpc import certificate, connections, draining, servicer
+from walrus_node.rpc import certificate, connections, draining
 from walrus_node.rpc.admission import CallCounter, Gate, client_of
 from walrus_node.rpc.challenges import ChallengeService
 from walrus_node.rpc.envelopes import EnvelopeChecker
@@ -51,8 +51,9 @@ from walrus_node.rpc.records import RecordService
 from walrus_node.rpc.rules import Lane, Pace
 from walrus_node.rpc.server import GrpcServer
 from walrus_node.rpc.service import NodeService
-from walrus_node.rpc.servicer import StorageNodeServicer, StreamLimits
+from walrus_node.rpc.servicer import StorageNodeServicer
 from walrus_node.rpc.shards import ShardService
+from walrus_node.rpc.streams import RequestStream, StreamLimits
 from walrus_node.rpc.symbols import RecoveryService
 from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.store.records import ShardStatus
@@ -506,13 +507,13 @@ class TestRefusedStreams:
 
     async def test_only_a_few_are_heard_out_at_a_time(self, world, monkeypatch):
         """No budget counts what they send, so the others are refused at once; the reason has gone ahead."""
-        heard, hear_out = [], servicer._Stream._hear_out
+        heard, hear_out = [], RequestStream._hear_out
 
         async def noted(stream):
             heard.append(stream)
             await hear_out(stream)
 
-        monkeypatch.setattr(servicer._Stream, "_hear_out", noted)
+        monkeypatch.setattr(RequestStream, "_hear_out", noted)
         places = 0
         while not world.limits.hearing.locked():
             await world.limits.hearing.acquire()
