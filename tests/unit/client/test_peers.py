@@ -19,6 +19,7 @@ from walrus_client.errors import (
     PeerUnreachableError,
 )
 from walrus_client.peers import ExpectedSlivers, MissingSliver, NodeClient, PeerPool, wire
+from walrus_client.peers.calling import Caller
 from walrus_client.reasons import Reason, RequestRefused
 from walrus_codec import redstuff
 from walrus_codec.params import CodeParams
@@ -202,4 +203,4 @@ async def test_the_pool_keeps_a_client_until_its_endpoint_changes(node: FakeNode
 )
 def test_a_status_that_the_library_lost_is_no_word_of_the_node(details: str, kind: type[PeerError]) -> None:
     error = grpc.aio.AioRpcError(grpc.StatusCode.INTERNAL, grpc.aio.Metadata(), grpc.aio.Metadata(), details)
-    assert type(NodeClient(member(1, [0]))._peer_error(error)) is kind
+    assert type(Caller(member(1, [0])).peer_error(error)) is kind
