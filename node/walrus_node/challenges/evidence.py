@@ -9,7 +9,7 @@ from walrus_client.challenges.transcripts import transcript_from_bytes
 from walrus_codec.metadata import BlobMetadata
 from walrus_codec.types import BlobId, Epoch, NodeId
 from walrus_node.chain import ChainView
-from walrus_node.store.records import InvalidBlob
+from walrus_node.store.blob_records import InvalidBlob
 from walrus_node.store.storage import Storage
 from walrus_sui.abi.move_types import digest_bytes
 

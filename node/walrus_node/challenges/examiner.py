@@ -32,7 +32,7 @@ from walrus_codec.types import BlobId
 from walrus_node.challenges.cells import Cells
 from walrus_node.challenges.feeding import HeldBack
 from walrus_node.challenges.rounds import Round, Rounds
-from walrus_node.store.records import InvalidBlob
+from walrus_node.store.blob_records import InvalidBlob
 from walrus_node.store.storage import SliverKey, Storage
 from walrus_sui import bls
 from walrus_sui.types import CommitteeMember

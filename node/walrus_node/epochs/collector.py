@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Collection
 
 from walrus_codec.types import BlobId, Epoch
 from walrus_node.epochs import rules
-from walrus_node.store.records import InvalidBlob
+from walrus_node.store.blob_records import InvalidBlob
 from walrus_node.store.storage import Collected, Storage
 
 _log = logging.getLogger(__name__)

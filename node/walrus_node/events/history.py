@@ -18,8 +18,8 @@ from dataclasses import replace
 from walrus_client.records import RecordKey, RecordKind
 from walrus_codec.types import BlobId, Epoch, ObjectId
 from walrus_node.events import rules
+from walrus_node.store.blob_records import BlobInfo, InvalidBlob, ObjectInfo, PermanentInfo, PooledInfo, ValidBlob
 from walrus_node.store.history import Record, Records
-from walrus_node.store.records import BlobInfo, InvalidBlob, ObjectInfo, PermanentInfo, PooledInfo, ValidBlob
 from walrus_node.store.working import WorkingSet
 from walrus_sui.events import (
     BlobCertified,

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 
 from walrus_codec.types import BlobId, Epoch
 from walrus_node.events import history, rules
-from walrus_node.store.records import Cursor, ValidBlob
+from walrus_node.store.blob_records import ValidBlob
+from walrus_node.store.records import Cursor
 from walrus_node.store.storage import Storage
 from walrus_sui.events import (
     BlobCertified,

@@ -23,7 +23,7 @@ from dataclasses import replace
 
 from walrus_codec.types import BlobId, Epoch, ObjectId
 from walrus_node.errors import EventConflictError
-from walrus_node.store.records import InvalidBlob, ObjectInfo, PermanentInfo, PooledInfo, ValidBlob
+from walrus_node.store.blob_records import InvalidBlob, ObjectInfo, PermanentInfo, PooledInfo, ValidBlob
 from walrus_node.store.working import WorkingSet
 from walrus_sui.events import (
     BlobCertified,

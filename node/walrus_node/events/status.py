@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from walrus_client.statuses import BlobStatus, DeletableBlob, DeletableCounts, Invalid, Nonexistent, PermanentBlob
 from walrus_codec.types import Epoch
-from walrus_node.store.records import BlobInfo, InvalidBlob
+from walrus_node.store.blob_records import BlobInfo, InvalidBlob
 
 
 def status_of(info: BlobInfo | None, epoch: Epoch) -> BlobStatus:

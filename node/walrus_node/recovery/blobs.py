@@ -27,7 +27,7 @@ from walrus_codec.types import Axis, BlobId, Epoch, PairIndex
 from walrus_node.errors import DamagedError, MetadataMissingError, ShardNotHereError
 from walrus_node.recovery import rules
 from walrus_node.recovery.gathering import Gatherer, Job, NotEnoughSymbolsError
-from walrus_node.store.records import ValidBlob
+from walrus_node.store.blob_records import ValidBlob
 from walrus_node.store.storage import SliverKey, Storage
 from walrus_sui.types import Committee, StakingView
 

@@ -32,7 +32,8 @@ from walrus_node.rpc.admission import Gate
 from walrus_node.rpc.model import MissingSliver, SignedMessage
 from walrus_node.rpc.rules import Lane
 from walrus_node.rpc.uploads import Upload
-from walrus_node.store.records import Identity, InvalidBlob, ShardStatus, ValidBlob
+from walrus_node.store.blob_records import InvalidBlob, ValidBlob
+from walrus_node.store.records import Identity, ShardStatus
 from walrus_node.store.room import RoomKeeper
 from walrus_node.store.rules import Condition
 from walrus_node.store.storage import SliverKey, Storage

@@ -17,8 +17,8 @@ from walrus_codec import bcs
 from walrus_node.errors import StoreError
 from walrus_node.store import layout
 from walrus_node.store.blobs import BlobTable
+from walrus_node.store.forms import unversioned, versioned
 from walrus_node.store.kv import Batch, KeyValueStore
-from walrus_node.store.records import unversioned, versioned
 from walrus_node.store.shards import ShardTable
 
 _T = TypeVar("_T")

@@ -15,9 +15,9 @@ from walrus_codec import blob_id as blob_ids
 from walrus_codec.types import BlobId
 from walrus_node.errors import StoreError
 from walrus_node.store import layout
+from walrus_node.store.blob_records import InvalidBlob, ObjectInfo, PooledInfo, ValidBlob, blob_info_from_bytes
 from walrus_node.store.kv import KeyValueStore
 from walrus_node.store.pools import PoolTable
-from walrus_node.store.records import InvalidBlob, ObjectInfo, PooledInfo, ValidBlob, blob_info_from_bytes
 from walrus_node.store.shards import ShardTable
 from walrus_node.store.tallies import stored_blobs, stored_tally
 

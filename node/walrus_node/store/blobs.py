@@ -11,18 +11,11 @@ from collections.abc import Iterator
 from walrus_codec import bcs
 from walrus_codec.types import BlobId, Epoch, ObjectId
 from walrus_node.store import layout
+from walrus_node.store.blob_records import BlobInfo, ObjectInfo, ValidBlob, blob_info_from_bytes, certified_since
+from walrus_node.store.forms import unversioned, versioned
 from walrus_node.store.kv import Batch, KeyValueStore
 from walrus_node.store.pools import PoolSet, PoolTable
-from walrus_node.store.records import (
-    BlobInfo,
-    Cursor,
-    ObjectInfo,
-    ValidBlob,
-    blob_info_from_bytes,
-    certified_since,
-    unversioned,
-    versioned,
-)
+from walrus_node.store.records import Cursor
 from walrus_node.store.tallies import put_blobs, stored_blobs
 from walrus_node.store.working import WorkingSet
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from walrus_codec.types import BlobId, ObjectId
 from walrus_node.errors import StoreError
 from walrus_node.store.access import StoreAccess
-from walrus_node.store.records import BlobInfo, Cursor, ObjectInfo, PooledInfo
+from walrus_node.store.blob_records import BlobInfo, ObjectInfo, PooledInfo
+from walrus_node.store.records import Cursor
 from walrus_node.store.working import WorkingSet
 
 

@@ -27,8 +27,9 @@ from walrus_codec import bcs
 from walrus_codec.types import BlobId, Epoch, NodeId
 from walrus_node.store import layout
 from walrus_node.store.access import StoreAccess
+from walrus_node.store.blob_records import InvalidBlob
+from walrus_node.store.forms import decoded, unversioned, versioned
 from walrus_node.store.kv import Batch
-from walrus_node.store.records import InvalidBlob, decoded, unversioned, versioned
 
 _ROUND, _BLOBS, _CASE, _REPORT, _VOTE, _RECOVERING, _TRANSCRIPT = range(7)
 _IDS = 4096

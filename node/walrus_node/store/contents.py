@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from walrus_codec.types import BlobId, ShardIndex
 from walrus_node.errors import MetadataMissingError, ShardNotHereError, StoreError
 from walrus_node.store.access import StoreAccess
-from walrus_node.store.records import InvalidBlob, ShardStatus
+from walrus_node.store.blob_records import InvalidBlob
+from walrus_node.store.records import ShardStatus
 from walrus_node.store.shards import SliverKey
 
 _WRITTEN_TOGETHER = 1 << 20

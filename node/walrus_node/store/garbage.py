@@ -9,8 +9,9 @@ from walrus_codec import bcs
 from walrus_codec.types import BlobId, Epoch, ShardIndex
 from walrus_node.store import layout
 from walrus_node.store.access import StoreAccess
+from walrus_node.store.blob_records import ValidBlob
+from walrus_node.store.forms import unversioned, versioned
 from walrus_node.store.kv import Batch, KeyValueStore
-from walrus_node.store.records import ValidBlob, unversioned, versioned
 from walrus_node.store.tallies import Tally, put_blobs
 
 

@@ -18,21 +18,18 @@ from walrus_codec.types import BlobId, Epoch, ObjectId
 from walrus_node.errors import DamagedError
 from walrus_node.store import layout
 from walrus_node.store.access import StoreAccess
-from walrus_node.store.kv import Batch, Family
-from walrus_node.store.records import (
+from walrus_node.store.blob_records import (
     BlobInfo,
-    Cursor,
     InvalidBlob,
-    NodeState,
-    NodeStatus,
     ObjectInfo,
     PooledInfo,
     ValidBlob,
     blob_info_from_bytes,
     blob_info_to_bytes,
-    unversioned,
-    versioned,
 )
+from walrus_node.store.forms import unversioned, versioned
+from walrus_node.store.kv import Batch, Family
+from walrus_node.store.records import Cursor, NodeState, NodeStatus
 
 Record = Epoch | ObjectInfo | PooledInfo | InvalidBlob
 """A storage pool's end, a blob object, a pooled blob object, an invalid blob id."""

@@ -14,8 +14,9 @@ from typing import TypeVar
 from walrus_codec import bcs
 from walrus_codec.types import Epoch, ObjectId
 from walrus_node.store import layout
+from walrus_node.store.blob_records import PooledInfo
+from walrus_node.store.forms import unversioned, versioned
 from walrus_node.store.kv import Batch, KeyValueStore
-from walrus_node.store.records import PooledInfo, unversioned, versioned
 
 _T = TypeVar("_T")
 

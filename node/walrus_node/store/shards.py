@@ -16,15 +16,9 @@ from walrus_codec import bcs
 from walrus_codec.types import Axis, BlobId, ShardIndex
 from walrus_node.errors import DamagedError, StoreError
 from walrus_node.store import layout
+from walrus_node.store.forms import unversioned, versioned
 from walrus_node.store.kv import Batch, Family, KeyValueStore
-from walrus_node.store.records import (
-    ShardStatus,
-    TransferState,
-    shard_status_from_bytes,
-    shard_status_to_bytes,
-    unversioned,
-    versioned,
-)
+from walrus_node.store.records import ShardStatus, TransferState, shard_status_from_bytes, shard_status_to_bytes
 from walrus_node.store.tallies import ShardTally, Tally, stored_tally
 
 

@@ -19,8 +19,9 @@ from walrus_codec.types import Axis, BlobId, Epoch, ShardIndex
 from walrus_node.errors import DamagedError
 from walrus_node.store import layout
 from walrus_node.store.access import StoreAccess
+from walrus_node.store.blob_records import ValidBlob
+from walrus_node.store.forms import versioned
 from walrus_node.store.kv import Batch
-from walrus_node.store.records import ValidBlob, versioned
 from walrus_node.store.transfers import is_certified_before
 
 _STEP = 500

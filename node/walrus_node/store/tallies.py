@@ -19,8 +19,8 @@ from walrus_codec.errors import BcsError
 from walrus_codec.types import ShardIndex
 from walrus_node.errors import StoreError
 from walrus_node.store import layout
+from walrus_node.store.forms import unversioned, versioned
 from walrus_node.store.kv import Batch, KeyValueStore
-from walrus_node.store.records import unversioned, versioned
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from walrus_codec.types import Axis, BlobId, Epoch, ShardIndex
 from walrus_node.errors import DamagedError, ShardNotHereError
 from walrus_node.store import layout
+from walrus_node.store.blob_records import BlobInfo, ValidBlob
 from walrus_node.store.blobs import BlobTable
 from walrus_node.store.kv import Batch, KeyValueStore
-from walrus_node.store.records import BlobInfo, ShardStatus, TransferState, ValidBlob
+from walrus_node.store.records import ShardStatus, TransferState
 from walrus_node.store.shards import ShardTable, SliverKey
 from walrus_node.store.tallies import Tally
 

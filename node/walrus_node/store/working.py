@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable
 from walrus_codec import bcs
 from walrus_codec.types import BlobId, Epoch, ObjectId
 from walrus_node.store import layout
+from walrus_node.store.blob_records import BlobInfo, ObjectInfo, blob_info_to_bytes
+from walrus_node.store.forms import versioned
 from walrus_node.store.kv import Batch
 from walrus_node.store.pools import PoolSet
-from walrus_node.store.records import BlobInfo, ObjectInfo, blob_info_to_bytes, versioned
 
 
 class WorkingSet:

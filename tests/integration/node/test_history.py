@@ -11,8 +11,8 @@ from tests.integration.node.world import until
 
 from walrus_codec.types import Epoch
 from walrus_node.store import layout
+from walrus_node.store.blob_records import ObjectInfo
 from walrus_node.store.kv import Batch
-from walrus_node.store.records import ObjectInfo
 from walrus_node.store.rocks import RocksStore
 from walrus_proto.node.v1 import node_pb2 as pb
 

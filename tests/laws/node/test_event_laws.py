@@ -26,8 +26,8 @@ from walrus_codec.types import Epoch
 from walrus_node.errors import EventConflictError
 from walrus_node.events import rules
 from walrus_node.events.status import status_of
+from walrus_node.store.blob_records import InvalidBlob
 from walrus_node.store.memory import MemoryStore
-from walrus_node.store.records import InvalidBlob
 from walrus_node.store.storage import Storage
 from walrus_sui.events import EpochChangeStart, InvalidBlobId, StoragePoolExtended
 

@@ -11,9 +11,10 @@ from walrus_client.records import RecordKind
 from walrus_codec.types import Epoch
 from walrus_node.events import history
 from walrus_node.store import audit
+from walrus_node.store.blob_records import InvalidBlob, ValidBlob
 from walrus_node.store.history import read_record
 from walrus_node.store.memory import MemoryStore
-from walrus_node.store.records import Cursor, InvalidBlob, NodeState, NodeStatus, ValidBlob
+from walrus_node.store.records import Cursor, NodeState, NodeStatus
 from walrus_node.store.storage import Storage
 
 

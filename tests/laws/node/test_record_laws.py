@@ -6,7 +6,7 @@ from tests.unit.node.worlds import event_id
 
 from walrus_codec.types import Epoch
 from walrus_node.errors import StoreError
-from walrus_node.store.records import (
+from walrus_node.store.blob_records import (
     InvalidBlob,
     PermanentInfo,
     ValidBlob,

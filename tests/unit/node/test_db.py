@@ -18,8 +18,9 @@ from walrus_codec.slivers import Sliver
 from walrus_codec.types import Axis
 from walrus_node.main import app
 from walrus_node.store import layout
+from walrus_node.store.forms import versioned
 from walrus_node.store.kv import Batch
-from walrus_node.store.records import ShardStatus, versioned
+from walrus_node.store.records import ShardStatus
 from walrus_node.store.rocks import RocksStore
 from walrus_node.store.storage import SliverKey, Storage
 

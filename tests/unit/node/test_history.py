@@ -36,8 +36,9 @@ from walrus_node.rpc.admission import Gate
 from walrus_node.rpc.records import RecordService
 from walrus_node.rpc.rules import Lane
 from walrus_node.store import layout
+from walrus_node.store.blob_records import ObjectInfo, ValidBlob
 from walrus_node.store.memory import MemoryStore
-from walrus_node.store.records import NodeState, NodeStatus, ObjectInfo, ShardStatus, ValidBlob
+from walrus_node.store.records import NodeState, NodeStatus, ShardStatus
 from walrus_node.store.shards import SliverKey
 from walrus_node.store.storage import Storage
 from walrus_proto.node.v1 import node_pb2 as pb

@@ -7,19 +7,9 @@ from tests.unit.node.worlds import CAP, US, blob_id, event_id
 
 from walrus_codec.types import Epoch
 from walrus_node.errors import StoreError
-from walrus_node.store import records
-from walrus_node.store.records import (
-    Cursor,
-    Identity,
-    InvalidBlob,
-    NodeState,
-    NodeStatus,
-    ObjectInfo,
-    PermanentInfo,
-    PooledInfo,
-    ShardStatus,
-    ValidBlob,
-)
+from walrus_node.store import blob_records, records
+from walrus_node.store.blob_records import InvalidBlob, ObjectInfo, PermanentInfo, PooledInfo, ValidBlob
+from walrus_node.store.records import Cursor, Identity, NodeState, NodeStatus, ShardStatus
 
 EVENT = event_id(7)
 FULL = ValidBlob(
@@ -49,7 +39,7 @@ OBJECT = ObjectInfo(blob_id(1), Epoch(2), Epoch(3), Epoch(9), deletable=True, ev
 
 @pytest.mark.parametrize("info", [ValidBlob(), FULL, InvalidBlob(Epoch(3), EVENT)])
 def test_blob_records_come_back(info):
-    assert records.blob_info_from_bytes(records.blob_info_to_bytes(info)) == info
+    assert blob_records.blob_info_from_bytes(blob_records.blob_info_to_bytes(info)) == info
 
 
 @pytest.mark.parametrize(
@@ -74,11 +64,11 @@ def test_shard_statuses_come_back(status):
 
 def test_the_bytes_of_version_1_stay_readable():
     """Golden: a release that cannot read these cannot read the disks of its predecessors."""
-    assert records.blob_info_from_bytes(bytes.fromhex("01" + FULL_HEX)) == replace(
+    assert blob_records.blob_info_from_bytes(bytes.fromhex("01" + FULL_HEX)) == replace(
         FULL, pooled_total=0, pooled_certified=0
     )
     invalid = "0103000000037478370000000000000000"
-    assert records.blob_info_from_bytes(bytes.fromhex("01" + invalid)) == InvalidBlob(Epoch(3), EVENT)
+    assert blob_records.blob_info_from_bytes(bytes.fromhex("01" + invalid)) == InvalidBlob(Epoch(3), EVENT)
     assert OBJECT.to_bytes().hex() == ("01" + "00" * 31 + "01020000000103000000090000000103747837000000000000000001")
     assert Cursor(5, 6, Epoch(7)).to_bytes().hex() == "010500000000000000060000000000000007000000"
     assert NodeState(NodeStatus.ACTIVE, Epoch(2)).to_bytes().hex() == "010641637469766502000000"
@@ -86,8 +76,8 @@ def test_the_bytes_of_version_1_stay_readable():
 
 
 def test_the_bytes_of_version_2_of_blob_records_stay_readable():
-    assert records.blob_info_to_bytes(FULL).hex() == "02" + FULL_HEX + "0500000004000000"
-    assert records.blob_info_to_bytes(InvalidBlob(Epoch(3), EVENT)).hex() == "020103000000037478370000000000000000"
+    assert blob_records.blob_info_to_bytes(FULL).hex() == "02" + FULL_HEX + "0500000004000000"
+    assert blob_records.blob_info_to_bytes(InvalidBlob(Epoch(3), EVENT)).hex() == "020103000000037478370000000000000000"
     assert POOLED.to_bytes().hex() == (
         "01" + "00" * 31 + "01" + "02000000" + "0103000000" + "cc" * 32 + "01" + "03747837" + "0000000000000000"
     )
@@ -96,7 +86,7 @@ def test_the_bytes_of_version_2_of_blob_records_stay_readable():
 @pytest.mark.parametrize(
     "read",
     [
-        records.blob_info_from_bytes,
+        blob_records.blob_info_from_bytes,
         ObjectInfo.from_bytes,
         PooledInfo.from_bytes,
         Cursor.from_bytes,
@@ -113,7 +103,7 @@ def test_bytes_of_no_known_form_are_refused(read, value):
 
 def test_a_blob_record_of_a_newer_kind_is_refused():
     with pytest.raises(StoreError, match="newer release"):
-        records.blob_info_from_bytes(b"\x01\x05")
+        blob_records.blob_info_from_bytes(b"\x01\x05")
 
 
 def test_a_status_of_a_newer_release_is_refused():

@@ -22,9 +22,9 @@ from walrus_node.errors import EventConflictError
 from walrus_node.events import rules
 from walrus_node.events.status import status_of
 from walrus_node.store import layout
+from walrus_node.store.blob_records import InvalidBlob, PermanentInfo, ValidBlob
 from walrus_node.store.memory import MemoryStore
 from walrus_node.store.pools import PoolSet, PoolTable
-from walrus_node.store.records import InvalidBlob, PermanentInfo, ValidBlob
 from walrus_node.store.working import WorkingSet
 from walrus_sui.events import EpochChangeDone, EpochChangeStart, InvalidBlobId, PricesUpdated
 

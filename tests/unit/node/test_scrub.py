@@ -18,9 +18,10 @@ from walrus_node.scrub.examination import Counts, examine
 from walrus_node.scrub.rules import Fault, Kind, Pace
 from walrus_node.scrub.scrubber import Scrubber
 from walrus_node.store import layout
+from walrus_node.store.forms import versioned
 from walrus_node.store.kv import Batch
 from walrus_node.store.memory import MemoryStore
-from walrus_node.store.records import ScrubState, ShardStatus, versioned
+from walrus_node.store.records import ScrubState, ShardStatus
 from walrus_node.store.storage import SliverKey, Storage
 
 PLACES = [(shard, axis) for shard in OURS for axis in Axis]

@@ -28,9 +28,10 @@ from walrus_codec.types import Axis, Epoch, ShardIndex
 from walrus_node.errors import IdentityError, MetadataMissingError, ShardNotHereError, StoreError
 from walrus_node.events import rules
 from walrus_node.store import layout
+from walrus_node.store.forms import versioned
 from walrus_node.store.kv import Batch
 from walrus_node.store.memory import MemoryStore
-from walrus_node.store.records import Cursor, Identity, NodeState, NodeStatus, ShardStatus, versioned
+from walrus_node.store.records import Cursor, Identity, NodeState, NodeStatus, ShardStatus
 from walrus_node.store.rocks import RocksStore
 from walrus_node.store.shards import SliverKey
 from walrus_node.store.storage import Collected, Storage
