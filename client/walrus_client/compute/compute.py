@@ -8,7 +8,7 @@ Where work runs:
     decoding            threads: most reads get systematic slivers, which are the blob already; the pieces that the
                         library decodes hold the lock for 2 ms, less than two copies to a worker and back would cost
 
-"Much" is estimated from the number of hashes and bytes (`_Cost`), with constants measured on a 2-core machine. One
+"Much" is estimated from the number of hashes and bytes (`Cost`), with constants measured on a 2-core machine. One
 large encoding is cut into ranges of rows and columns and spread over all free workers.
 
 Life of a job: it runs in a task of its own, so that a caller that is cancelled never leaves a worker half-used; it holds
@@ -21,21 +21,19 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import itertools
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from walrus_client.budget import ByteBudget
 from walrus_client.compute.allocator import large_blocks_apart
 from walrus_client.compute.keeping import MOST_KEPT, SegmentKeeper
-from walrus_client.compute.pool import Lease, WorkerPool, default_size
+from walrus_client.compute.pool import WorkerPool, default_size
 from walrus_client.compute.segments import Segment
+from walrus_client.compute.sharing import Call, Cost, encode_on, verify_on
 from walrus_client.compute.tasks import pack
 from walrus_client.errors import ComputeClosedError
 from walrus_codec import redstuff
 from walrus_codec.backend import backend_for
-from walrus_codec.errors import BadSlivers, SliverError
 from walrus_codec.matrix import Encoding, IsalBackend
 from walrus_codec.metadata import BlobMetadata
 from walrus_codec.params import CodeParams
@@ -50,42 +48,8 @@ DEFAULT_MEMORY_LIMIT = 2 << 30
 INLINE_LIMIT_S = 0.02
 """Estimated work below this runs in a thread: a worker costs a millisecond and a copy, and must be started first."""
 
-LONG_STEP_S = 0.1
 STRIPE = 1 << 16
 """Bytes of each sliver that are decoded in one go at least, and held three times meanwhile."""
-
-MOST_RANGES = 16
-"""A range of a long step is no shorter than an equal share cut into so many."""
-
-
-@dataclass(frozen=True)
-class _Cost:
-    """What a job costs one core: number of small hashes, and bytes that are coded and hashed."""
-
-    hashes: int
-    size: int
-
-    @property
-    def seconds(self) -> float:
-        return self.hashes * 0.8e-6 + self.size * 2.8e-9
-
-    @property
-    def timeout_s(self) -> float:
-        """Far beyond what a loaded machine needs, so that only a stuck worker meets it."""
-        return 60.0 + 50 * self.seconds
-
-
-class _Call:
-    """What a call and its job tell each other.
-
-    Attributes:
-        begun: the job cannot be called back any more; set from any thread.
-        abandoned: nobody wants the result.
-    """
-
-    def __init__(self) -> None:
-        self.begun = False
-        self.abandoned = False
 
 
 class Compute:
@@ -123,7 +87,7 @@ class Compute:
 
     async def segment(self, length: int, params: CodeParams) -> Segment:
         """Memory for a blob of so many bytes that `encode` will get, with room for its encoding; its bytes are anything."""
-        cost = _Cost(3 * params.n_shards**2, params.n_shards**2 * params.symbol_size(length))
+        cost = Cost(3 * params.n_shards**2, params.n_shards**2 * params.symbol_size(length))
         if self._inline(params, cost):
             return Segment.create(length, name="walrus-blob")
         return await self._take(length, room=Encoding.size_of(params, length))
@@ -144,10 +108,10 @@ class Compute:
         """
         length = data.size if isinstance(data, Segment) else len(data)
         symbol_size = params.symbol_size(length)
-        cost = _Cost(3 * params.n_shards**2, params.n_shards**2 * symbol_size)
+        cost = Cost(3 * params.n_shards**2, params.n_shards**2 * symbol_size)
         if self._inline(params, cost):
             return await self._in_thread(params.writing_memory(length), _encode, data, params)
-        call = _Call()
+        call = Call()
         return await self._job(self._encode_shared(data, length, params, cost, call), call)
 
     async def source_rows(self, slivers: Sequence[Sliver], unencoded_length: int, params: CodeParams) -> SourceRows:
@@ -174,7 +138,7 @@ class Compute:
             return
         n = params.n_shards
         symbol_size = params.symbol_size(metadata.unencoded_length)
-        cost = _Cost(2 * n * len(batch), n * symbol_size * len(batch))
+        cost = Cost(2 * n * len(batch), n * symbol_size * len(batch))
         if self._inline(params, cost):
             size = sum(len(sliver.data) for _pair, sliver in batch)
             await self._in_thread(size, verify_slivers, batch, metadata, params)
@@ -228,11 +192,11 @@ class Compute:
         again = not self._keeper.idle
         self._dropping = asyncio.get_running_loop().call_later(self._idle_timeout_s, self._drop) if again else None
 
-    def _inline(self, params: CodeParams, cost: _Cost) -> bool:
+    def _inline(self, params: CodeParams, cost: Cost) -> bool:
         return params.encoding is not EncodingType.ISAL or cost.seconds <= self._inline_limit_s
 
     async def _in_thread(self, size: int, function: Callable[..., T], *args: Any) -> T:
-        call = _Call()
+        call = Call()
 
         def begin() -> T:
             call.begun = True
@@ -244,7 +208,7 @@ class Compute:
 
         return await self._job(run(), call)
 
-    async def _job(self, body: Coroutine[Any, Any, T], call: _Call | None = None) -> T:
+    async def _job(self, body: Coroutine[Any, Any, T], call: Call | None = None) -> T:
         """Runs the job in a task of its own; the caller's cancellation reaches it only through `call`."""
         if self._closed:
             body.close()
@@ -263,7 +227,7 @@ class Compute:
             raise
 
     async def _encode_shared(
-        self, data: Buffer | Segment, length: int, params: CodeParams, cost: _Cost, call: _Call
+        self, data: Buffer | Segment, length: int, params: CodeParams, cost: Cost, call: Call
     ) -> EncodedBlob:
         size = Encoding.size_of(params, length)
         backend = backend_for(params)
@@ -279,77 +243,26 @@ class Compute:
                 leases = await self._pool.acquire_many(self._pool.size)
                 call.begun = True
                 try:
-                    await self._encode_on(leases, segment, length, params, cost=cost, call=call)
+                    await encode_on(leases, segment, length, params, cost=cost, call=call)
                 finally:
                     for lease in leases:
                         lease.release()
             return await asyncio.to_thread(lambda: redstuff.wrap(work.finish(), params))
 
-    async def _encode_on(
-        self, leases: Sequence[Lease], segment: Segment, length: int, params: CodeParams, *, cost: _Cost, call: _Call
-    ) -> None:
-        timeout_s = cost.timeout_s
-        opening = {"params": params, "length": length}
-        try:
-            await _all(lease.run("encoding.open", opening, [segment], timeout_s=timeout_s) for lease in leases)
-            for name, count in (
-                ("extend_rows", params.k1),
-                ("expand_columns", params.n_shards),
-                ("commit_rows", params.n_shards),
-            ):
-                await self._step_on(leases, name, count, cost, call)
-        finally:
-            closing = (lease.run("encoding.close", {}, timeout_s=timeout_s) for lease in leases if lease.alive)
-            await asyncio.gather(*closing, return_exceptions=True)
-
-    async def _step_on(self, leases: Sequence[Lease], name: str, count: int, cost: _Cost, call: _Call) -> None:
-        """One step over 0..count, in ranges that get smaller, so that all cores end at about the same time."""
-        smallest = count // (len(leases) * MOST_RANGES) if cost.seconds > LONG_STEP_S else count
-        ranges = _shrinking(count, len(leases), smallest=max(1, smallest))
-
-        async def work(lease: Lease) -> None:
-            for first, last in ranges:
-                if call.abandoned:
-                    raise asyncio.CancelledError
-                step = {"name": name, "first": first, "last": last}
-                await lease.run("encoding.step", step, timeout_s=cost.timeout_s)
-
-        await _all(work(lease) for lease in leases)
-
     async def _verify_shared(
-        self, batch: Sequence[tuple[PairIndex, Sliver]], metadata: BlobMetadata, params: CodeParams, cost: _Cost
+        self, batch: Sequence[tuple[PairIndex, Sliver]], metadata: BlobMetadata, params: CodeParams, cost: Cost
     ) -> None:
         size = sum(len(sliver.data) for _pair, sliver in batch)
         async with self._memory.reserve(size):
             segment = await self._take(size)
             rows = await asyncio.to_thread(pack, batch, segment)
             leases = await self._pool.acquire_many(min(self._pool.size, len(batch)))
-            parts = _ranges(len(rows), len(leases))
             try:
                 with segment:
-                    results = await asyncio.gather(
-                        *(
-                            lease.run(
-                                "verify",
-                                {"rows": rows[first:last], "metadata": metadata, "params": params},
-                                [segment],
-                                timeout_s=cost.timeout_s,
-                            )
-                            for lease, (first, last) in zip(leases, parts, strict=True)
-                        ),
-                        return_exceptions=True,
-                    )
+                    await verify_on(leases, segment, rows, metadata, params, cost=cost)
             finally:
                 for lease in leases:
                     lease.release()
-        faults: dict[int, SliverError] = {}
-        for (first, _last), result in zip(parts, results, strict=True):
-            if isinstance(result, BadSlivers):
-                faults.update({first + position: fault for position, fault in result.faults.items()})
-            elif isinstance(result, BaseException):
-                raise result
-        if faults:
-            raise BadSlivers(faults)
 
     async def _copy(self, segment: Segment, data: Buffer) -> None:
         """Copies in a thread, so that the event loop breathes between the system's page faults."""
@@ -378,30 +291,3 @@ def _encode(data: Buffer | Segment, params: CodeParams) -> EncodedBlob:
         work = Encoding(backend, length, data.view)
         work.pad()
         return redstuff.wrap(work.run(), params)
-
-
-def _ranges(count: int, parts: int) -> list[tuple[int, int]]:
-    """Cuts 0..count into `parts` neighbouring ranges of nearly equal length."""
-    ends = [count * part // parts for part in range(parts + 1)]
-    return list(itertools.pairwise(ends))
-
-
-def _shrinking(count: int, workers: int, *, smallest: int) -> Iterator[tuple[int, int]]:
-    """Cuts 0..count into neighbouring ranges for workers who take the next when they are done with one.
-
-    Each is half of an equal share of what is left, but no shorter than `smallest`, as far as an equal share goes.
-    """
-    first = 0
-    while first < count:
-        share = -(-(count - first) // workers)
-        last = first + min(share, max(smallest, -(-share // 2)))
-        yield first, last
-        first = last
-
-
-async def _all(calls: Iterable[Coroutine[Any, Any, Any]]) -> None:
-    """Waits for every call, also after one has failed; then raises the first failure."""
-    results = await asyncio.gather(*calls, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result

@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from walrus_client.compute import Compute
-from walrus_client.compute.compute import _shrinking
 from walrus_client.compute.keeping import SegmentKeeper
+from walrus_client.compute.sharing import _shrinking
 from walrus_codec import redstuff
 from walrus_codec.params import CodeParams
 from walrus_codec.types import EncodingType
