@@ -18,7 +18,9 @@ from google.protobuf.message import Message
 from tests.unit.node.worlds import US
 
 from walrus_client.challenges import messages as challenge_messages
-from walrus_client.peers import challenges, wire
+from walrus_client.challenges.reports import Report
+from walrus_client.challenges.verdicts import Outcome, Verdict
+from walrus_client.peers import ExpectedShard, challenges, wire
 from walrus_client.reasons import Reason
 from walrus_client.statuses import BlobStatus, DeletableBlob, DeletableCounts, Invalid, Nonexistent, PermanentBlob
 from walrus_codec import mapping, recovery, redstuff
@@ -54,6 +56,9 @@ LYING = replace(HONEST.metadata, hashes=tuple(_HASHES))
 LYING_ID = LYING.blob_id()
 SYMBOL_SIZE = PARAMS.symbol_size(HONEST.metadata.unencoded_length)
 SIGNATURE = OUR_KEY.sign(b"anything")
+MOVED = OTHERS[0]
+"""A shard of the other member that was ours."""
+WANTED = ExpectedShard(MOVED, Axis.PRIMARY, bytes(32), 2, EPOCH, max_size=1 << 20)
 HELLO = challenges.Hello(EPOCH, attempt=0, blobs=1, root=b"\x05" * 32, samples=197)
 
 
@@ -84,28 +89,53 @@ def query() -> pb.RecoveryQuery:
     )
 
 
+def envelope(method: str, body: bytes, nonce: bytes) -> pb.Envelope:
+    """The other member's word that it asks for this."""
+    message = messages.node_request(
+        method, sender=OTHER, receiver=US, unix_ms=NOW_MS, nonce=nonce, body=body, epoch=EPOCH
+    )
+    return pb.Envelope(
+        sender=bytes.fromhex(OTHER[2:]), epoch=EPOCH, unix_ms=NOW_MS, nonce=nonce, signature=OTHERS_KEY.sign(message)
+    )
+
+
 def signed_query() -> pb.GetRecoverySymbolsRequest:
     """The query in the other member's envelope."""
     body, nonce = query().SerializeToString(deterministic=True), bytes(range(messages.NONCE_LENGTH))
-    message = messages.node_request(
-        wire.GET_RECOVERY_SYMBOLS, sender=OTHER, receiver=US, unix_ms=NOW_MS, nonce=nonce, body=body, epoch=EPOCH
-    )
-    envelope = pb.Envelope(
-        sender=bytes.fromhex(OTHER[2:]), epoch=EPOCH, unix_ms=NOW_MS, nonce=nonce, signature=OTHERS_KEY.sign(message)
-    )
-    return pb.GetRecoverySymbolsRequest(envelope=envelope, body=body)
+    return pb.GetRecoverySymbolsRequest(envelope=envelope(wire.GET_RECOVERY_SYMBOLS, body, nonce), body=body)
 
 
 def signed_hello() -> pb.ChallengeOpening:
     """The opening of the other member's challenge."""
     body, nonce = HELLO.to_body(), bytes(reversed(range(messages.NONCE_LENGTH)))
-    message = messages.node_request(
-        challenges.METHOD, sender=OTHER, receiver=US, unix_ms=NOW_MS, nonce=nonce, body=body, epoch=EPOCH
+    return pb.ChallengeOpening(envelope=envelope(challenges.METHOD, body, nonce), body=body)
+
+
+def signed_shard_query() -> pb.SyncShardRequest:
+    """The other member asks for what we have of a shard that was ours."""
+    body, nonce = WANTED.query().SerializeToString(deterministic=True), bytes([7] * messages.NONCE_LENGTH)
+    return pb.SyncShardRequest(envelope=envelope(wire.SYNC_SHARD, body, nonce), body=body)
+
+
+def report() -> Report:
+    """The other member's good word about us."""
+    return Report(
+        epoch=EPOCH,
+        challenger=OTHER,
+        prover=US,
+        attempt=0,
+        seed=OTHERS_KEY.sign(b"seed"),
+        blobs=HELLO.blobs,
+        root=HELLO.root,
+        samples=HELLO.samples,
+        verdict=Verdict.PASS,
+        reason=Outcome.PASS,
+        first=None,
+        answered=HELLO.samples,
+        chain=b"\x06" * 32,
+        start_ms=NOW_MS,
+        end_ms=NOW_MS + 500,
     )
-    envelope = pb.Envelope(
-        sender=bytes.fromhex(OTHER[2:]), epoch=EPOCH, unix_ms=NOW_MS, nonce=nonce, signature=OTHERS_KEY.sign(message)
-    )
-    return pb.ChallengeOpening(envelope=envelope, body=body)
 
 
 def statuses() -> list[BlobStatus]:
@@ -142,6 +172,8 @@ def _requests() -> Iterator[Message]:
     yield signed_query()
     proved = proof()
     yield pb.SubmitInconsistencyProofRequest(blob_id=LYING_ID, axis=pb.AXIS_SECONDARY, proof=proved.to_bcs())
+    yield WANTED.query()
+    yield signed_shard_query()
     yield pb.ListRecordsRequest(checkpoint=0)
     yield pb.GetBlobStatusRequest(blob_id=blob_id)
     yield pb.GetInfoRequest()
@@ -181,6 +213,12 @@ def _answers() -> Iterator[Message]:
     yield pb.SubmitInconsistencyProofResponse(
         invalid_blob=pb.SignedMessage(message=messages.invalid_blob(LYING_ID, EPOCH), signature=SIGNATURE)
     )
+    moved = sorted((blob_id, memoryview(slivers([MOVED])[0][1].to_bcs())) for blob_id in (HONEST.blob_id, LYING_ID))
+    (both,) = wire.synced_parts(moved, complete=True)
+    whole = both.slivers[1].data
+    both.slivers[1].data, both.complete = whole[:5], False
+    yield both
+    yield pb.SyncShardResponse(rest=whole[5:], complete=True)
     found = [pb.Record(kind=pb.RECORD_KIND_OBJECT, id=blob_id, value=b"\x01") for blob_id in (LYING_ID, HONEST.blob_id)]
     found.sort(key=lambda record: record.id)
     yield pb.ListRecordsResponse(records=found[:1])
@@ -191,8 +229,9 @@ def _answers() -> Iterator[Message]:
     for index in range(3):
         yield challenges.response_to_pb(challenges.Answer(index, bytes([index]) * SYMBOL_SIZE))
     yield challenges.response_to_pb(challenges.Close(HELLO.root, SIGNATURE))
-    report = pb.ChallengeReport(body=b"a report in form only", signature=SIGNATURE)
-    yield pb.ListChallengeReportsResponse(reports=[report, report])
+    body = report().to_bytes()
+    reported = pb.ChallengeReport(body=body, signature=OTHERS_KEY.sign(body))
+    yield pb.ListChallengeReportsResponse(reports=[reported, reported])
 
 
 def _formats() -> Iterator[tuple[str, bytes]]:
@@ -207,6 +246,10 @@ def _formats() -> Iterator[tuple[str, bytes]]:
         (symbol,) = recovery.make_symbols(source, [SliverIndex(9)], HONEST.metadata, PARAMS)
         yield "RecoverySymbol", symbol.to_bcs()
     yield "InconsistencyProof", proof().to_bcs()
+    good = report()
+    yield "Report", good.to_bytes()
+    yield "Report", replace(good, verdict=Verdict.NONE, reason=None, seed=b"", answered=0, attempt=0).to_bytes()
+    yield "Report", replace(good, verdict=Verdict.FAIL, reason=Outcome.WRONG, first=3, answered=4).to_bytes()
 
 
 def seeds() -> dict[str, bytes]:

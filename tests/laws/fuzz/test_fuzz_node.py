@@ -12,6 +12,7 @@ from tests.laws.fuzz import seeds
 from tests.laws.fuzz.mutation import changed, changed_stream
 from tests.laws.fuzz.seeds import EPOCH, HONEST, LYING, LYING_ID, OTHER, OTHERS, OTHERS_KEY, OURS, SERVICE, N
 from tests.unit.node.test_grpc import World
+from tests.unit.node.test_storage import start_epochs
 from tests.unit.node.worlds import US, committee, member, object_id, registered, staking
 
 from walrus_client.grpc_errors import refusal_of
@@ -21,6 +22,7 @@ from walrus_codec.types import Axis
 from walrus_node.rpc.envelopes import NonceMemory
 from walrus_node.rpc.symbols import StrangersLast
 from walrus_node.store.memory import MemoryStore
+from walrus_node.store.records import ShardStatus
 from walrus_node.store.storage import SliverKey, Storage
 
 KEYS = [SliverKey(shard, axis, HONEST.blob_id) for shard in OURS for axis in Axis]
@@ -37,6 +39,7 @@ class Target:
 
     async def _start(self, folder):
         self.storage = await Storage.over(MemoryStore())
+        await start_epochs(self.storage, EPOCH)
         self.world = await World(self.storage, folder).start()
         self.world.service._registration_wait_s = 0
         self.world.records._wait_s = 0
@@ -47,6 +50,7 @@ class Target:
         await self.world.events(
             registered(HONEST.blob_id, seeds.OBJECT, 9), registered(LYING_ID, object_id(2), 9, deletable=True)
         )
+        await self.storage.create_shards([seeds.MOVED], ShardStatus.LOCKED_TO_MOVE)
         await self.world.view.refresh()
         assert all(SERVICE.full_name in seeds.path_of(method) for method in SERVICE.methods)
 
@@ -158,6 +162,7 @@ def test_the_corpus_reaches_what_lies_behind_the_checks(target, method):
                 if method.name == "StoreSliver":
                     await target.storage.put_metadata(HONEST.blob_id, METADATA[HONEST.blob_id])
                 answers = await target.call(method, stream)
+            assert corpus, "a method without a corpus of its own ends at its envelope or its first check"
             # There are no challenges in an epoch as early as this one.
             expected = {"GetConfirmation": Reason.NOT_REGISTERED, "DeclareRecovering": Reason.UNAVAILABLE}
             assert isinstance(answers, list) or answers.reason is expected.get(method.name)
