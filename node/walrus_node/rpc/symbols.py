@@ -2,8 +2,8 @@
 
 Life of a request for symbols: the asker is known (a member, who gets symbols for slivers of its own shards only) or not
 (then it waits until no member is served, one at a time, and rarely); each source sliver is read, expanded once, checked
-against the metadata, and gives one symbol for every target. A sliver that has rotted gives none, so that nobody is
-handed symbols that prove nothing.
+against the metadata, and gives one symbol for every target; what the asker has not fetched yet counts as memory of the
+background. A sliver that has rotted gives none, so that nobody is handed symbols that prove nothing.
 
 A proof that a blob is badly encoded is checked with the metadata that is stored here, and answered by the signed message
 with which anybody may declare the blob invalid on chain.
@@ -174,7 +174,11 @@ class RecoveryService:
             client = asker.node_id if asker is not None else "strangers"
             wanted = _Wanted(blob_id, axis, [mapping.sliver_of_pair(pair, axis, params.n_shards) for pair in targets])
             for source in sources:
-                yield await self._from(source, wanted, metadata, params, client)
+                found = await self._from(source, wanted, metadata, params, client)
+                # Until the asker has fetched them they are here, whether or not others have taken their room meanwhile.
+                with self._gate.charged(Lane.BACKGROUND, client, _held(found)):
+                    yield found
+                    del found
 
     async def judge(self, blob_id: BlobId, axis: Axis, proof: bytes, *, client: str) -> SignedMessage:
         """Signs that a blob is invalid, when the proof (BCS InconsistencyProof) shows it; `client` is who asks.
@@ -222,6 +226,11 @@ class RecoveryService:
                 facts = {"blob_id": blob_ids.to_text(wanted.blob_id), "shard": shard, "error": str(error)}
                 _log.error("a stored sliver has changed on the disk", extra=facts)
                 return MissingSource(source, Reason.SLIVER_NOT_FOUND)
+
+
+def _held(found: list[RecoverySymbol] | MissingSource) -> int:
+    """Bytes of an answer: its symbols, and the messages that carry them."""
+    return 2 * sum(len(symbol.data) + len(symbol.proof) for symbol in found) if isinstance(found, list) else 0
 
 
 def _check_pairs(targets: Sequence[PairIndex], sources: Sequence[PairIndex], n: int) -> None:

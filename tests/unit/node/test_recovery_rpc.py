@@ -1,6 +1,8 @@
 """Symbols and judgements over real gRPC: who gets them, what is refused, and that nothing false is handed out."""
 
 import asyncio
+import contextlib
+import functools
 from dataclasses import replace
 
 import grpc.aio
@@ -18,6 +20,7 @@ from walrus_codec.params import CodeParams
 from walrus_codec.recovery import InconsistencyProof
 from walrus_codec.types import Axis, EncodingType, Epoch, NodeId, ShardIndex, SliverIndex
 from walrus_node.rpc.envelopes import MAX_SKEW_MS, NONCE_MEMORY_MS, NonceMemory
+from walrus_node.rpc.rules import Lane
 from walrus_node.rpc.symbols import StrangersLast
 from walrus_node.store.storage import SliverKey
 from walrus_proto.node.v1 import node_pb2 as pb
@@ -101,6 +104,19 @@ class TestSymbols:
         wanted = expected(targets=[OURS[0], 9])
         request = pb.GetRecoverySymbolsRequest(body=wanted.query().SerializeToString())
         assert len(await ask(world, request, wanted)) == len(OURS)
+
+    async def test_what_is_not_fetched_yet_is_counted_and_then_no_more(self, world):
+        wanted, held = expected(), functools.partial(world.limits.gate.used, Lane.BACKGROUND)
+        blob_id, axis = wanted.blob_id, wanted.axis
+        (asker,) = (entry for entry in world.view.staking.committee.members if entry.node_id == OTHER)
+        symbols = world.recovery.symbols(blob_id, axis, wanted.targets, wanted.sources, asker=asker)
+        async with contextlib.aclosing(symbols):
+            first = await anext(symbols)
+            size = 2 * sum(len(symbol.data) + len(symbol.proof) for symbol in first)
+            assert held() == size
+            await anext(symbols)
+            assert held() == size, "one source's at a time"
+        assert held() == 0
 
     async def test_sources_that_have_nothing_say_why(self, world):
         wanted = expected(sources=[0, 8], targets=[9])
