@@ -7,7 +7,7 @@ of many, and a report that its alleged maker has not signed is not taken.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -72,6 +72,14 @@ class ForgingSource:
         self._storage = storage
         self._rounds = rounds
         self._key = key
+
+    async def report_pages(
+        self, epoch: Epoch, challengers: Sequence[NodeId] = (), *, count: int
+    ) -> AsyncGenerator[list[SignedReport]]:
+        """As `Storage.report_pages`, from `reports`."""
+        found = await self.reports(epoch, challengers)
+        for start in range(0, len(found), count):
+            yield found[start : start + count]
 
     async def reports(self, epoch: Epoch, challengers: Sequence[NodeId] = ()) -> list[SignedReport]:
         """As `Storage.reports`."""

@@ -23,13 +23,17 @@ from walrus_proto.node.v1 import node_pb2 as pb
 
 MAX_CHALLENGERS = 1000
 """Members whose reports one request may name."""
+PAGE_REPORTS = 64
+"""Reports in one message: with what belongs to them within the 64 KiB that an open call may take; clients take 256."""
 
 
 class ReportSource(Protocol):
     """Has the reports; the store."""
 
-    async def reports(self, epoch: Epoch, challengers: Sequence[NodeId] = ()) -> list[SignedReport]:
-        """Those of an epoch, of these challengers or of all."""
+    def report_pages(
+        self, epoch: Epoch, challengers: Sequence[NodeId] = (), *, count: int
+    ) -> AsyncGenerator[list[SignedReport]]:
+        """Those of an epoch, of these challengers or of all, `count` at a time."""
         ...
 
 
@@ -92,11 +96,11 @@ class ChallengeService:
                 Reason.MALFORMED_REQUEST, f"at most {MAX_CHALLENGERS} challengers of 32 bytes each are named"
             )
         challengers = [NodeId("0x" + raw.hex()) for raw in sorted(set(request.challengers))]
-        found = await self._reports.reports(Epoch(request.epoch), challengers)
-        for start in range(0, len(found), wire.REPORTS_PER_PAGE):
-            page = found[start : start + wire.REPORTS_PER_PAGE]
-            reports = [pb.ChallengeReport(body=signed.body, signature=signed.signature) for signed in page]
-            yield pb.ListChallengeReportsResponse(reports=reports)
+        pages = self._reports.report_pages(Epoch(request.epoch), challengers, count=PAGE_REPORTS)
+        async with contextlib.aclosing(pages):
+            async for page in pages:
+                reports = [pb.ChallengeReport(body=signed.body, signature=signed.signature) for signed in page]
+                yield pb.ListChallengeReportsResponse(reports=reports)
 
 
 async def _next(requests: AsyncIterator[pb.ChallengeRequest], kind: str) -> pb.ChallengeRequest:

@@ -16,7 +16,7 @@ else is written before it is acted on. Old epochs are dropped as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 
 from walrus_client.challenges.blobs import FIRST_EPOCH, BlobSet, is_old_enough
@@ -208,15 +208,30 @@ class ChallengeRecords(StoreAccess):
 
     async def reports(self, epoch: Epoch, challengers: Sequence[NodeId] = ()) -> list[SignedReport]:
         """Stored reports of an epoch, of these challengers or of all."""
+        return [signed async for page in self.report_pages(epoch, challengers, count=1024) for signed in page]
 
-        def read() -> list[SignedReport]:
+    async def report_pages(
+        self, epoch: Epoch, challengers: Sequence[NodeId] = (), *, count: int
+    ) -> AsyncGenerator[list[SignedReport]]:
+        """The same, `count` at a time: each page is read when it is asked for, so no more of them are held."""
+        prefixes = [_node(node) for node in challengers] or [b""]
+
+        def read(place: int, after: bytes) -> tuple[list[SignedReport], int, bytes]:
             found: list[SignedReport] = []
-            for prefix in [_node(node) for node in challengers] or [b""]:
-                for _key, value in self._scan(_REPORT, epoch, prefix):
+            while place < len(prefixes):
+                for key, value in self._scan(_REPORT, epoch, prefixes[place], after=after):
                     found.append(decoded(value, "report", lambda r: SignedReport(r.bytes_(), r.bytes_())))
-            return found
+                    after = key
+                    if len(found) == count:
+                        return found, place, after
+                place, after = place + 1, b""
+            return found, place, after
 
-        return await self._read(read)
+        place, after = 0, b""
+        while place < len(prefixes):
+            page, place, after = await self._read(read, place, after)
+            if page:
+                yield page
 
     async def vote(self, epoch: Epoch, candidate: NodeId) -> VoteRecord | None:
         """What became of this node's vote; None when there was no reason for one."""
@@ -290,9 +305,13 @@ class ChallengeRecords(StoreAccess):
             blob_id for blob_id, since in self._blobs.certified_since(epoch) if is_old_enough(since, epoch)
         )
 
-    def _scan(self, kind: int, epoch: Epoch, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+    def _scan(
+        self, kind: int, epoch: Epoch, prefix: bytes = b"", *, after: bytes = b""
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Entries in the order of their keys, from the one behind `after` on."""
         start = layout.challenge_key(kind, epoch, prefix)
-        return self._kv.scan(layout.CHALLENGES, start=start, end=layout.end_of_prefix(start))
+        first = after + b"\x00" if after else start
+        return self._kv.scan(layout.CHALLENGES, start=first, end=layout.end_of_prefix(start))
 
     async def _put_challenge(self, key: bytes, value: bytes, *, sync: bool = False) -> None:
         def put() -> None:

@@ -24,7 +24,8 @@ from tests.unit.node.worlds import (
     registered,
 )
 
-from walrus_codec.types import Axis, Epoch, ShardIndex
+from walrus_client.challenges.reports import SignedReport
+from walrus_codec.types import Axis, Epoch, NodeId, ShardIndex
 from walrus_node.errors import IdentityError, MetadataMissingError, ShardNotHereError, StoreError
 from walrus_node.events import rules
 from walrus_node.store import layout
@@ -359,6 +360,39 @@ class TestGarbage:
         again = await Storage.open(tmp_path)
         assert again.slivers_stored == 32
         await again.close()
+
+
+class TestReports:
+    """Of challenges; a large committee leaves ten thousand in an epoch, which nobody is to hold at once."""
+
+    NODES = tuple(NodeId("0x" + f"{number:02x}" * 32) for number in (0, 1, 7, 255))
+
+    @pytest.fixture
+    async def full(self, storage):
+        """Everybody's about everybody else, in epoch 3; a few around it."""
+        for epoch, challengers in ((2, self.NODES[-1:]), (3, self.NODES), (4, self.NODES[:1])):
+            for challenger in challengers:
+                for prover in self.NODES:
+                    for second in (False, True):
+                        signed = SignedReport(f"{epoch} {challenger} {prover} {second}".encode(), bytes(96))
+                        await storage.add_report(Epoch(epoch), challenger, prover, signed, second=second)
+        return storage
+
+    @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 31, 32, 33])
+    async def test_pages_are_all_of_an_epoch_in_order_whatever_their_size(self, full, count):
+        pages = [page async for page in full.report_pages(Epoch(3), count=count)]
+        assert [len(page) for page in pages[:-1]] == [count] * (len(pages) - 1)
+        assert 0 < len(pages[-1]) <= count
+        together = [signed.body.decode() for page in pages for signed in page]
+        assert together == [f"3 {a} {b} {second}" for a in self.NODES for b in self.NODES for second in (False, True)]
+        chosen = self.NODES[1::2]
+        some = [signed async for page in full.report_pages(Epoch(3), chosen, count=count) for signed in page]
+        assert some == await full.reports(Epoch(3), chosen)
+        assert [signed.body.decode() for signed in some] == [text for text in together if text[2:68] in chosen]
+
+    async def test_of_strangers_and_other_epochs_there_are_none(self, full):
+        assert [page async for page in full.report_pages(Epoch(3), [US], count=4)] == []
+        assert [page async for page in full.report_pages(Epoch(9), count=4)] == []
 
 
 class TestDurability:
