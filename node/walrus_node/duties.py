@@ -12,9 +12,9 @@ import functools
 import importlib
 import logging
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, aclosing
-from typing import Any, NoReturn, cast
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any, NoReturn
 
 from walrus_client.compute import Compute
 from walrus_client.peers import PeerPool, RequestSigner
@@ -28,11 +28,12 @@ from walrus_node.epochs.driver import EpochDriver
 from walrus_node.epochs.keeper import EpochKeeper
 from walrus_node.errors import ConfigError
 from walrus_node.events.processor import EventProcessor, Heard
-from walrus_node.loops import DISK_PAUSE_S, Backoff, Wake, repeat, together, until_done
+from walrus_node.following import Following
+from walrus_node.loops import Backoff, Wake, repeat, together, until_done
 from walrus_node.recovery.blobs import BlobRecoverer
 from walrus_node.recovery.denouncing import ChainDenouncer
 from walrus_node.recovery.gathering import Gatherer
-from walrus_node.recovery.history import HistoryRebuilder, NoAgreementError
+from walrus_node.recovery.history import HistoryRebuilder
 from walrus_node.recovery.task import IDLE_S, Progress, RecoveryTask
 from walrus_node.registration import Registrar
 from walrus_node.scrub.scrubber import IDLE_S as SCRUB_IDLE_S
@@ -45,14 +46,12 @@ from walrus_node.sync.transfer import Counters, MetadataFetcher, ShardMover
 from walrus_sui import faucet, network_config
 from walrus_sui.client import ChainClient
 from walrus_sui.errors import NetworkConfigError, PublicNetworkRefused
-from walrus_sui.follower import CheckpointEvents, CheckpointFollower, HistoryPrunedError
 from walrus_sui.network_config import NetworkConfig
 
 _log = logging.getLogger(__name__)
 
 Loop = Coroutine[Any, Any, NoReturn]
 
-_NEAR_THE_TIP = 8
 _KEEPER_INTERVAL_S = 30.0
 _COLLECTOR_INTERVAL_S = 600.0
 _REGISTRAR_INTERVAL_S = 3600.0
@@ -98,12 +97,10 @@ class Duties:
         self._challenges = challenges
         self._on_registered = on_registered
         self._rng = rng
-        self._follower: CheckpointFollower | None = None
-        self._caught_up = False
         self._view_wake, self._keeper_wake, self._driver_wake = Wake(), Wake(), Wake()
         self._registrar_wake, self._collector_wake, self._invalid_wake = Wake(), Wake(), Wake()
         self._recovery_wake, self._sync_wake, self._challenge_wake = Wake(), Wake(), Wake()
-        self._rebuilder: HistoryRebuilder | None = None
+        self._following = Following(processor=processor, on_rebuilt=self._rebuilt, rng=rng)
         self._recovery: RecoveryTask | None = None
         self._sync: SyncTask | None = None
         self._scrubber: Scrubber | None = None
@@ -112,18 +109,16 @@ class Duties:
     @property
     def caught_up(self) -> bool:
         """Whether the events have reached the chain's tip since the process began."""
-        if not self._caught_up and (follower := self._follower) is not None:
-            self._caught_up = follower.head >= 0 and follower.position >= follower.head - _NEAR_THE_TIP
-        return self._caught_up
+        return self._following.caught_up
 
     def follower_age_s(self) -> float:
         """Seconds since the chain was last heard."""
-        return self._follower.last_frame_age if self._follower is not None else float("inf")
+        return self._following.age_s()
 
     @property
     def waits_for_history(self) -> str:
         """What the node waits for because the chain has pruned events that it needs; empty when it does not."""
-        return self._rebuilder.waits_for if self._rebuilder is not None else ""
+        return self._following.waits_for_history
 
     def recovery_progress(self) -> Progress:
         """What was recovered from other nodes."""
@@ -152,6 +147,11 @@ class Duties:
                 # Not before: most often everything is there by then, and who rests is not to be woken twice.
                 self._recovery_wake.ring_within(self._recovery.certified(blob_id))
         for wake in concerned:
+            wake.ring()
+
+    def _rebuilt(self) -> None:
+        """The records were made anew."""
+        for wake in (self._view_wake, self._keeper_wake):
             wake.ring()
 
     async def run(self) -> NoReturn:
@@ -203,7 +203,7 @@ class Duties:
             recovery = self._recovery = self._make_recovery(client, identity, peers, gatherer)
             sync = self._sync = self._make_sync(identity, peers, gatherer, signer)
             await self._challenges.rounds.take_after_crash()
-            rebuilder = self._rebuilder = HistoryRebuilder(
+            rebuilder = HistoryRebuilder(
                 chain=client,
                 view=self._view,
                 peers=peers,
@@ -212,7 +212,7 @@ class Duties:
                 us=identity.node_id,
             )
             await together(
-                self._follow(client, rebuilder),
+                self._following.run(client, rebuilder),
                 *self._epoch_loops(client, identity, recovery),
                 self._repeat("recovery", recovery.run_once, IDLE_S, self._recovery_wake),
                 self._repeat("shard sync", sync.run_once, SYNC_IDLE_S, self._sync_wake),
@@ -243,47 +243,6 @@ class Duties:
         await self._storage.set_identity(identity)
         self._on_registered(identity)
         return identity
-
-    async def _follow(self, client: ChainClient, rebuilder: HistoryRebuilder) -> NoReturn:
-        while True:
-            try:
-                await self._follow_events(client)
-            except HistoryPrunedError as error:
-                _log.warning("the chain has pruned what this node needs", extra={"why": str(error)})
-                await self._rebuild(rebuilder)
-
-    async def _follow_events(self, client: ChainClient) -> NoReturn:
-        cursor = self._processor.cursor
-        self._follower = CheckpointFollower(client, start_after=cursor.sequence if cursor is not None else None)
-        # It is an asynchronous generator, though typed as the iterator that most callers need.
-        stream = cast("AsyncGenerator[CheckpointEvents]", aiter(self._follower))
-        async with aclosing(stream) as checkpoints:
-            async for checkpoint in checkpoints:
-                await until_done(
-                    "the chain's events",
-                    functools.partial(
-                        self._processor.apply, checkpoint.sequence, checkpoint.timestamp_ms, checkpoint.events
-                    ),
-                    backoff=Backoff(first_s=0.5, last_s=DISK_PAUSE_S, rng=self._rng),
-                )
-        raise AssertionError("a follower does not end")
-
-    async def _rebuild(self, rebuilder: HistoryRebuilder) -> None:
-        """Takes the other nodes' records for the events that are gone, as often as it needs; returns to follow from there."""
-        self._caught_up = False
-        backoff = self._backoff()
-        await until_done("records", rebuilder.begin, backoff=backoff)
-        while True:
-            try:
-                await until_done("records", rebuilder.run_once, backoff=backoff)
-            except NoAgreementError as error:
-                pause = backoff.next_s()
-                _log.warning("waiting for other nodes' records", extra={"why": str(error), "pause_s": round(pause, 1)})
-                await asyncio.sleep(pause)
-            else:
-                break
-        for wake in (self._view_wake, self._keeper_wake):
-            wake.ring()
 
     def _make_sync(self, identity: Identity, peers: PeerPool, gatherer: Gatherer, signer: RequestSigner) -> SyncTask:
         counters = Counters()
