@@ -5,6 +5,9 @@ handler is closed first, which gives back what it holds; then the call is ended 
 reason, and the one message before it, until the reader drains or leaves: so long its bytes stay counted in the lane of
 reads, even when that is full, because they are there. A reader that does neither, for as long as it may pause, loses its
 connection: it would hold the place of others for nothing.
+
+An answer of one message, and the end of a longer one, gRPC takes at once, and keeps them until they can be sent. They are
+counted likewise until the call is over, and there is no way to end it but with its connection.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import grpc
@@ -27,6 +30,11 @@ from walrus_node.rpc.rules import Lane, Pace, Progress
 from walrus_sui.telemetry import meter, names
 
 _log = logging.getLogger(__name__)
+
+_SMALL = 4 << 10
+"""So few bytes belong to what an open call takes anyway."""
+_WRITE_BUFFER = 64 << 10
+"""Bytes of a stream that gRPC takes before it lets the next one wait."""
 
 
 class SlowReaders(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs only
@@ -57,41 +65,49 @@ class SlowReaders(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """Wraps methods with streamed answers, except the health service's watch, which may be silent for ever."""
+        """Wraps the method's behaviour."""
         handler: Any = await continuation(handler_call_details)
-        if handler is None or not handler.response_streaming:
+        if handler is None:
             return handler
-        if handler.request_streaming:
-            return grpc.stream_stream_rpc_method_handler(
-                self._wrap(handler.stream_stream), handler.request_deserializer, handler.response_serializer
-            )
-        return grpc.unary_stream_rpc_method_handler(
-            self._wrap(handler.unary_stream), handler.request_deserializer, handler.response_serializer
-        )
+        makers: dict[tuple[bool, bool], tuple[Any, Any, Any]] = {
+            (False, False): (grpc.unary_unary_rpc_method_handler, self._one, handler.unary_unary),
+            (True, False): (grpc.stream_unary_rpc_method_handler, self._one, handler.stream_unary),
+            (False, True): (grpc.unary_stream_rpc_method_handler, self._many, handler.unary_stream),
+            (True, True): (grpc.stream_stream_rpc_method_handler, self._many, handler.stream_stream),
+        }
+        make, wrap, behavior = makers[handler.request_streaming, handler.response_streaming]
+        return make(wrap(behavior), handler.request_deserializer, handler.response_serializer)
 
-    def _wrap(self, behavior: Callable[[Any, Any], AsyncIterator[Any]]) -> Callable[[Any, Any], Awaitable[None]]:
-        async def handle(request: Any, context: Any) -> None:
-            answers: Any = behavior(request, context)
-            progress = Progress(self._pace)
-            async with contextlib.aclosing(answers):
-                async for answer in answers:
-                    size, begun = answer.ByteSize(), time.monotonic()
-                    try:
-                        async with asyncio.timeout(progress.allowance_s):
-                            await context.write(answer)
-                    except TimeoutError:
-                        del answer
-                        break
-                    progress.moved(size, time.monotonic() - begun)
-                    # The next one may be waited for: what was sent must not be held so long.
-                    del answer
-                else:
-                    return
-            await self._end(context, size)
+    def _one(self, behavior: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+        async def handle(request: Any, context: Any) -> Any:
+            answer = await behavior(request, context)
+            self._until_sent(context, answer.ByteSize())
+            return answer
 
         return handle
 
-    async def _end(self, context: Any, stuck: int) -> None:
+    def _many(self, behavior: Callable[[Any, Any], AsyncIterator[Any]]) -> Callable[[Any, Any], Awaitable[None]]:
+        async def handle(request: Any, context: Any) -> None:
+            answers: Any = behavior(request, context)
+            progress, sent = Progress(self._pace), 0
+            async with contextlib.aclosing(answers):
+                async for answer in answers:
+                    size, begun = answer.ByteSize(), time.monotonic()
+                    writing = asyncio.ensure_future(context.write(answer))
+                    # The next one may be waited for: what was sent must not be held so long.
+                    del answer
+                    if not await _done(writing, timeout_s=progress.allowance_s):
+                        break
+                    progress.moved(size, time.monotonic() - begun)
+                    sent += size
+                else:
+                    self._until_sent(context, min(sent, _WRITE_BUFFER))
+                    return
+            await self._end(context, writing, size)
+
+        return handle
+
+    async def _end(self, context: Any, writing: asyncio.Future[None], size: int) -> None:
         peer, pace = context.peer(), self._pace
         self._counter.add(1, {names.ATTR_OUTCOME: "ended"})
         _log.info("a reader does not fetch its answer", extra={"peer": peer})
@@ -102,14 +118,33 @@ class SlowReaders(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
             {"least_bytes_per_second": f"{pace.least_bytes_per_s:.0f}", "longest_pause_s": f"{pace.patience_s:.0f}"},
             retry_after_s=1.0,
         )
-        last_word = asyncio.get_running_loop().call_later(pace.patience_s, self._hang_up, peer)
-        try:
-            # The encoded message and gRPC's copy of it.
-            with self._gate.charged(Lane.READ, client_of(peer), 2 * stuck):
-                self.cut += 1
+        with self._stuck(peer, size, pace.patience_s):
+            self.cut += 1
+            try:
+                # gRPC takes no status while it has the first message, with which the call begins.
+                await _done(writing)
                 await grpc_errors.abort(context, refusal)
+            except grpc.aio.InternalError:
+                # The connection has ended: so does the call, as any whose client has gone.
+                raise asyncio.CancelledError from None
+
+    def _until_sent(self, context: Any, size: int) -> None:
+        """The handler is done with its answer, gRPC is not: counts what it may still hold until the call is over."""
+        if size > _SMALL:
+            stuck = contextlib.ExitStack()
+            stuck.enter_context(self._stuck(context.peer(), size, self._pace.most_s(size)))
+            context.add_done_callback(lambda _context: stuck.close())
+
+    @contextlib.contextmanager
+    def _stuck(self, peer: str, size: int, patience_s: float) -> Iterator[None]:
+        """Counts a message while the block runs; ends its connection when that takes longer than the patience."""
+        end = asyncio.get_running_loop().call_later(patience_s, self._hang_up, peer)
+        try:
+            # The message, its encoded form, and gRPC's copy of that.
+            with self._gate.charged(Lane.READ, client_of(peer), 3 * size):
+                yield
         finally:
-            last_word.cancel()
+            end.cancel()
             self._gone.discard(peer)
 
     def _hang_up(self, peer: str) -> None:
@@ -121,3 +156,18 @@ class SlowReaders(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
             self.hung_up += 1
             self._counter.add(1, {names.ATTR_OUTCOME: "disconnected"})
             _log.info("a reader that fetches nothing was disconnected", extra={"peer": peer})
+
+
+async def _done(writing: asyncio.Future[None], *, timeout_s: float | None = None) -> bool:
+    """Whether gRPC has taken a message, after waiting for it; one that it has begun to take cannot be called back.
+
+    Whoever stops to wait because the call is over lets the message go with it.
+    """
+    try:
+        done, _ = await asyncio.wait([writing], timeout=timeout_s)
+    except asyncio.CancelledError:
+        writing.cancel()
+        raise
+    if done:
+        writing.result()
+    return bool(done)

@@ -266,6 +266,10 @@ class Pace:
         """How long the peer may take for the next bytes, after `waited_s` for the `moved` bytes so far."""
         return min(self.patience_s, self.patience_s + moved / self.least_bytes_per_s - waited_s)
 
+    def most_s(self, size: int) -> float:
+        """How long a peer that keeps the pace takes at most for so many bytes."""
+        return self.patience_s + size / self.least_bytes_per_s
+
 
 class Progress:
     """How one peer keeps the pace."""

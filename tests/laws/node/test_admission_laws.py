@@ -195,7 +195,7 @@ def test_a_peer_is_waited_for_as_long_as_it_keeps_the_pace_and_never_longer(pati
         waited, moved = waited + gap, moved + size
         progress.moved(size, gap)
     # Whatever it does, it is waited for no longer than this.
-    assert waited + progress.allowance_s <= (patience + moved / rate) * (1 + 1e-9)
+    assert waited + progress.allowance_s <= progress.pace.most_s(moved) * (1 + 1e-9)
 
 
 def test_what_is_held_anyway_counts_also_beyond_the_lane_and_everything_later_waits():

@@ -1,15 +1,19 @@
 """The public face over real gRPC and TLS: what is stored, what is refused, with which name, and what is left behind."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import functools
 import os
 import socket
+import ssl
 import threading
 from dataclasses import replace
 
 import grpc
 import grpc.aio
+import h2.connection
+import h2.settings
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -60,8 +64,8 @@ from walrus_node.store.records import ShardStatus
 from walrus_node.store.room import RoomKeeper
 from walrus_node.store.storage import SliverKey, Storage
 from walrus_node.sync.task import SyncProgress
+from walrus_proto.node.v1 import node_pb2, node_pb2_grpc
 from walrus_proto.node.v1 import node_pb2 as pb
-from walrus_proto.node.v1 import node_pb2_grpc
 from walrus_sui import bls, messages
 from walrus_sui.events import BlobDeleted, InvalidBlobId
 from walrus_sui.keys import BlsKey, NetworkKey
@@ -113,9 +117,43 @@ def head(pair, sliver, **changes):
     return pb.SliverHead(**(fields | changes))
 
 
-def limits(*, memory=64 << 20, wait_s=20, patience_s=5, calls=1024):
+def limits(*, memory=64 << 20, wait_s=20, patience_s=5, slowest=1 << 10, calls=1024):
     gate = Gate(dict.fromkeys(Lane, memory), wait_s=wait_s)
-    return StreamLimits(gate, Pace(patience_s, 1 << 10), CallCounter(calls))
+    return StreamLimits(gate, Pace(patience_s, slowest), CallCounter(calls))
+
+
+@contextlib.asynccontextmanager
+async def no_window(world, method, request, *, calls):
+    """A client that makes calls and allows not a byte of their answers; yields what says that its connection has ended."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.port, ssl=context)
+    connection, ended = h2.connection.H2Connection(), asyncio.Event()
+    connection.local_settings = h2.settings.Settings(initial_values={h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0})
+    connection.initiate_connection()
+    path = f"/{node_pb2.DESCRIPTOR.services_by_name['StorageNode'].full_name}/{method}"
+    for _ in range(calls):
+        stream = connection.get_next_available_stream_id()
+        fields = {":method": "POST", ":scheme": "https", ":authority": "node.test", ":path": path}
+        fields |= {"te": "trailers", "content-type": "application/grpc"}
+        connection.send_headers(stream, list(fields.items()))
+        body = request.SerializeToString()
+        connection.send_data(stream, b"\x00" + len(body).to_bytes(4, "big") + body, end_stream=True)
+    writer.write(connection.data_to_send())
+
+    async def listen():
+        while data := await reader.read(1 << 16):
+            connection.receive_data(data)
+            writer.write(connection.data_to_send())
+        ended.set()
+
+    listener = asyncio.create_task(listen())
+    try:
+        yield ended
+    finally:
+        listener.cancel()
+        writer.close()
 
 
 async def until(condition):
@@ -717,6 +755,32 @@ class TestRefusedStreams:
             assert other.get_state() is grpc.ChannelConnectivity.READY, "nobody else was hung up on"
             # It may come again.
             assert len(await all_of(stub.GetSlivers(request, timeout=20))) == 2 * len(OURS)
+        await world.stop()
+
+    @pytest.mark.parametrize("method", ["GetMetadata", "GetSlivers"])
+    async def test_a_reader_without_a_window_loses_its_connection_also_when_the_answer_is_small(
+        self, storage, tmp_path, monkeypatch, method
+    ):
+        """gRPC takes such an answer from the handler at once; it is there all the same."""
+        monkeypatch.setattr(draining, "_SMALL", 100)
+        world = World(storage, tmp_path)
+        world.limits = limits(patience_s=0.3, slowest=1 << 20)
+        await world.start()
+        await world.register()
+        assert (await world.store(header(), *parts(both(PAIRS)))).stored == 2 * len(OURS)
+        request = {
+            "GetMetadata": pb.GetMetadataRequest(blob_id=BLOB),
+            "GetSlivers": pb.GetSliversRequest(blob_id=BLOB, axis=pb.AXIS_PRIMARY),
+        }[method]
+        held = functools.partial(world.limits.gate.used, Lane.READ)
+        async with no_window(world, method, request, calls=5) as ended:
+            await until(lambda: held() > 0)
+            async with asyncio.timeout(20):
+                await ended.wait()
+            await until(lambda: held() == 0)
+        # With a stream the node sees that it stands still; once, whatever the number of calls, it looks for the connection.
+        assert world.server.readers.cut == (5 if method == "GetSlivers" else 0)
+        assert world.server.readers.hung_up == 1
         await world.stop()
 
     async def large_world(self, storage, tmp_path, *, patience_s):
