@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Collection
 
 from walrus_client.challenges.reports import Addition, Report, ReportError, Reports, SignedReport
@@ -19,6 +20,7 @@ from walrus_client.errors import PeerError
 from walrus_client.peers import PeerPool
 from walrus_codec.types import Epoch, NodeId
 from walrus_node.challenges.rounds import Round
+from walrus_node.challenges.seldom import Seldom
 from walrus_node.store.storage import Storage
 from walrus_sui import bls
 from walrus_sui.keys import BlsKey
@@ -47,6 +49,7 @@ class ReportBook:
         self._reports: Reports | None = None
         self._bodies: dict[tuple[NodeId, NodeId], set[bytes]] = {}
         self._writing = asyncio.Lock()
+        self._seldom = Seldom(time.monotonic)
         self._taken = meter().create_counter(
             names.NODE_CHALLENGE_REPORTS, description="Reports of challenges that were offered, by what became of them."
         )
@@ -97,10 +100,12 @@ class ReportBook:
                 for signed in page:
                     await self.offer(current, signed)
         except PeerError as error:
-            _log.info("reports cannot be pulled", extra={"node": member.name, "error": str(error)})
+            if self._seldom.may_say(member.node_id, "not pulled"):
+                _log.info("reports cannot be pulled", extra={"node": member.name, "error": str(error)})
         except ReportError as error:
             self._count("REFUSED")
-            _log.warning("a member hands on a bad report", extra={"node": member.name, "error": str(error)})
+            if self._seldom.may_say(member.node_id, "bad report"):
+                _log.warning("a member hands on a bad report", extra={"node": member.name, "error": str(error)})
         finally:
             await pages.aclose()
 
@@ -134,7 +139,7 @@ class ReportBook:
         self._bodies.setdefault(pair, set()).add(signed.body)
         addition = reports.add(report)
         self._count(addition.name)
-        if addition is Addition.EQUIVOCATION:
+        if addition is Addition.EQUIVOCATION and self._seldom.may_say(report.challenger, "equivocation"):
             facts = {"epoch": report.epoch, "challenger": report.challenger, "prover": report.prover}
             _log.warning("a member has signed two different reports; neither counts", extra=facts)
         return addition

@@ -216,6 +216,7 @@ class StorageNodeServicer(node_pb2_grpc.StorageNodeServicer):
             parts = self._challenges.challenge(stream, self._service.identity)
             async with contextlib.aclosing(parts):
                 async for part in parts:
+                    stream.answered = True
                     yield part
 
     async def DeclareRecovering(

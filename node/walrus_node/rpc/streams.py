@@ -39,12 +39,17 @@ class StreamLimits:
 
 
 class RequestStream:
-    """A request stream whose sender must keep a pace while it is listened to."""
+    """A request stream whose sender must keep a pace while it is listened to.
+
+    Attributes:
+        answered: something was said already, so that nothing can be said ahead any more.
+    """
 
     def __init__(self, requests: AsyncIterator[Any], pace: Pace) -> None:
         self._requests = aiter(requests)
         self._progress = Progress(pace)
         self._over = False
+        self.answered = False
 
     def __aiter__(self) -> RequestStream:
         return self
@@ -80,7 +85,8 @@ class RequestStream:
         try:
             yield
         except RequestRefused as refusal:
-            await grpc_errors.announce(context, refusal)
+            if not self.answered:
+                await grpc_errors.announce(context, refusal)
             if not hearing.locked():
                 async with hearing:
                     await self._hear_out()
