@@ -213,22 +213,20 @@ def _network_rows() -> Iterable[Row]:
         "The last pass failed; it is tried again.",
         "The message holds the error; the operator's log holds more.",
     )
-    yield Row(kind, t.REQUIRES_UPDATE, "False", r.UP_TO_DATE, "All pods run the newest template.")
     yield Row(
         kind,
         t.REQUIRES_UPDATE,
-        "True",
-        r.TEMPLATE_CHANGED,
-        "Pods of the devnet or the gateway run an older template; the operator does not restart them by itself.",
-        "Delete the pods one after the other when it suits; they come back with the new template.",
+        "False",
+        r.UP_TO_DATE,
+        "All pods are what this operator makes of the spec, or follow in the rollout.",
     )
     yield Row(
         kind,
         t.REQUIRES_UPDATE,
         "True",
         r.OPERATOR_CHANGED,
-        "Another version of the operator made the pods of nodes; nothing that the user asks for has changed.",
-        "Set spec.rollout.restart to another text when it suits; the nodes restart one batch after the other.",
+        "Another version of the operator made the pods that the message names; nothing that the user asks for has changed.",
+        "Set spec.rollout.restart to another text when it suits; all pods restart, one batch after the other.",
     )
     yield Row(kind, t.PAUSED, "False", r.ACTIVE, "The operator acts.")
     yield Row(
@@ -248,7 +246,7 @@ def _rollout_rows() -> Iterable[Row]:
         t.PROGRESSING,
         "True",
         r.ROLLING_OUT,
-        "Nodes restart, one batch after the other, because their spec has changed.",
+        "Pods restart, one batch after the other, because their spec has changed: nodes, gateways, the devnet.",
         "Wait; `walrusctl network plan` shows what comes next.",
     )
     yield Row(
@@ -291,6 +289,8 @@ def _rollout_rows() -> Iterable[Row]:
         (r.SLASHING_VOTE_PENDING, "the next node has voted to slash another", "Wait for the next epoch."),
         (r.FAILURE_DOMAIN_BUSY, "nodes of another failure domain are away", "Wait."),
         (r.SHARD_TRANSFER_SOURCE, "the next node is the source of shards that move", "Wait; one epoch at most."),
+        (r.GATEWAY_NOT_READY, "a gateway is not ready, and the next pod must not be away beside it", "See its pod."),
+        (r.MEMBERS_DOWN, "the devnet is next, and nodes that are down need the chain", "Bring them back."),
         (r.SHARD_TRANSFER_TARGET, "the next node takes over shards", "Wait until it is Synced."),
         (r.NODE_RECOVERING, "the next node recovers", "Wait until it is Synced."),
         (
@@ -300,7 +300,7 @@ def _rollout_rows() -> Iterable[Row]:
         ),
     )
     for reason, why, remedy in held:
-        yield Row(kind, t.PROGRESSING, "True", reason, f"No node restarts now: {why}.", remedy)
+        yield Row(kind, t.PROGRESSING, "True", reason, f"Nothing restarts now: {why}.", remedy)
     yield Row(
         kind,
         t.DEGRADED,

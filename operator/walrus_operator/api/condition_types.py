@@ -85,7 +85,6 @@ class Reason(StrEnum):
     RECONCILE_FAILED = "ReconcileFailed"
 
     UP_TO_DATE = "UpToDate"
-    TEMPLATE_CHANGED = "TemplateChanged"
     OPERATOR_CHANGED = "OperatorChanged"
 
     ACTIVE = "Active"

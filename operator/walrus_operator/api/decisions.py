@@ -15,10 +15,7 @@ from typing import Any, Literal
 from walrus_codec.types import NodeId, ObjectId, SuiAddress
 from walrus_operator.api.conditions import Condition
 from walrus_operator.api.node import NodeSpec
-from walrus_operator.api.world import (
-    NetworkObject,
-    ObjectKey,
-)
+from walrus_operator.api.world import Manifest, NetworkObject, ObjectKey
 
 
 class KeyKind(StrEnum):
@@ -136,8 +133,8 @@ class Workload:
     max_unavailable: int
     """For the one PodDisruptionBudget over all node pods."""
     epochs: tuple[EpochRecord, ...]
-    kept: frozenset[str] = frozenset()
-    """Nodes whose pod template and configuration stay as they are until they may be restarted."""
+    kept: Mapping[str, Manifest] = field(default_factory=dict)
+    """StatefulSets as stored, by name, whose pod template and configuration stay as they are until they may restart."""
 
 
 @dataclass(frozen=True)
@@ -163,11 +160,11 @@ class RolloutNumbers:
     """How a rollout stands."""
 
     outdated: int = 0
-    """Nodes that are still to be restarted."""
+    """Pods that are still to be restarted."""
     stuck: bool = False
-    """Whether a node that was restarted does not come back."""
+    """Whether one that was restarted does not come back."""
     gates: Mapping[str, int] = field(default_factory=dict)
-    """How many nodes each gate holds."""
+    """How many each gate holds."""
 
 
 @dataclass(frozen=True)

@@ -139,8 +139,8 @@ class Rollout(SpecModel):
     """How long a restarted node must have been ready before the next one may go. Its pod has a new address, and those who
     use the node find it only when cluster DNS has forgotten the old one, which takes 30 seconds as a rule."""
     restart: Annotated[str, Field(max_length=64)] | None = None
-    """Any text. Each change of it restarts all nodes, one batch after the other; nodes also take over then what a new
-    version of the operator makes of the same spec, which alone restarts nothing."""
+    """Any text. Each change of it restarts all nodes, one batch after the other, then gateways and the devnet; they also take
+    over then what a new version of the operator makes of the same spec, which alone restarts nothing."""
 
 
 class GatewayService(SpecModel):
@@ -326,12 +326,14 @@ class RolloutBudget(StatusModel):
 
 
 class RolloutStep(StatusModel):
-    """Nodes that are restarted together; the next step begins when they have rejoined."""
+    """What is restarted together; the next step begins when it is back."""
 
     nodes: list[str]
     """WalrusNodes."""
     shards: int
     """Shards of the current committee that they hold."""
+    pods: list[str] | None = None
+    """A pod of the gateway or the devnet; absent in the steps of nodes, which come first."""
 
 
 class RolloutHold(StatusModel):
@@ -343,6 +345,8 @@ class RolloutHold(StatusModel):
     """WalrusNodes that wait for it."""
     message: str
     """Why the first of them waits, and what opens the gate."""
+    pods: list[str] | None = None
+    """Pods of the gateway and the devnet that wait for it."""
 
 
 class RolloutVersion(StatusModel):
@@ -356,11 +360,26 @@ class RolloutVersion(StatusModel):
     """How many."""
 
 
+class RolloutPart(StatusModel):
+    """The gateway or the devnet."""
+
+    name: str
+    """Its StatefulSet."""
+    display: str
+    """updated/all pods."""
+    updated: int
+    """Pods that run what the spec asks for."""
+    outdated: int
+    """Pods that are still to be restarted."""
+    images: list[str]
+    """Images of its pods."""
+
+
 class RolloutStatus(StatusModel):
     """Which nodes run what the spec asks for, and the plan for the others."""
 
     state: str
-    """Complete, Rolling (nodes restart or are about to, or have not rejoined), Held (gates hold all that are left), or
+    """Complete, Rolling (pods restart or are about to, or are not back), Held (gates hold all that are left), or
     Settling (nothing is to be restarted, and some nodes have not joined or are down)."""
     target: str
     """Digest of what all nodes should run; the name of this rollout."""
@@ -371,7 +390,7 @@ class RolloutStatus(StatusModel):
     outdated: int
     """Nodes that are still to be restarted."""
     returning: list[str]
-    """Nodes that were started with what the spec asks for and have not rejoined yet."""
+    """Nodes that were started with what the spec asks for and have not rejoined yet, and such pods of gateway and devnet."""
     stuck: str | None = None
     """Why nothing more is restarted: a node that does not rejoin; absent when there is none."""
     budget: RolloutBudget
@@ -384,6 +403,8 @@ class RolloutStatus(StatusModel):
     """Epoch in which the plan ends if every gate opens in its time; absent when there is no plan."""
     versions: list[RolloutVersion]
     """What the nodes run."""
+    parts: list[RolloutPart] | None = None
+    """Gateway and devnet, which follow the nodes."""
 
 
 class NetworkStatus(StatusModel):

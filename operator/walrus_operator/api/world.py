@@ -325,7 +325,7 @@ class Snapshot:
     chain: Observed[ChainView] = field(default_factory=Observed)
     infos: Mapping[str, Observed[NodeInfo]] = field(default_factory=dict)
     revisions: Mapping[str, Revision] = field(default_factory=dict)
-    """What the pod of each WalrusNode should be made from, by the node's name."""
+    """What the pods of each StatefulSet should be made from, by its name: WalrusNodes, devnet, gateway."""
     deleted_pods: Mapping[str, str] = field(default_factory=dict)
     """Pods that the previous pass deleted, with their UIDs; what is read may be older than that."""
     last_error: str | None = None

@@ -6,8 +6,9 @@ from typing import Any
 
 from walrus_operator.api import names
 from walrus_operator.api.base import seconds
-from walrus_operator.api.world import Manifest, NetworkObject, Settings
-from walrus_operator.build import common
+from walrus_operator.api.network import Devnet
+from walrus_operator.api.world import Manifest, NetworkObject, Revision, Settings
+from walrus_operator.build import common, templates
 
 COMPONENT = "devnet"
 PORTS = {
@@ -38,14 +39,15 @@ def genesis(network: NetworkObject) -> dict[str, Any]:
     }
 
 
-def manifests(network: NetworkObject, settings: Settings) -> list[Manifest]:
-    """ConfigMap, Service and StatefulSet of the devnet; nothing on a real chain."""
-    if network.spec is None or network.spec.chain.devnet is None:
-        return []
-    devnet = network.spec.chain.devnet
+def _file(network: NetworkObject) -> Manifest:
+    """The ConfigMap."""
     name = names.devnet(network.name)
-    pods = common.selector(network.name, COMPONENT)
-    config = common.config_map(network, name, COMPONENT, file=GENESIS, content=genesis(network))
+    return common.config_map(network, name, COMPONENT, file=GENESIS, content=genesis(network))
+
+
+def _template(network: NetworkObject, devnet: Devnet, settings: Settings, config: Manifest) -> Manifest:
+    """The pod template, with the digests of what it was made from."""
+    name = names.devnet(network.name)
     container = {
         "name": COMPONENT,
         "image": common.image(settings, network, devnet.image),
@@ -66,8 +68,38 @@ def manifests(network: NetworkObject, settings: Settings) -> list[Manifest]:
         **common.probes("faucet"),
     }
     template = common.pod_template(network, COMPONENT, settings=devnet, container=container, volumes=[], config=config)
-    return [
-        config,
-        common.service(network, name, COMPONENT, pods=pods, ports=PORTS),
-        common.stateful_set(network, name, COMPONENT, replicas=1, template=template, pods=pods, storage=devnet.storage),
-    ]
+    own = devnet.model_dump(by_alias=True, mode="json", exclude_defaults=True, exclude={"storage"})
+    return templates.with_digests(template, templates.asked_for(network, COMPONENT, own))
+
+
+def revision(network: NetworkObject, settings: Settings) -> Revision | None:
+    """What the devnet's pod should be made from; None on a real chain."""
+    if network.spec is None or network.spec.chain.devnet is None:
+        return None
+    return templates.revision(_template(network, network.spec.chain.devnet, settings, _file(network)))
+
+
+def manifests(network: NetworkObject, settings: Settings, *, kept: Manifest | None = None) -> list[Manifest]:
+    """ConfigMap, Service and StatefulSet of the devnet; nothing on a real chain.
+
+    Args:
+        network: The owner.
+        settings: Of the operator.
+        kept: The StatefulSet when it goes on making the pods that it makes; its ConfigMap stays as it is then.
+    """
+    if network.spec is None or network.spec.chain.devnet is None:
+        return []
+    devnet = network.spec.chain.devnet
+    name = names.devnet(network.name)
+    pods = common.selector(network.name, COMPONENT)
+    face = common.service(network, name, COMPONENT, pods=pods, ports=PORTS)
+
+    def workload(template: Manifest) -> Manifest:
+        return common.stateful_set(
+            network, name, COMPONENT, replicas=1, template=template, pods=pods, storage=devnet.storage
+        )
+
+    if kept is not None:
+        return [face, *templates.with_kept_template(workload({}), kept)]
+    config = _file(network)
+    return [config, face, workload(_template(network, devnet, settings, config))]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from walrus_operator.api import names, sizing
-from walrus_operator.api.world import Manifest, NetworkObject, Settings
-from walrus_operator.build import common
+from walrus_operator.api.network import Gateway
+from walrus_operator.api.world import Manifest, NetworkObject, Revision, Settings
+from walrus_operator.build import common, templates
 from walrus_operator.build.nodes import chain_config
 
 COMPONENT = "gateway"
@@ -49,20 +50,17 @@ def config(network: NetworkObject, settings: Settings) -> dict[str, Any]:
     return content
 
 
-def manifests(network: NetworkObject, settings: Settings) -> list[Manifest]:
-    """ConfigMap, Service and StatefulSet of the gateway."""
-    if network.spec is None:
-        return []
-    gateway = network.spec.gateway
+_NOT_OF_THE_POD = {"replicas", "service"}
+
+
+def _file(network: NetworkObject, settings: Settings) -> Manifest:
+    """The ConfigMap."""
     name = names.gateway(network.name)
-    pods = common.selector(network.name, COMPONENT)
-    file = common.config_map(network, name, COMPONENT, file=CONFIG, content=config(network, settings))
-    face = common.service(network, name, COMPONENT, pods=pods, ports={"api": names.GATEWAY_PORT})
-    face["spec"]["type"] = gateway.service.type
-    if gateway.service.node_port is not None:
-        face["spec"]["ports"][0]["nodePort"] = gateway.service.node_port
-    if gateway.service.annotations:
-        face["metadata"]["annotations"] = dict(gateway.service.annotations)
+    return common.config_map(network, name, COMPONENT, file=CONFIG, content=config(network, settings))
+
+
+def _template(network: NetworkObject, gateway: Gateway, settings: Settings, file: Manifest) -> Manifest:
+    """The pod template, with the digests of what it was made from."""
     container = {
         "name": COMPONENT,
         "image": common.image(settings, network, gateway.image),
@@ -80,8 +78,45 @@ def manifests(network: NetworkObject, settings: Settings) -> list[Manifest]:
         config=file,
         grace_seconds=DRAIN_DELAY_S + GRACE_PERIOD_S + 10,
     )
-    return [
-        file,
-        face,
-        common.stateful_set(network, name, COMPONENT, replicas=gateway.replicas, template=template, pods=pods),
-    ]
+    own = gateway.model_dump(by_alias=True, mode="json", exclude_defaults=True, exclude=_NOT_OF_THE_POD)
+    return templates.with_digests(template, templates.asked_for(network, COMPONENT, own))
+
+
+def revision(network: NetworkObject, settings: Settings) -> Revision | None:
+    """What the gateway's pods should be made from; None when its spec cannot be carried out."""
+    if network.spec is None:
+        return None
+    try:
+        file = _file(network, settings)
+    except sizing.TooSmallError:
+        return None
+    return templates.revision(_template(network, network.spec.gateway, settings, file))
+
+
+def manifests(network: NetworkObject, settings: Settings, *, kept: Manifest | None = None) -> list[Manifest]:
+    """ConfigMap, Service and StatefulSet of the gateway.
+
+    Args:
+        network: The owner.
+        settings: Of the operator.
+        kept: The StatefulSet when it goes on making the pods that it makes; its ConfigMap stays as it is then.
+    """
+    if network.spec is None:
+        return []
+    gateway = network.spec.gateway
+    name = names.gateway(network.name)
+    pods = common.selector(network.name, COMPONENT)
+    face = common.service(network, name, COMPONENT, pods=pods, ports={"api": names.GATEWAY_PORT})
+    face["spec"]["type"] = gateway.service.type
+    if gateway.service.node_port is not None:
+        face["spec"]["ports"][0]["nodePort"] = gateway.service.node_port
+    if gateway.service.annotations:
+        face["metadata"]["annotations"] = dict(gateway.service.annotations)
+
+    def workload(template: Manifest) -> Manifest:
+        return common.stateful_set(network, name, COMPONENT, replicas=gateway.replicas, template=template, pods=pods)
+
+    if kept is not None:
+        return [face, *templates.with_kept_template(workload({}), kept)]
+    file = _file(network, settings)
+    return [file, face, workload(_template(network, gateway, settings, file))]

@@ -11,10 +11,10 @@ from typing import Any
 
 from walrus_operator.api import names, sizing
 from walrus_operator.api.decisions import NodeWorkload
-from walrus_operator.api.markers import NODE_LABEL, SPEC_DIGEST_ANNOTATION, TEMPLATE_DIGEST_ANNOTATION
+from walrus_operator.api.markers import NODE_LABEL
 from walrus_operator.api.node import NodeSpec
 from walrus_operator.api.world import Manifest, NetworkObject, NodeObject, Revision, Settings
-from walrus_operator.build import common
+from walrus_operator.build import common, templates
 
 COMPONENT = "node"
 PORTS = {"grpc": names.GRPC_PORT, "http": names.HTTP_PORT}
@@ -101,35 +101,18 @@ def spread(network: NetworkObject, node: NodeWorkload) -> list[dict[str, Any]]:
     ]
 
 
-_OF_THE_NETWORK: Mapping[str, Any] = {
-    "image": True,
-    "image_pull_policy": True,
-    "monitoring": {"otlp_endpoint", "log_level"},
-    "rollout": {"restart"},
-}
-"""What of the network's spec is part of a node's pod."""
 _NOT_OF_THE_POD = {"stake", "desired_state", "deletion_policy", "failure_domain", "network_ref"}
 
 
 def asked_for(network: NetworkObject, spec: NodeSpec) -> str:
-    """Digest of what the user asks of a node's pod.
-
-    Defaults are left out, so that a new version of the operator that knows more fields finds the same digest.
-    """
-    if network.spec is None:
-        raise ValueError("a digest needs a readable spec")
-    shared = network.spec.model_dump(by_alias=True, mode="json", exclude_defaults=True, include=_OF_THE_NETWORK)
+    """Digest of what the user asks of a node's pod."""
     own = spec.model_dump(by_alias=True, mode="json", exclude_defaults=True, exclude=_NOT_OF_THE_POD)
-    # A canary and the nodes that follow it ask for the same, wherever the image is written.
-    shared = {key: value for key, value in shared.items() if value != {}}  # of which other fields are set
-    shared["image"] = own.pop("image", None) or shared.get("image")
-    return common.digest({**shared, "node": own})
+    return templates.asked_for(network, COMPONENT, own)
 
 
 def revision(network: NetworkObject, node: NodeWorkload, settings: Settings) -> Revision:
     """What the node's pod should be made from."""
-    annotations = _template(network, node, settings, _file(network, node, settings))["metadata"]["annotations"]
-    return Revision(annotations[SPEC_DIGEST_ANNOTATION], annotations[TEMPLATE_DIGEST_ANNOTATION])
+    return templates.revision(_template(network, node, settings, _file(network, node, settings)))
 
 
 def revisions(network: NetworkObject, nodes: Iterable[NodeObject], settings: Settings) -> Mapping[str, Revision]:
@@ -176,32 +159,38 @@ def _template(network: NetworkObject, node: NodeWorkload, settings: Settings, fi
         spread=spread(network, node),
         grace_seconds=60,
     )
-    annotations = template["metadata"]["annotations"]
-    annotations[SPEC_DIGEST_ANNOTATION] = asked_for(network, node.spec)
-    annotations[TEMPLATE_DIGEST_ANNOTATION] = common.digest(template)
-    return template
+    return templates.with_digests(template, asked_for(network, node.spec))
 
 
-def manifests(network: NetworkObject, node: NodeWorkload, settings: Settings, *, kept: bool = False) -> list[Manifest]:
-    """ConfigMap, Service and StatefulSet of one node; the Service alone when the others are kept as they are."""
+def manifests(
+    network: NetworkObject, node: NodeWorkload, settings: Settings, *, kept: Manifest | None = None
+) -> list[Manifest]:
+    """ConfigMap, Service and StatefulSet of one node.
+
+    Args:
+        network: The owner.
+        node: What should exist.
+        settings: Of the operator.
+        kept: The node's StatefulSet when it goes on making the pods that it makes; its ConfigMap stays as it is then.
+    """
     own = {NODE_LABEL: node.name}
     pods = {**common.selector(network.name, COMPONENT), **own}
     headless = common.service(network, node.name, COMPONENT, pods=pods, ports=PORTS, extra_labels=own)
     headless["spec"].update({"clusterIP": "None", "publishNotReadyAddresses": True})
-    if kept:
-        return [headless]
-    file = _file(network, node, settings)
-    return [
-        file,
-        headless,
-        common.stateful_set(
+
+    def workload(replicas: int, template: Manifest) -> Manifest:
+        return common.stateful_set(
             network,
             node.name,
             COMPONENT,
-            replicas=node.replicas,
-            template=_template(network, node, settings, file),
+            replicas=replicas,
+            template=template,
             pods=pods,
             storage=node.spec.storage,
             extra_labels=own,
-        ),
-    ]
+        )
+
+    if kept is not None:
+        return [headless, *templates.with_kept_template(workload(kept["spec"]["replicas"], {}), kept)]
+    file = _file(network, node, settings)
+    return [file, headless, workload(node.replicas, _template(network, node, settings, file))]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
+from walrus_operator.api import names
 from walrus_operator.api.decisions import Workload
-from walrus_operator.api.world import Manifest, Settings
+from walrus_operator.api.world import Manifest, NetworkObject, NodeObject, Revision, Settings
 from walrus_operator.build import common, devnet, gateway, nodes, policies, resources
 
 
@@ -19,10 +22,22 @@ def manifests(workload: Workload, settings: Settings) -> list[Manifest]:
     found += policies.network_policies(network, settings)
     found.append(policies.disruption_budget(network, max_unavailable=workload.max_unavailable))
     if workload.devnet:
-        found += devnet.manifests(network, settings)
+        found += devnet.manifests(network, settings, kept=workload.kept.get(names.devnet(network.name)))
     for node in workload.nodes:
-        found += nodes.manifests(network, node, settings, kept=node.name in workload.kept)
+        found += nodes.manifests(network, node, settings, kept=workload.kept.get(node.name))
     if workload.gateway:
         # Without replicas the objects stay, so that a gateway that is switched off and on keeps its Service's address.
-        found += gateway.manifests(network, settings)
+        found += gateway.manifests(network, settings, kept=workload.kept.get(names.gateway(network.name)))
     return [common.signed(manifest) for manifest in found]
+
+
+def revisions(network: NetworkObject, each: Iterable[NodeObject], settings: Settings) -> Mapping[str, Revision]:
+    """What the pods of each StatefulSet should be made from, by its name; those that cannot be run are left out."""
+    parts = {
+        names.devnet(network.name): devnet.revision(network, settings),
+        names.gateway(network.name): gateway.revision(network, settings),
+    }
+    return {
+        **{name: found for name, found in parts.items() if found is not None},
+        **nodes.revisions(network, each, settings),
+    }

@@ -15,10 +15,10 @@ from rich.text import Text
 from walrus_operator.api.world import Manifest
 
 _SAYS = {
-    "Complete": "all nodes run what the spec asks for",
+    "Complete": "everything runs what the spec asks for",
     "Settling": "nothing is to be restarted, and some nodes have not joined or are down",
-    "Rolling": "nodes are being restarted",
-    "Held": "no further node may be restarted now",
+    "Rolling": "pods are being restarted",
+    "Held": "nothing further may be restarted now",
 }
 _STYLE = {"Complete": "green", "Settling": "yellow", "Rolling": "yellow", "Held": "red"}
 
@@ -41,7 +41,7 @@ def document(network: Manifest) -> dict[str, Any]:
             key: rollout.get(key)
             for key in ("state", "target", "display", "updated", "outdated", "budget", "endsInEpoch")
         },
-        **{key: list(rollout.get(key) or ()) for key in ("plan", "holds", "returning", "versions")},
+        **{key: list(rollout.get(key) or ()) for key in ("plan", "holds", "returning", "versions", "parts")},
     }
 
 
@@ -81,6 +81,9 @@ def _parts(page: Mapping[str, Any]) -> Iterable[RenderableType]:
         yield _holds(page["holds"])
     yield Text()
     yield _versions(page["versions"])
+    if page["parts"]:
+        yield Text()
+        yield _part_table(page["parts"])
 
 
 def _facts(page: Mapping[str, Any]) -> Table:
@@ -105,16 +108,16 @@ def _table(*columns: str) -> Table:
 
 
 def _steps(plan: Iterable[Mapping[str, Any]]) -> Table:
-    table = _table("STEP", "SHARDS", "NODES")
+    table = _table("STEP", "SHARDS", "RESTARTS")
     for number, step in enumerate(plan, 1):
-        table.add_row(str(number), str(step.get("shards")), ", ".join(step.get("nodes") or ()))
+        table.add_row(str(number), str(step.get("shards")), _both(step))
     return table
 
 
 def _holds(holds: Iterable[Mapping[str, Any]]) -> Table:
     table = _table("GATE", "HOLDS", "WHY")
     for hold in holds:
-        table.add_row(str(hold.get("gate")), ", ".join(hold.get("nodes") or ()), str(hold.get("message")))
+        table.add_row(str(hold.get("gate")), _both(hold), str(hold.get("message")))
     return table
 
 
@@ -122,4 +125,16 @@ def _versions(versions: Iterable[Mapping[str, Any]]) -> Table:
     table = _table("NODES", "VERSION", "IMAGE")
     for entry in versions:
         table.add_row(str(entry.get("nodes")), str(entry.get("version") or "-"), str(entry.get("image")))
+    return table
+
+
+def _both(entry: Mapping[str, Any]) -> str:
+    """Nodes, and pods of gateway and devnet."""
+    return ", ".join((*(entry.get("nodes") or ()), *(entry.get("pods") or ())))
+
+
+def _part_table(parts: Iterable[Mapping[str, Any]]) -> Table:
+    table = _table("PART", "UPDATED", "IMAGE")
+    for part in parts:
+        table.add_row(str(part.get("name")), str(part.get("display")), ", ".join(part.get("images") or ()))
     return table

@@ -10,7 +10,7 @@ from walrus_codec.types import SuiAddress
 from walrus_operator.api import names
 from walrus_operator.api.conditions import Reason
 from walrus_operator.api.world import NodeObject, Settings, Snapshot, UnixSeconds
-from walrus_operator.build import nodes
+from walrus_operator.build import objects
 from walrus_operator.observe.chain import ChainObserver, ChainQuestions
 from walrus_operator.observe.cluster import ClusterObserver, ClusterView
 from walrus_operator.observe.nodes import NodeObserver
@@ -62,7 +62,7 @@ class Observer:
             claims=view.claims,
             chain=chain.result(),
             infos=infos.result(),
-            revisions=nodes.revisions(view.network, view.nodes, self._settings),
+            revisions=objects.revisions(view.network, view.nodes, self._settings),
             deleted_pods=deleted_pods or {},
             last_error=last_error,
             refusals=refusals,

@@ -41,8 +41,6 @@ class Facts:
     shards: Shards
     funding: Funding | None
     """None when money was not looked at, because the chain does not answer."""
-    outdated: tuple[str, ...]
-    """Pods of the devnet and the gateway that run an older template."""
     departures: Departures
     rollout: Rollout
     rollout_status: RolloutStatus
@@ -279,17 +277,18 @@ def _rolling(facts: Facts) -> Condition | None:
     if not rollout.under_way:
         return None
     stand = f"{status.display} nodes run what the spec asks for"
-    if rollout.chosen:
-        return _say(
-            ConditionType.PROGRESSING, "True", Reason.ROLLING_OUT, f"{stand}; being restarted: {listed(rollout.chosen)}"
-        )
-    if not rollout.outdated and rollout.stuck is None:
-        coming = listed(rollout.returning)
+    if rollout.parts.outdated:
+        stand += f"; of gateway and devnet follow: {listed(rollout.parts.outdated)}"
+    if rollout.all_chosen:
+        now = listed(rollout.all_chosen)
+        return _say(ConditionType.PROGRESSING, "True", Reason.ROLLING_OUT, f"{stand}; being restarted: {now}")
+    if not rollout.all_outdated and rollout.stuck is None:
+        coming = listed(rollout.all_returning)
         return _say(ConditionType.PROGRESSING, "True", Reason.ROLLING_OUT, f"{stand}; still to rejoin: {coming}")
     if rollout.stuck is not None:
         return _say(ConditionType.PROGRESSING, "True", rollout.stuck.reason, f"{stand}; {rollout.stuck.message}")
-    first = next(name for name in rollout.outdated if name in rollout.holds)
-    hold = rollout.holds[first]
+    first = next(name for name in rollout.all_outdated if name in rollout.all_holds)
+    hold = rollout.all_holds[first]
     truth: Truth = "False" if hold.reason in _UP_TO_THE_USER else "True"
     return _say(ConditionType.PROGRESSING, truth, hold.reason, f"{stand}; {first} waits: {hold.message}")
 
@@ -329,22 +328,21 @@ def _degraded(snapshot: Snapshot, facts: Facts, not_ready: Sequence[str]) -> Con
 
 
 def _requires_update(facts: Facts) -> Condition:
-    if facts.rollout.by_operator_only:
+    older = (*facts.rollout.by_operator_only, *facts.rollout.parts.by_operator_only)
+    if older:
         return _say(
             ConditionType.REQUIRES_UPDATE,
             "True",
             Reason.OPERATOR_CHANGED,
-            f"another version of the operator made the pods of {listed(facts.rollout.by_operator_only)}; they run on as they "
-            "are: set spec.rollout.restart to another text to let them take over what this one makes",
+            f"another version of the operator made the pods of {listed(older)}; they run on as they are: set "
+            "spec.rollout.restart to another text to let them take over what this one makes",
         )
-    if facts.outdated:
-        return _say(
-            ConditionType.REQUIRES_UPDATE,
-            "True",
-            Reason.TEMPLATE_CHANGED,
-            f"an older template runs in {listed(facts.outdated)}; delete one pod after the other to update it",
-        )
-    return _say(ConditionType.REQUIRES_UPDATE, "False", Reason.UP_TO_DATE, "all pods run the newest template")
+    return _say(
+        ConditionType.REQUIRES_UPDATE,
+        "False",
+        Reason.UP_TO_DATE,
+        "all pods are what this operator makes of the spec, or follow in the rollout",
+    )
 
 
 def _paused(snapshot: Snapshot) -> Condition:

@@ -83,7 +83,6 @@ def plan(snapshot: Snapshot) -> Plan:
         nodes=views,
         shards=shards,
         funding=money,
-        outdated=outdated(snapshot),
         departures=leaving,
         rollout=rolling,
         rollout_status=rollout_status.report(snapshot, network.spec, rolling),
@@ -103,7 +102,6 @@ def plan(snapshot: Snapshot) -> Plan:
     actions += leaving.actions
     actions += mirror.deletions
     actions += rolling.actions
-    actions += _dead_pods(snapshot)
     return Plan(
         workload=Workload(
             network=network,
@@ -183,30 +181,6 @@ def _changed(snapshot: Snapshot, updates: Sequence[StatusUpdate]) -> tuple[Statu
     stored |= {ObjectKey("WalrusNode", node.name): node.live_status for node in snapshot.nodes}
     stored |= {ObjectKey("StorageEpoch", epoch.name): epoch.live_status for epoch in snapshot.epochs}
     return tuple(update for update in updates if stored.get(update.key) != update.status)
-
-
-def outdated(snapshot: Snapshot) -> tuple[str, ...]:
-    """Pods of the devnet and the gateway whose revision is not the newest of their StatefulSet."""
-    network, found = snapshot.network, []
-    for workload in (names.devnet(network.name), names.gateway(network.name)):
-        live = snapshot.live.get(ObjectKey("StatefulSet", workload))
-        status = (live or {}).get("status") or {}
-        revision = status.get("updateRevision")
-        if live is None or not revision:
-            continue
-        if status.get("observedGeneration", 0) < live["metadata"].get("generation", 0):
-            continue
-        for index in range(int(live.get("spec", {}).get("replicas", 0))):
-            pod = snapshot.pods.get(f"{workload}-{index}")
-            if pod is not None and not pod.terminating and pod.revision and pod.revision != revision:
-                found.append(pod.name)
-    return tuple(sorted(found))
-
-
-def _dead_pods(snapshot: Snapshot) -> list[Action]:
-    """Outdated pods of the devnet and the gateway in which nothing runs: there is nothing to interrupt."""
-    pods = (snapshot.pods[name] for name in outdated(snapshot))
-    return [DeleteObject(ObjectKey("Pod", pod.name), pod.uid) for pod in pods if not pod.ready and pod.waiting]
 
 
 def _removals(snapshot: Snapshot, members: Membership) -> list[Action]:

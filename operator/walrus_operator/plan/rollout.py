@@ -6,32 +6,30 @@ a later one, when the StatefulSet's controller has seen that template, deletes t
 carries the new digest; until its node has rejoined (it answers, has reached the epoch, follows the chain and has its
 shards), nobody else goes. The first node of each kind of spec goes alone; after it batches go that fit the fault budget.
 
-Nothing is remembered: who has been restarted stands on the pods, who has rejoined is asked of the nodes. A pod whose spec
-digest is right and whose template is not was made by another version of the operator: that restarts nobody.
+Gateway and devnet follow the nodes (`parts`). Nothing is remembered: who has been restarted stands on the pods, who has
+rejoined is asked of the nodes. A pod whose spec digest is right and whose template is not was made by another version of
+the operator: that restarts nobody.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from walrus_operator.api import names
 from walrus_operator.api.conditions import Reason
 from walrus_operator.api.decisions import DeleteObject, EventNote
-from walrus_operator.api.markers import (
-    APPROVED_ANNOTATION,
-    OVERRIDE_ANNOTATION,
-    SPEC_DIGEST_ANNOTATION,
-    TEMPLATE_DIGEST_ANNOTATION,
-)
+from walrus_operator.api.markers import APPROVED_ANNOTATION, OVERRIDE_ANNOTATION
 from walrus_operator.api.network import NetworkSpec
-from walrus_operator.api.world import Manifest, NodeInfo, ObjectKey, PodView, Revision, Seat, Snapshot
-from walrus_operator.plan import rollout_gates, windows
+from walrus_operator.api.world import Manifest, NodeInfo, ObjectKey, Seat, Snapshot
+from walrus_operator.plan import parts, rollout_gates, rollout_members, windows
 from walrus_operator.plan.gates import ACTIVE, Facts, Hold
 from walrus_operator.plan.membership import Membership
+from walrus_operator.plan.parts import Parts
 from walrus_operator.plan.rollout_gates import Roll
+from walrus_operator.plan.rollout_members import Member, left_alone
 from walrus_operator.plan.times import iso
 
 FOLLOWS_WITHIN = 60.0
@@ -44,56 +42,6 @@ UNDER_WAY = frozenset({"Rolling", "Held"})
 
 _HOPELESS = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CrashLoopBackOff", "RunContainerError"})
 """What a container waits for that seldom goes away by itself."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """A node as the rollout sees it."""
-
-    name: str
-    wanted: Revision | None
-    """None when its spec cannot be carried out."""
-    pod: PodView | None
-    stored: Revision | None
-    """What its StatefulSet makes pods from."""
-    live: Manifest | None
-    """Its StatefulSet, if that wants a pod."""
-
-    @property
-    def runs(self) -> Revision | None:
-        """What its pod is made from; when there is none, or it ends, what the one after it will be made from."""
-        return self.pod.made_from if self.pod is not None and not self.pod.terminating else self.stored
-
-    @property
-    def current(self) -> bool:
-        """Whether its pod is what the spec asks for, or will be when it is created."""
-        return self.wanted is not None and (self.live is None or self.runs == self.wanted)
-
-    @property
-    def by_operator_only(self) -> bool:
-        """Whether nothing but the version of the operator makes the difference; also when nobody can know."""
-        if self.current or self.wanted is None:
-            return False
-        return self.runs is None or self.runs.spec == self.wanted.spec
-
-    @property
-    def kept(self) -> bool:
-        """Whether its template must not be written unless the node may restart."""
-        runs_it = self.pod is not None and self.wanted is not None and self.pod.made_from == self.wanted
-        return self.live is not None and not runs_it and (self.wanted is None or self.stored != self.wanted)
-
-    @property
-    def dead(self) -> bool:
-        """Whether nothing runs in its pod, so that replacing that takes no shard from anybody."""
-        return self.pod is None or (not self.pod.terminating and not self.pod.ready and self.pod.waiting is not None)
-
-    @property
-    def written(self) -> bool:
-        """Whether the controller of StatefulSets knows the template that the spec asks for."""
-        if self.live is None or self.stored != self.wanted:
-            return False
-        seen = (self.live.get("status") or {}).get("observedGeneration", 0)
-        return bool(seen >= self.live["metadata"].get("generation", 0))
 
 
 @dataclass(frozen=True)
@@ -110,9 +58,10 @@ class Rollout:
         chosen: nodes that may restart now.
         holds: why the other outdated nodes may not.
         stuck: why the rollout does not go on by itself; None when it may.
-        kept: nodes whose templates are left alone.
-        actions: pods to delete.
+        kept: StatefulSets whose templates are left alone, by name; those of gateway and devnet too.
+        actions: pods to delete; those of gateway and devnet too.
         events: what to tell of them.
+        parts: gateway and devnet, which follow the nodes.
         facts: what the gates looked at.
         roll: the rest of that.
     """
@@ -126,16 +75,37 @@ class Rollout:
     chosen: tuple[str, ...]
     holds: Mapping[str, Hold]
     stuck: Hold | None
-    kept: frozenset[str]
+    kept: Mapping[str, Manifest]
     actions: tuple[DeleteObject, ...]
     events: tuple[EventNote, ...]
     facts: Facts
     roll: Roll
+    parts: Parts = field(default_factory=Parts)
 
     @property
     def moving(self) -> bool:
         """Whether something is on its way."""
-        return bool(self.chosen or self.returning)
+        return bool(self.all_chosen or self.all_returning)
+
+    @property
+    def all_outdated(self) -> tuple[str, ...]:
+        """Nodes, and pods of gateway and devnet, that are still to be restarted."""
+        return (*self.outdated, *self.parts.outdated)
+
+    @property
+    def all_chosen(self) -> tuple[str, ...]:
+        """Those of them that may restart now."""
+        return (*self.chosen, *self.parts.chosen)
+
+    @property
+    def all_holds(self) -> Mapping[str, Hold]:
+        """Why the others may not."""
+        return {**self.holds, **self.parts.holds}
+
+    @property
+    def all_returning(self) -> Mapping[str, str]:
+        """Nodes that have not rejoined, and pods of gateway and devnet that are not back."""
+        return {**self.returning, **self.parts.returning}
 
 
 def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequence[str]) -> Rollout:
@@ -151,12 +121,18 @@ def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequ
     if network.spec is None:
         raise ValueError("a rollout needs a readable spec")
     spec = network.spec.rollout
-    known = {member.name: _member(snapshot, member.name) for member in members.members if member.replicas}
+    known = {
+        member.name: rollout_members.read(snapshot, member.name, member.name, names.pod(member.name))
+        for member in members.members
+        if member.replicas
+    }
+    others = parts.members(snapshot)
+    others_left = parts.left(others, spec.restart)
     facts = _with_new_answers(snapshot, facts)
-    outdated = [member for member in known.values() if not member.current and not _left_alone(member, spec.restart)]
-    target = _target(known.values())
+    outdated = [member for member in known.values() if not member.current and not left_alone(member, spec.restart)]
+    target = _target((*known.values(), *others.values()))
     before = network.status.rollout
-    going = bool(outdated) or (before is not None and before.state in UNDER_WAY)
+    going = bool(outdated or others_left) or (before is not None and before.state in UNDER_WAY)
     # Nobody waits for addresses to be known while nothing is to be restarted.
     settle = float(spec.min_ready_seconds) if going else 0.0
     returning = {
@@ -181,13 +157,31 @@ def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequ
         domains={name: _domain(snapshot, name) for name in known},
     )
     ordered = sorted(outdated, key=lambda member: _turn(member, facts))
-    # The last batch belongs to it until it is back; a node that is lost at any other time is nobody's doing.
-    under_way = bool(outdated or (returning and going))
     chosen, holds = choose(ordered, facts, roll, taken=taken)
     actions, events = _restarts(ordered, chosen, facts)
-    staying = frozenset(
-        name for name in members.leaving if ObjectKey("StatefulSet", name) in snapshot.live
-    )  # nobody restarts a node that leaves
+    following = parts.decide(
+        snapshot,
+        facts,
+        roll,
+        others,
+        outdated=others_left,
+        nodes=_unfinished([member.name for member in ordered], known, roll, taken),
+        running=frozenset(name for name, member in known.items() if member.live is not None),
+        going=going,
+    )
+    # The last batch belongs to it until it is back; a node that is lost at any other time is nobody's doing.
+    under_way = bool(outdated or others_left or (going and (returning or following.returning)))
+    # While only gateway and devnet are left, a node that is down with a spec that others run is down, and not stuck.
+    waited_for = {
+        name: why for name, why in returning.items() if outdated or not others_left or name not in roll.proven
+    }
+    kept = {
+        **{name: member.live for name, member in known.items() if member.kept and name not in chosen},
+        **{
+            name: snapshot.live.get(ObjectKey("StatefulSet", name)) for name in members.leaving
+        },  # nobody restarts those
+        **following.kept,
+    }
     return Rollout(
         target=target,
         members=known,
@@ -199,12 +193,13 @@ def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequ
         under_way=under_way,
         chosen=chosen,
         holds=holds,
-        stuck=_stuck(known, returning, snapshot) if under_way else None,
-        kept=frozenset(member.name for member in known.values() if member.kept and member.name not in chosen) | staying,
-        actions=actions,
-        events=events,
+        stuck=_stuck({**known, **others}, {**waited_for, **following.returning}, snapshot) if under_way else None,
+        kept={name: live for name, live in kept.items() if live is not None},
+        actions=(*actions, *following.actions),
+        events=(*events, *following.events),
         facts=facts,
         roll=roll,
+        parts=following,
     )
 
 
@@ -272,26 +267,6 @@ def _behind(facts: Facts, info: NodeInfo, seat: Seat | None) -> str | None:
     return f"{missing} of its {seat.weight} shards are not ready" if missing else None
 
 
-def _member(snapshot: Snapshot, name: str) -> Member:
-    live = snapshot.live.get(ObjectKey("StatefulSet", name))
-    if live is not None and not int((live.get("spec") or {}).get("replicas", 0)):
-        live = None  # nothing runs, nothing is asked to
-    template = ((live or {}).get("spec") or {}).get("template") or {}
-    annotations = (template.get("metadata") or {}).get("annotations") or {}
-    stored = None
-    if SPEC_DIGEST_ANNOTATION in annotations and TEMPLATE_DIGEST_ANNOTATION in annotations:
-        stored = Revision(annotations[SPEC_DIGEST_ANNOTATION], annotations[TEMPLATE_DIGEST_ANNOTATION])
-    return Member(name, snapshot.revisions.get(name), snapshot.pods.get(names.pod(name)), stored, live)
-
-
-def _left_alone(member: Member, restart: str | None) -> bool:
-    """Whether an outdated node is not to be restarted: only the operator changed, or its spec cannot be carried out."""
-    if member.wanted is None:
-        return True
-    # A pod that says nothing of its spec was made by an operator that knew no digests.
-    return member.by_operator_only and not (member.runs is None and restart is not None)
-
-
 def _with_new_answers(snapshot: Snapshot, facts: Facts) -> Facts:
     """Facts with nothing but what nodes have said in this pass, and what users allow for this pod alone."""
     fresh = {name: info.fresh for name, info in snapshot.infos.items()}
@@ -312,6 +287,21 @@ def _with_new_answers(snapshot: Snapshot, facts: Facts) -> Facts:
     )
 
 
+def _unfinished(outdated: Sequence[str], members: Mapping[str, Member], roll: Roll, taken: Sequence[str]) -> str | None:
+    """Why gateway and devnet wait for the nodes; None when all are restarted and back.
+
+    A node that has been down for long does not hold up those who read and write, unless nobody has come back with its spec.
+    """
+    if outdated:
+        return f"{outdated[0]} is still to be restarted{f', and {len(outdated) - 1} more' if outdated[1:] else ''}"
+    for name in sorted(roll.returning, key=lambda name: (len(name), name)):
+        pod = members[name].pod
+        began = pod.created_at if pod is not None and not pod.terminating else None
+        if name not in roll.proven or began is None or roll.now - began <= STUCK_AFTER:
+            return f"{name} has not rejoined: {roll.returning[name]}"
+    return f"{taken[0]} is being removed" if taken else None
+
+
 def _target(members: Iterable[Member]) -> str:
     wanted = sorted((member.name, member.wanted.spec) for member in members if member.wanted is not None)
     return hashlib.sha256(repr(wanted).encode()).hexdigest()[:10]
@@ -324,6 +314,9 @@ def _expected(snapshot: Snapshot, network: NetworkSpec, members: Membership) -> 
         pod = snapshot.pods.get(name)
         if pod is not None and pod.uid == uid and not pod.terminating:
             found[f"pod {name}"] = "it was deleted, and its end does not show yet"
+    ending = parts.ending_chain(snapshot)
+    if ending is not None:
+        found[f"pod {ending}"] = "it ends, and the chain is away until it is back"
     template = network.nodes.template.model_dump(exclude_none=True)
     ours = set(members.templated)
     for member in members.members:
@@ -394,6 +387,6 @@ def _stuck(members: Mapping[str, Member], returning: Mapping[str, str], snapshot
             return Hold(
                 Reason.PREVIOUS_NODE_NOT_REJOINED,
                 f"{name} was restarted and does not rejoin: {returning[name]}. No other node is restarted until it does: see "
-                f"`kubectl describe pod {names.pod(name)}` and its log, and correct the spec or set it back",
+                f"`kubectl describe pod {pod.name}` and its log, and correct the spec or set it back",
             )
     return None

@@ -14,6 +14,7 @@ from walrus_operator.api.network import (
     NetworkSpec,
     RolloutBudget,
     RolloutHold,
+    RolloutPart,
     RolloutStatus,
     RolloutStep,
     RolloutVersion,
@@ -22,6 +23,7 @@ from walrus_operator.api.world import NetworkObject, ObjectKey, Seat, Snapshot
 from walrus_operator.plan import estimate, gates
 from walrus_operator.plan.gates import Facts
 from walrus_operator.plan.rollout import UNDER_WAY, Rollout
+from walrus_operator.plan.rollout_members import Member
 
 
 def report(snapshot: Snapshot, spec: NetworkSpec, found: Rollout) -> RolloutStatus:
@@ -34,6 +36,7 @@ def report(snapshot: Snapshot, spec: NetworkSpec, found: Rollout) -> RolloutStat
     """
     facts, chain = found.facts, snapshot.chain.value
     plan = steps(found)
+    plan += part_steps(found, plan)
     every = len(found.members)
     updated = sum(1 for member in found.members.values() if member.current)
     return RolloutStatus(
@@ -42,7 +45,7 @@ def report(snapshot: Snapshot, spec: NetworkSpec, found: Rollout) -> RolloutStat
         display=f"{updated}/{every}",
         updated=updated,
         outdated=len(found.outdated),
-        returning=sorted(found.returning, key=_natural),
+        returning=sorted(found.all_returning, key=_natural),
         stuck=found.stuck.message if found.stuck is not None else None,
         budget=RolloutBudget(
             allowed=facts.budget,
@@ -61,6 +64,7 @@ def report(snapshot: Snapshot, spec: NetworkSpec, found: Rollout) -> RolloutStat
         if chain is not None
         else None,
         versions=_versions(found),
+        parts=_parts(found) or None,
     )
 
 
@@ -73,12 +77,10 @@ def events(network: NetworkObject, status: RolloutStatus, found: Rollout) -> tup
         found: What was decided.
     """
     about, before = ObjectKey("WalrusNetwork", network.name), network.status.rollout
-    outdated_before = before.outdated if before is not None else 0
     notes = []
-    if status.outdated and not outdated_before:
-        sentence = (
-            f"{status.outdated} nodes are to be restarted, in {len(status.plan)} steps; the target is {status.target}"
-        )
+    if found.all_outdated and not _left(before):
+        pods = f" and {len(found.parts.outdated)} pods of gateway and devnet" if found.parts.outdated else ""
+        sentence = f"{status.outdated} nodes{pods} are to be restarted, in {len(status.plan)} steps; the target is {status.target}"
         notes.append(EventNote(about, "RolloutStarted", sentence))
     if before is not None and before.state in UNDER_WAY and status.state == "Complete":
         notes.append(EventNote(about, "RolloutDone", f"all {status.updated} nodes run what the spec asks for"))
@@ -88,12 +90,19 @@ def events(network: NetworkObject, status: RolloutStatus, found: Rollout) -> tup
     return tuple(notes)
 
 
+def _left(status: RolloutStatus | None) -> int:
+    """How many pods were still to be restarted."""
+    if status is None:
+        return 0
+    return status.outdated + sum(part.outdated for part in status.parts or ())
+
+
 def numbers(found: Rollout) -> RolloutNumbers:
     """What metrics tell."""
     return RolloutNumbers(
-        outdated=len(found.outdated),
+        outdated=len(found.all_outdated),
         stuck=found.stuck is not None,
-        gates={entry.gate: len(entry.nodes) for entry in _holds(found)},
+        gates={entry.gate: len(entry.nodes) + len(entry.pods or ()) for entry in _holds(found)},
     )
 
 
@@ -121,6 +130,33 @@ def steps(found: Rollout) -> list[RolloutStep]:
         tried |= _alike(found, batch[0])
         left = [name for name in left if name not in batch]
     return batches
+
+
+def part_steps(found: Rollout, nodes: Iterable[RolloutStep]) -> list[RolloutStep]:
+    """Gateway and devnet, one pod after the other; they wait for all nodes, also for those that no budget bears."""
+    parts = found.parts
+    if set(found.outdated) - {name for step in nodes for name in step.nodes}:
+        return []
+    return [
+        RolloutStep(nodes=[], shards=0, pods=[name])
+        for name in (*parts.chosen, *(name for name in parts.outdated if name not in parts.chosen))
+    ]
+
+
+def _parts(found: Rollout) -> list[RolloutPart]:
+    groups: dict[str, list[Member]] = {}
+    for name, member in found.parts.members.items():
+        groups.setdefault(name.rpartition("-")[0], []).append(member)
+    return [
+        RolloutPart(
+            name=workload,
+            display=f"{sum(member.current for member in replicas)}/{len(replicas)}",
+            updated=sum(member.current for member in replicas),
+            outdated=sum(member.name in found.parts.outdated for member in replicas),
+            images=sorted({member.pod.image for member in replicas if member.pod is not None}),
+        )
+        for workload, replicas in groups.items()
+    ]
 
 
 def _alike(found: Rollout, name: str) -> set[str]:
@@ -158,7 +194,7 @@ def _fits(
 
 
 def _state(found: Rollout) -> str:
-    if found.chosen or (found.returning and found.under_way and found.stuck is None):
+    if found.all_chosen or (found.all_returning and found.under_way and found.stuck is None):
         return "Rolling"
     if found.under_way:
         return "Held"
@@ -166,15 +202,23 @@ def _state(found: Rollout) -> str:
 
 
 def _holds(found: Rollout) -> list[RolloutHold]:
-    """Gates in the order of the nodes that they hold."""
-    grouped: dict[str, list[str]] = {}
+    """Gates in the order of what they hold."""
+    nodes: dict[str, list[str]] = {}
+    pods: dict[str, list[str]] = {}
     words: dict[str, str] = {}
-    for name in found.outdated:
-        hold = found.holds.get(name)
-        if hold is not None:
-            grouped.setdefault(hold.reason, []).append(name)
-            words.setdefault(hold.reason, hold.message)
-    return [RolloutHold(gate=gate, nodes=nodes, message=words[gate]) for gate, nodes in grouped.items()]
+    for held, names, holds in (
+        (nodes, found.outdated, found.holds),
+        (pods, found.parts.outdated, found.parts.holds),
+    ):
+        for name in names:
+            hold = holds.get(name)
+            if hold is not None:
+                held.setdefault(hold.reason, []).append(name)
+                words.setdefault(hold.reason, hold.message)
+    return [
+        RolloutHold(gate=gate, nodes=nodes.get(gate, []), message=message, pods=pods.get(gate))
+        for gate, message in words.items()
+    ]
 
 
 def _versions(found: Rollout) -> list[RolloutVersion]:

@@ -1,4 +1,4 @@
-"""Metrics of rollouts: nodes that are left, whether one is stuck, and what holds how many. As of each network's last pass."""
+"""Metrics of rollouts: pods that are left, whether one is stuck, and what holds how many. As of each network's last pass."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RolloutMetrics:
         meter().create_observable_gauge(
             names.OPERATOR_ROLLOUT_OUTDATED,
             callbacks=[self._each(lambda found: found.outdated)],
-            description="Nodes that are still to be restarted.",
+            description="Pods that are still to be restarted.",
         )
         meter().create_observable_gauge(
             names.OPERATOR_ROLLOUT_STUCK,
@@ -26,7 +26,7 @@ class RolloutMetrics:
             description="1 while a node that was restarted does not come back.",
         )
         meter().create_observable_gauge(
-            names.OPERATOR_GATE_BLOCKED, callbacks=[self._gates], description="Nodes that a gate holds."
+            names.OPERATOR_GATE_BLOCKED, callbacks=[self._gates], description="Pods that a gate holds."
         )
 
     def update(self, network: str, found: RolloutNumbers) -> None:

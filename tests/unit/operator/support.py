@@ -42,7 +42,7 @@ from walrus_operator.api.world import (
     UnixSeconds,
 )
 from walrus_operator.apply import drift
-from walrus_operator.build import nodes, objects
+from walrus_operator.build import objects
 from walrus_operator.observe import reading
 from walrus_operator.plan.passes import plan
 from walrus_sui.types import StakedWal
@@ -326,7 +326,7 @@ class World:
             claims=dict(self.claims),
             chain=self.chain(),
             infos=self.infos(),
-            revisions=nodes.revisions(network, custom_nodes, self.settings),
+            revisions=objects.revisions(network, custom_nodes, self.settings),
             operator_version="0.1.0",
             **extra,
         )

@@ -109,7 +109,7 @@ def test_the_plan_before_anything_moves(world: World) -> None:
     found = plan_page.document(world.network)
     assert json.loads(json.dumps(found))["plan"][1] == {"nodes": ["demo-1", "demo-2", "demo-3"], "shards": 30}
     text = plan_page.render(found, width=140, colour=False)
-    assert "Rollout of demo in namespace walrus: Held, no further node may be restarted now (0/10)" in text
+    assert "Rollout of demo in namespace walrus: Held, nothing further may be restarted now (0/10)" in text
     assert "0 of 30 shards are unavailable now, 3 more are kept in reserve" in text
     assert "in epoch 1 (now 1)" in text
     assert "RolloutPaused" in text

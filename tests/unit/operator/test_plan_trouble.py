@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from tests.unit.operator.support import START, World, network_manifest
 
@@ -259,18 +257,6 @@ def test_refusals_and_failures_of_the_previous_pass_are_conditions(world: World)
     said = {(entry.type, entry.status, entry.reason): entry.message for entry in decided.network_conditions}
     assert said["Valid", "False", "NameConflict"] == "Service/demo-0 exists"
     assert said["Degraded", "True", "ReconcileFailed"] == "KubeError: no answer"
-
-
-def test_pods_with_an_old_template_are_named(world: World) -> None:
-    pod = world.pods["demo-gateway-0"]
-    world.pods["demo-gateway-0"] = replace(pod, revision="r0")
-    world.settle()
-    assert world.says("RequiresUpdate") == ("True", "TemplateChanged")
-    assert "demo-gateway-0" in world.condition("RequiresUpdate")["message"]
-    assert world.pods["demo-gateway-0"].uid == pod.uid
-    world.pods["demo-gateway-0"] = replace(pod, revision="r0", ready=False, waiting="ImagePullBackOff")
-    world.settle()
-    assert world.says("RequiresUpdate") == ("False", "UpToDate"), "nothing ran in it, so it was replaced"
 
 
 def test_a_network_that_is_being_deleted_is_left_alone(world: World) -> None:

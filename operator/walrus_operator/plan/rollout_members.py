@@ -1,0 +1,89 @@
+"""Pods as a rollout sees them: what they run, what they should run, and whether anything runs in them at all.
+
+Nothing is remembered: what a pod was made from stands on it, and what its successor will be made from on its StatefulSet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from walrus_operator.api.markers import SPEC_DIGEST_ANNOTATION, TEMPLATE_DIGEST_ANNOTATION
+from walrus_operator.api.world import Manifest, ObjectKey, PodView, Revision, Snapshot
+
+
+@dataclass(frozen=True)
+class Member:
+    """A node, or a pod of the gateway or the devnet, as the rollout sees it."""
+
+    name: str
+    wanted: Revision | None
+    """None when its spec cannot be carried out."""
+    pod: PodView | None
+    stored: Revision | None
+    """What its StatefulSet makes pods from."""
+    live: Manifest | None
+    """Its StatefulSet, if that wants a pod."""
+
+    @property
+    def runs(self) -> Revision | None:
+        """What its pod is made from; when there is none, or it ends, what the one after it will be made from."""
+        return self.pod.made_from if self.pod is not None and not self.pod.terminating else self.stored
+
+    @property
+    def current(self) -> bool:
+        """Whether its pod is what the spec asks for, or will be when it is created."""
+        return self.wanted is not None and (self.live is None or self.runs == self.wanted)
+
+    @property
+    def by_operator_only(self) -> bool:
+        """Whether nothing but the version of the operator makes the difference; also when nobody can know."""
+        if self.current or self.wanted is None:
+            return False
+        return self.runs is None or self.runs.spec == self.wanted.spec
+
+    @property
+    def kept(self) -> bool:
+        """Whether its template must not be written unless the node may restart."""
+        runs_it = self.pod is not None and self.wanted is not None and self.pod.made_from == self.wanted
+        return self.live is not None and not runs_it and (self.wanted is None or self.stored != self.wanted)
+
+    @property
+    def dead(self) -> bool:
+        """Whether nothing runs in its pod, so that replacing that takes no shard from anybody."""
+        return self.pod is None or (not self.pod.terminating and not self.pod.ready and self.pod.waiting is not None)
+
+    @property
+    def written(self) -> bool:
+        """Whether the controller of StatefulSets knows the template that the spec asks for."""
+        if self.live is None or self.stored != self.wanted:
+            return False
+        seen = (self.live.get("status") or {}).get("observedGeneration", 0)
+        return bool(seen >= self.live["metadata"].get("generation", 0))
+
+
+def read(snapshot: Snapshot, name: str, workload: str, pod: str) -> Member:
+    """What there is of a pod.
+
+    Args:
+        snapshot: The world.
+        name: By which the rollout calls it.
+        workload: Its StatefulSet.
+        pod: Its name.
+    """
+    live = snapshot.live.get(ObjectKey("StatefulSet", workload))
+    if live is not None and not int((live.get("spec") or {}).get("replicas", 0)):
+        live = None  # nothing runs, nothing is asked to
+    template = ((live or {}).get("spec") or {}).get("template") or {}
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    stored = None
+    if SPEC_DIGEST_ANNOTATION in annotations and TEMPLATE_DIGEST_ANNOTATION in annotations:
+        stored = Revision(annotations[SPEC_DIGEST_ANNOTATION], annotations[TEMPLATE_DIGEST_ANNOTATION])
+    return Member(name, snapshot.revisions.get(workload), snapshot.pods.get(pod), stored, live)
+
+
+def left_alone(member: Member, restart: str | None) -> bool:
+    """Whether an outdated pod is not to be restarted: only the operator changed, or its spec cannot be carried out."""
+    if member.wanted is None:
+        return True
+    # A pod that says nothing of its spec was made by an operator that knew no digests.
+    return member.by_operator_only and not (member.runs is None and restart is not None)
