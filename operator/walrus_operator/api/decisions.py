@@ -120,6 +120,16 @@ class EpochRecord:
 
 
 @dataclass(frozen=True)
+class Evictions:
+    """How many node pods others than the operator may take away."""
+
+    pods: int
+    """Pods that there should be."""
+    at_once: int
+    """How many of them may be away, whichever they are."""
+
+
+@dataclass(frozen=True)
 class Workload:
     """All objects that should exist for a network."""
 
@@ -130,7 +140,7 @@ class Workload:
     """Names of the WalrusNodes that are made from the network's template."""
     gateway: bool
     """Whether the gateway can be run as its spec asks; if not, what there is of it is left as it is."""
-    max_unavailable: int
+    evictions: Evictions
     """For the one PodDisruptionBudget over all node pods."""
     epochs: tuple[EpochRecord, ...]
     kept: Mapping[str, Manifest] = field(default_factory=dict)

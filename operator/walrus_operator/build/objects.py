@@ -20,7 +20,7 @@ def manifests(workload: Workload, settings: Settings) -> list[Manifest]:
     found += [resources.walrus_node(network, name) for name in workload.templated]
     found += [resources.storage_epoch(network, record) for record in workload.epochs]
     found += policies.network_policies(network, settings)
-    found.append(policies.disruption_budget(network, max_unavailable=workload.max_unavailable))
+    found.append(policies.disruption_budget(network, workload.evictions))
     if workload.devnet:
         found += devnet.manifests(network, settings, kept=workload.kept.get(names.devnet(network.name)))
     for node in workload.nodes:

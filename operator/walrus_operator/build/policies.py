@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from walrus_operator.api import names
+from walrus_operator.api.decisions import Evictions
 from walrus_operator.api.markers import NETWORK_LABEL
 from walrus_operator.api.world import Manifest, NetworkObject, Settings
 from walrus_operator.build import common, devnet, gateway, nodes
@@ -128,14 +129,14 @@ def network_policies(network: NetworkObject, settings: Settings) -> list[Manifes
     return policies
 
 
-def disruption_budget(network: NetworkObject, *, max_unavailable: int) -> Manifest:
+def disruption_budget(network: NetworkObject, evictions: Evictions) -> Manifest:
     """The one budget over all node pods: a pod in two budgets could not be evicted at all."""
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
         "metadata": common.metadata(network, names.nodes_budget(network.name), nodes.COMPONENT),
         "spec": {
-            "maxUnavailable": max_unavailable,
+            "minAvailable": evictions.pods - evictions.at_once,
             "selector": {"matchLabels": common.selector(network.name, nodes.COMPONENT)},
             # A pod that does not serve protects nothing by staying; its data stays on its volume.
             "unhealthyPodEvictionPolicy": "AlwaysAllow",

@@ -2,10 +2,14 @@
 
 Kubernetes counts pods and knows nothing of shards, so the number must be safe whichever pods are taken: the largest k for
 which any k of them, together with all that is unavailable without Kubernetes knowing it, hold at most f - reserve shards.
-A pod that is not ready is counted by Kubernetes itself, as one of the k. What it cannot see:
+A pod that is not ready, or not there, is counted by Kubernetes itself, as one of the k. What it cannot see:
 
-* a member without a pod (hibernated, or refused by a quota) and a seat that is nobody's node: all of their shards;
+* a node that is not to run (hibernated) and a seat that is nobody's node: all of their shards;
 * a ready pod whose node does not answer, or recovers: the shards that it cannot serve.
+
+The budget is written as `minAvailable`, the pods that there should be less k. With `maxUnavailable` Kubernetes would add up
+the StatefulSets of the pods that it finds: between the end of an evicted pod and its successor it finds neither, and allows
+one eviction too many.
 
 Shards on their way between two committees do not count, because their former owners serve them until they have arrived;
 so an epoch change like any other leaves the number as it is. When the next committee is chosen, the lesser number of the
@@ -19,7 +23,7 @@ from dataclasses import dataclass
 
 from walrus_codec.quorum import max_faulty
 from walrus_operator.api import names
-from walrus_operator.api.decisions import NodeWorkload
+from walrus_operator.api.decisions import Evictions, NodeWorkload
 from walrus_operator.api.world import PodView, Seat
 from walrus_operator.plan import gates
 
@@ -28,6 +32,9 @@ RECOVERED_ANEW = "ActiveRecover"
 
 _SERVING = frozenset({gates.ACTIVE, "Standby"})
 """Statuses of nodes that serve what they have; a new member is on standby until it has seen its first epoch begin."""
+
+Weights = Mapping[str, tuple[int, Seat | None]]
+"""Weight of each node in a committee, and its seat; None when only the weight is remembered."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ def allowed(nodes: Iterable[Stand], *, budget: int) -> int:
     return count
 
 
-def max_unavailable(
+def decide(
     facts: gates.Facts,
     members: Iterable[NodeWorkload],
     pods: Mapping[str, PodView],
@@ -65,8 +72,8 @@ def max_unavailable(
     remembered: Mapping[str, int],
     n_shards: int,
     reserve: int,
-) -> int:
-    """`maxUnavailable` over the pods of all nodes that should run.
+) -> Evictions:
+    """The budget over the pods of all nodes.
 
     Args:
         facts: What the gates look at, too.
@@ -76,32 +83,30 @@ def max_unavailable(
         n_shards: n.
         reserve: Shards of f that are left alone.
     """
+    members = tuple(members)
     running = {member.name for member in members if member.replicas}
-    budget = max(0, max_faulty(n_shards) - reserve)
+    committees: list[Weights] = [{name: (seat.weight, seat) for name, seat in facts.seats.items()}]
     if facts.chain is None:
-        return _allowed(facts, running, pods, {name: (weight, None) for name, weight in remembered.items()}, budget)
-    committees = [facts.seats, *([facts.following] if facts.following else [])]
-    return min(
-        _allowed(facts, running, pods, {name: (seat.weight, seat) for name, seat in seats.items()}, budget)
-        for seats in committees
+        committees = [{name: (weight, None) for name, weight in remembered.items()}]
+    elif facts.following:
+        committees.append({name: (seat.weight, seat) for name, seat in facts.following.items()})
+    budget = max(0, max_faulty(n_shards) - reserve)
+    # A pod that is to go counts until it does, so that nobody goes in its place.
+    names_of_all = {member.name for member in members}.union(*committees)
+    still_there = {name for name in names_of_all if (pod := pods.get(names.pod(name))) and not pod.terminating}
+    return Evictions(
+        pods=len(running | still_there),
+        at_once=min(_allowed(facts, running, weights, budget) for weights in committees),
     )
 
 
-def _allowed(
-    facts: gates.Facts,
-    running: set[str],
-    pods: Mapping[str, PodView],
-    weights: Mapping[str, tuple[int, Seat | None]],
-    budget: int,
-) -> int:
+def _allowed(facts: gates.Facts, running: set[str], weights: Weights, budget: int) -> int:
     gone = sum(weight for name, (weight, _) in weights.items() if name not in running)
-    stands = [_stand(facts, name, pods.get(names.pod(name)), *weights.get(name, (0, None))) for name in running]
+    stands = [_stand(facts, name, *weights.get(name, (0, None))) for name in running]
     return allowed(stands, budget=budget - gone)
 
 
-def _stand(facts: gates.Facts, name: str, pod: PodView | None, weight: int, seat: Seat | None) -> Stand:
-    if pod is None:
-        return Stand(weight, weight)
+def _stand(facts: gates.Facts, name: str, weight: int, seat: Seat | None) -> Stand:
     if seat is None or name not in facts.serving:
         return Stand(weight, 0)
     info = facts.infos.get(name)

@@ -109,7 +109,7 @@ def plan(snapshot: Snapshot) -> Plan:
             nodes=(*members.members, *leaving.staying),
             templated=members.templated,
             gateway=membership.gateway_problem(network.spec) is None,
-            max_unavailable=evictions.max_unavailable(
+            evictions=evictions.decide(
                 facts,
                 (*members.members, *leaving.staying),
                 snapshot.pods,

@@ -123,9 +123,9 @@ def test_any_story_comes_to_rest_and_keeps_keys_and_budget(story: list[tuple[str
         running_now = {member.name for member in decided.workload.nodes if member.replicas}
         lost = sum(weight for name, weight in held.items() if name not in running_now)
         heaviest = sorted((held.get(name, 0) for name in running_now), reverse=True)
-        assert decided.workload.max_unavailable == 0 or lost + sum(
-            heaviest[: decided.workload.max_unavailable]
-        ) <= max_faulty(10)
+        at_once = decided.workload.evictions.at_once
+        assert decided.workload.evictions.pods == len(running_now)
+        assert at_once == 0 or lost + sum(heaviest[:at_once]) <= max_faulty(10)
 
 
 @settings(max_examples=150, deadline=None)

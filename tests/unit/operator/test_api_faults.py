@@ -275,7 +275,7 @@ async def test_a_server_that_wants_more_time_than_a_call_has_is_left_alone_at_on
 async def test_a_server_that_does_not_answer_ends_the_pass_in_time() -> None:
     scene = Scene()
     await scene.settle()
-    scene.start(timeout=0.02)
+    scene.start(timeout=0.5)
     scene.cluster.transport.faults = lambda call: fake_api.hang if call.sort == "LIST Pod" else None
     for _ in range(2):
         await scene.one()

@@ -9,15 +9,20 @@ import pytest
 from tests.unit.operator.support import World, network_manifest
 
 from walrus_codec.types import ShardIndex
+from walrus_operator.api.decisions import Evictions
 from walrus_operator.api.world import ObjectKey
 from walrus_operator.plan.passes import plan
 
 
-def number(world: World) -> int:
-    """maxUnavailable as the next pass would write it."""
+def decided(world: World) -> Evictions:
     workload = plan(world.snapshot()).workload
     assert workload is not None
-    return workload.max_unavailable
+    return workload.evictions
+
+
+def number(world: World) -> int:
+    """How many pods may be evicted at once by the next pass's word."""
+    return decided(world).at_once
 
 
 def running(count: int, shards: int, **spec: object) -> World:
@@ -40,7 +45,7 @@ def test_before_there_is_a_committee_nothing_is_lost_by_an_eviction() -> None:
 
 def test_ten_nodes_of_ten_shards_may_lose_three(world: World) -> None:
     assert number(world) == 3
-    assert world.objects[ObjectKey("PodDisruptionBudget", "demo-nodes")]["spec"]["maxUnavailable"] == 3
+    assert world.objects[ObjectKey("PodDisruptionBudget", "demo-nodes")]["spec"]["minAvailable"] == 7
 
 
 @pytest.mark.parametrize(("reserve", "allowed"), [(3, 3), (4, 2), (13, 2), (14, 1), (33, 0)])
@@ -58,7 +63,7 @@ def not_ready(world: World) -> None:
 
 
 def without_a_pod(world: World) -> None:
-    del world.pods["demo-3-0"]
+    world.pods.pop("demo-3-0", None)
 
 
 def silent(world: World) -> None:
@@ -91,7 +96,7 @@ def taking_over(world: World) -> None:
     ("change", "allowed"),
     [
         (not_ready, 3),  # Kubernetes counts it as one of the three
-        (without_a_pod, 2),
+        (without_a_pod, 3),
         (silent, 2),
         (recovering, 2),
         (rebuilding, 2),
@@ -103,6 +108,16 @@ def taking_over(world: World) -> None:
 def test_what_kubernetes_cannot_see_is_taken_off(world: World, change: Callable[[World], None], allowed: int) -> None:
     change(world)
     assert number(world) == allowed
+
+
+def test_a_pod_that_is_to_go_counts_until_it_goes(world: World) -> None:
+    """Kubernetes must not give its place to another one, nor take it for missing when it has gone."""
+    hibernated(world)
+    assert decided(world) == Evictions(pods=10, at_once=2)
+    world.settle()
+    assert decided(world) == Evictions(pods=9, at_once=2)
+    without_a_pod(world)
+    assert decided(world) == Evictions(pods=9, at_once=2)
 
 
 def test_when_more_is_away_than_the_network_bears_nothing_may_go(world: World) -> None:

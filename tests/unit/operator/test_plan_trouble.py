@@ -28,7 +28,9 @@ def hibernate(world: World, *nodes: int) -> None:
 
 
 def budget(world: World) -> int:
-    return int(world.objects[ObjectKey("PodDisruptionBudget", "demo-nodes")]["spec"]["maxUnavailable"])
+    """Evictions that Kubernetes would allow, were all pods ready."""
+    wanted = int(world.objects[ObjectKey("PodDisruptionBudget", "demo-nodes")]["spec"]["minAvailable"])
+    return sum(1 for pod in world.pods.values() if pod.name.removesuffix("-0") in world.nodes()) - wanted
 
 
 def test_three_of_ten_may_sleep(world: World) -> None:
