@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from walrus_node.challenges.challenger import ChallengeProgress
+from walrus_node.challenges.progress import ChallengeProgress
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
 from walrus_node.rpc.admission import Gate

@@ -18,22 +18,21 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from walrus_client.challenges import messages
-from walrus_client.challenges.messages import Pair
 from walrus_client.challenges.policy import ATTEMPTS, Mode
-from walrus_client.challenges.reports import Report, Reports
-from walrus_client.challenges.samples import AnswerChain
+from walrus_client.challenges.reports import Reports
 from walrus_client.challenges.times import FINAL, LAST_START, PULL_EVERY, VOTES_FROM, VOTES_UNTIL
 from walrus_client.challenges.transcripts import transcript_to_bytes
-from walrus_client.challenges.verdicts import EXCUSED_EPOCHS, NOTHING, Judgement, Outcome, Verdict
+from walrus_client.challenges.verdicts import Outcome
 from walrus_client.challenges.votes import silent
 from walrus_client.peers import PeerPool
 from walrus_codec.types import Epoch, NodeId
 from walrus_node.challenges.book import ReportBook
 from walrus_node.challenges.declarations import Declarations
 from walrus_node.challenges.examiner import Examined, Examiner
+from walrus_node.challenges.judging import Judge
+from walrus_node.challenges.progress import ChallengeProgress
 from walrus_node.challenges.rounds import Round, Rounds
 from walrus_node.challenges.voter import Voter
 from walrus_node.store.challenge_records import CaseRecord
@@ -49,39 +48,6 @@ IDLE_S = 30.0
 _SHORTEST_S = 0.05
 RUNS = 8
 """Attempts of this node that run at a time; others begin when one of them ends."""
-
-
-@dataclass(frozen=True)
-class ChallengeProgress:
-    """Where this node's challenges of the epoch stand.
-
-    Attributes:
-        mode: what it does with verdicts: Off, Report or Vote.
-        epoch: the epoch.
-        window_open: whether it is the time in which challenges are made.
-        running: its attempts that are under way.
-        answering: attempts of others that it answers now.
-        pending: members whose case is open and that it may still challenge.
-        passed: its verdicts over the others.
-        failed: likewise.
-        excused: likewise.
-        none: likewise.
-        votes: that it has cast in this epoch.
-        executed: those of them that have led to a slashing, by whomever it was executed, or can no more.
-    """
-
-    mode: str = Mode.OFF.value
-    epoch: int = 0
-    window_open: bool = False
-    running: int = 0
-    answering: int = 0
-    pending: int = 0
-    passed: int = 0
-    failed: int = 0
-    excused: int = 0
-    none: int = 0
-    votes: int = 0
-    executed: int = 0
 
 
 class Challenger:
@@ -125,7 +91,7 @@ class Challenger:
         self._voter = voter
         self._storage = storage
         self._peers = peers
-        self._key = key
+        self._judge = Judge(storage=storage, book=book, key=key)
         self._now_ms = chain_now_ms
         self._rng = rng
         self._ring = ring
@@ -140,9 +106,6 @@ class Challenger:
         self._progress = ChallengeProgress()
         self._attempts = meter().create_counter(
             names.NODE_CHALLENGE_ATTEMPTS, description="Attempts at other nodes, by how they ended."
-        )
-        self._verdicts = meter().create_counter(
-            names.NODE_CHALLENGE_VERDICTS, description="Verdicts over other nodes, by verdict."
         )
 
     @property
@@ -205,7 +168,7 @@ class Challenger:
             record = await self._storage.case(current.epoch, other.node_id)
             if record.case.is_running:
                 # A restart cut it off: its seed is used, and what the other one did is not known.
-                record = _ended(record, Outcome.VOID, self._now_ms(), (None, 0, bytes(32)))
+                record = record.ended(Outcome.VOID, self._now_ms())
                 await self._storage.set_case(current.epoch, other.node_id, record)
             self._cases[other.node_id] = record
 
@@ -230,7 +193,7 @@ class Challenger:
         if prover in self._running or record.case.is_settled or not current.has_questions_for(prover):
             return None
         if prover not in self._first_seeds:
-            self._first_seeds[prover] = await self._seed(current, prover, 0)
+            self._first_seeds[prover] = await self._judge.seed(current, prover, 0)
         return record.case.next_start(current.times, self._first_seeds[prover])
 
     async def _start(self, current: Round, prover: CommitteeMember) -> None:
@@ -249,7 +212,7 @@ class Challenger:
 
     async def _attempt(self, current: Round, prover: CommitteeMember) -> None:
         number = self._cases[prover.node_id].case.begun - 1
-        seed = await self._seed(current, prover.node_id, number)
+        seed = await self._judge.seed(current, prover.node_id, number)
         await self._finish(current, prover, await self._examiner.attempt(current, prover, number, seed))
 
     async def _finish(self, current: Round, prover: CommitteeMember, found: Examined) -> None:
@@ -259,9 +222,8 @@ class Challenger:
         if found.transcript is not None:
             transcript = transcript_to_bytes(found.transcript)
             await self._storage.set_transcript(current.epoch, prover.node_id, transcript)
-        record = _ended(
-            self._cases[prover.node_id], found.outcome, self._now_ms(), (found.first, found.answered, found.chain)
-        )
+        detail = (found.first, found.answered, found.chain)
+        record = self._cases[prover.node_id].ended(found.outcome, self._now_ms(), detail)
         await self._storage.set_case(current.epoch, prover.node_id, record)
         self._cases[prover.node_id] = record
         if found.outcome is not Outcome.PASS:
@@ -278,47 +240,7 @@ class Challenger:
         if self._concluded or current.mode is Mode.OFF:
             return
         self._concluded = True
-        active = await self._is_active()
-        known = await self._book.reports(current.epoch)
-        for other in current.others:
-            if known.of(current.us, other.node_id) is not None:
-                continue
-            record = self._cases[other.node_id]
-            if record.case.is_running:
-                record = _ended(record, Outcome.VOID, self._now_ms(), (None, 0, bytes(32)))
-            judged = record.case.conclude(
-                await self._excused_in(current, other.node_id),
-                challenger_active=active and current.has_questions_for(other.node_id),
-            )
-            self._verdicts.add(1, {names.ATTR_OUTCOME: judged.verdict.value})
-            await self._book.sign(await self._report(current, other.node_id, record, judged))
-
-    async def _report(self, current: Round, prover: NodeId, record: CaseRecord, judged: Judgement) -> Report:
-        attempt = judged.attempt if judged != NOTHING else None
-        seed = await self._seed(current, prover, attempt) if attempt is not None else b""
-        first, answered, chain = None, 0, bytes(32)
-        start = end = self._now_ms()
-        if attempt is not None:
-            position = next(i for i, entry in enumerate(record.case.attempts) if entry.number == attempt)
-            first, answered, chain = record.details[position]
-            start, end = record.started_ms[attempt], record.case.attempts[position].ended_ms
-        return Report(
-            epoch=current.epoch,
-            challenger=current.us,
-            prover=prover,
-            attempt=attempt or 0,
-            seed=seed,
-            blobs=current.n_blobs,
-            root=current.root,
-            samples=current.policy.samples,
-            verdict=judged.verdict,
-            reason=judged.reason if attempt is not None else None,
-            first=first,
-            answered=answered,
-            chain=AnswerChain.start(seed).value if attempt is not None and not answered else chain,
-            start_ms=start,
-            end_ms=end,
-        )
+        await self._judge.conclude(current, self._cases, self._now_ms(), active=await self._is_active())
 
     async def _after_verdicts(self, current: Round, now: int) -> int | None:
         """Pulls, votes, executes; returns when there is more to do."""
@@ -351,21 +273,6 @@ class Challenger:
                 facts = {"epoch": current.epoch, "members": sorted(members)}
                 _log.warning("members are %s about challenges", listed, extra=facts)
 
-    async def _excused_in(self, current: Round, prover: NodeId) -> list[Epoch]:
-        """Epochs, not long ago, in which this node has excused the prover."""
-        found = []
-        for epoch in range(max(0, current.epoch - EXCUSED_EPOCHS), current.epoch):
-            for signed in await self._storage.reports(Epoch(epoch), [current.us]):
-                report = Report.from_bytes(signed.body)
-                if report.prover == prover and report.verdict is Verdict.EXCUSED:
-                    found.append(Epoch(epoch))
-        return found
-
-    async def _seed(self, current: Round, prover: NodeId, attempt: int) -> bytes:
-        pair = Pair(current.epoch, current.us, prover, attempt)
-        message = messages.seed(pair, chain_id=current.chain_id, blobs=current.n_blobs, root=current.root)
-        return await asyncio.to_thread(self._key.sign, message)
-
     async def _is_active(self) -> bool:
         return (await self._storage.node_state()).status is NodeStatus.ACTIVE
 
@@ -375,12 +282,6 @@ class Challenger:
             self._running.pop(node).result()
 
     async def _note(self, current: Round, now: int) -> None:
-        own = [
-            report
-            for (challenger, _prover), report in (await self._book.reports(current.epoch)).valid.items()
-            if challenger == current.us
-        ]
-        counts = {verdict: sum(report.verdict is verdict for report in own) for verdict in Verdict}
         cases = {node: record.case for node, record in self._cases.items() if current.has_questions_for(node)}
         open_ = [
             node
@@ -394,14 +295,6 @@ class Challenger:
             epoch=current.epoch,
             window_open=current.times.in_window(now),
             pending=len(open_) if current.mode is not Mode.OFF and not current.times.is_final(now) else 0,
-            passed=counts[Verdict.PASS],
-            failed=counts[Verdict.FAIL],
-            excused=counts[Verdict.EXCUSED],
-            none=counts[Verdict.NONE],
             votes=votes,
             executed=executed,
-        )
-
-
-def _ended(record: CaseRecord, outcome: Outcome, now_ms: int, detail: tuple[int | None, int, bytes]) -> CaseRecord:
-    return replace(record, case=record.case.record(outcome, now_ms), details=(*record.details, detail))
+        ).with_verdicts(current.us, await self._book.reports(current.epoch))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -31,6 +31,7 @@ from walrus_client.peers.challenges import MAX_CELL, Answer, ChallengeCall, Clos
 from walrus_codec.types import BlobId
 from walrus_node.challenges.cells import Cells
 from walrus_node.challenges.feeding import HeldBack
+from walrus_node.challenges.lag import measured_lag
 from walrus_node.challenges.rounds import Round, Rounds
 from walrus_node.store.blob_records import InvalidBlob
 from walrus_node.store.storage import SliverKey, Storage
@@ -45,7 +46,6 @@ EVENT_S = 10.0
 """How long this node waits for its events to say that a blob is invalid when the other one answers so."""
 MAX_TRANSCRIPT = 4 << 20
 """Bytes of blob ids, answers, cells and proofs that are kept of a failed attempt."""
-_LAG_STEP_S = 0.01
 
 _OUTCOME_OF = {
     Refusal.LAGGING: Outcome.LAGGING,
@@ -219,7 +219,7 @@ class Examiner:
     async def _ask(self, current: Round, prover: CommitteeMember, run: _Run, call: ChallengeCall) -> Examined:
         loop, count = asyncio.get_running_loop(), run.questions.count
         await call.send_seed(run.questions.seed)
-        async with _lag() as lag:
+        async with measured_lag() as lag:
             begun = loop.time()
             while True:
                 index = run.chain.answered
@@ -333,33 +333,6 @@ class Examiner:
             exchanges.append(Exchange(answer, cell.data, cell.proof))
             previous = answer
         return Transcript(run.pair, run.questions, tuple(exchanges), run.close, run.missing)
-
-
-@dataclass
-class _Lag:
-    """How late this process's event loop was at worst."""
-
-    worst_us: int = 0
-
-
-@contextlib.asynccontextmanager
-async def _lag() -> AsyncIterator[_Lag]:
-    """Measures while the block runs."""
-    found, loop = _Lag(), asyncio.get_running_loop()
-
-    async def measure() -> None:
-        while True:
-            due = loop.time() + _LAG_STEP_S
-            await asyncio.sleep(_LAG_STEP_S)
-            found.worst_us = max(found.worst_us, round((loop.time() - due) * 1e6))
-
-    task = asyncio.create_task(measure())
-    try:
-        yield found
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 def _hash(data: bytes) -> bytes:

@@ -14,10 +14,11 @@ from walrus_codec.types import BlobId
 from walrus_node.chain import ChainView
 from walrus_node.challenges.book import ReportBook
 from walrus_node.challenges.cells import Admission, Cells
-from walrus_node.challenges.challenger import ChallengeProgress, Challenger
+from walrus_node.challenges.challenger import Challenger
 from walrus_node.challenges.declarations import Declarations
 from walrus_node.challenges.examiner import Examiner
 from walrus_node.challenges.feeding import Feeding, HeldBack
+from walrus_node.challenges.progress import ChallengeProgress
 from walrus_node.challenges.prover import Prover
 from walrus_node.challenges.rounds import Rounds
 from walrus_node.challenges.voter import SlashingChain, Voter

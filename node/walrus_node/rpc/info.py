@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from walrus_codec.types import ShardIndex
 from walrus_node.chain import ChainView
-from walrus_node.challenges.challenger import ChallengeProgress
+from walrus_node.challenges.progress import ChallengeProgress
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
 from walrus_node.rpc.model import NodeInfo, ShardState, StorageState

@@ -16,7 +16,7 @@ from walrus_client.peers.wire import (
     SliverHead,
     SliverRefusal,
 )
-from walrus_node.challenges.challenger import ChallengeProgress
+from walrus_node.challenges.progress import ChallengeProgress
 from walrus_node.recovery.task import Progress
 from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.sync.task import SyncProgress

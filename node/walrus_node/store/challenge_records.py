@@ -17,7 +17,7 @@ else is written before it is acted on. Old epochs are dropped as a whole.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from walrus_client.challenges.blobs import FIRST_EPOCH, BlobSet, is_old_enough
 from walrus_client.challenges.policy import Mode, Policy
@@ -34,6 +34,7 @@ from walrus_node.store.kv import Batch
 _ROUND, _BLOBS, _CASE, _REPORT, _VOTE, _RECOVERING, _TRANSCRIPT = range(7)
 _IDS = 4096
 _OUTCOMES = tuple(Outcome)
+_NO_DETAIL: tuple[None, int, bytes] = (None, 0, bytes(32))
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,10 @@ class CaseRecord:
     case: Case
     started_ms: tuple[int, ...] = ()
     details: tuple[tuple[int | None, int, bytes], ...] = ()
+
+    def ended(self, outcome: Outcome, now_ms: int, detail: tuple[int | None, int, bytes] = _NO_DETAIL) -> CaseRecord:
+        """The record once the attempt that was begun last has ended; without a detail nothing came of it."""
+        return replace(self, case=self.case.record(outcome, now_ms), details=(*self.details, detail))
 
     def to_bytes(self) -> bytes:
         """The stored form."""

@@ -11,8 +11,8 @@ from tests.unit.node.worlds import IDENTITY, ChainTwin, object_id, registered, s
 from walrus_codec.types import ShardIndex
 from walrus_node import gauges
 from walrus_node.chain import ChainView
-from walrus_node.challenges.challenger import ChallengeProgress
 from walrus_node.challenges.evidence import EvidenceSource
+from walrus_node.challenges.progress import ChallengeProgress
 from walrus_node.errors import WalrusNodeError
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
