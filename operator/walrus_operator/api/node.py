@@ -112,6 +112,12 @@ class NodeStatus(StatusModel):
     """Epoch that the node has reached."""
     slivers_stored: int | None = None
     """Slivers that the node holds."""
+    bytes_stored: int | None = None
+    """Bytes of them on its disk."""
+    capacity: int | None = None
+    """Bytes of slivers that the node offers to store."""
+    chain_lag_seconds: int | None = None
+    """How far the node is behind the chain, in whole minutes; 0 for one that follows it."""
     version: str | None = None
     """Version that the node reports."""
     address: str | None = None

@@ -290,6 +290,10 @@ class NodeInfo:
     """Status of each of its shards: None, Active, ActiveSync, ActiveRecover, LockedToMove."""
     version: str = ""
     slivers_stored: int = 0
+    bytes_stored: int = 0
+    """Bytes of them on its disk."""
+    capacity: int = 0
+    """Bytes of slivers that it offers to store."""
     blobs_pending: int = 0
     """Blobs that may lack something here, which is fetched from the other nodes."""
     recovered: float = 1.0

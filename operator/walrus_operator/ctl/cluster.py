@@ -19,21 +19,23 @@ _ELSEWHERE = (
 )
 
 
-def network_names(namespace: str) -> list[str]:
-    """Names of the networks in a namespace."""
+def network_names(namespace: str, context: str | None = None) -> list[str]:
+    """Names of the networks in a namespace, by a context of the kubeconfig file."""
 
     async def read() -> list[str]:
-        async with await KubeClient.connect() as kube:
+        async with await KubeClient.connect(context=context) as kube:
             return sorted(live["metadata"]["name"] for live in await kube.list("WalrusNetwork", namespace))
 
     return _run(read())
 
 
-def network_objects(namespace: str, name: str) -> tuple[Manifest, list[Manifest], list[Manifest]]:
+def network_objects(
+    namespace: str, name: str, context: str | None = None
+) -> tuple[Manifest, list[Manifest], list[Manifest]]:
     """A network, its nodes and its epochs; ends the program when there is no such network."""
 
     async def read() -> tuple[Manifest | None, list[Manifest], list[Manifest]]:
-        async with await KubeClient.connect() as kube, asyncio.TaskGroup() as group:
+        async with await KubeClient.connect(context=context) as kube, asyncio.TaskGroup() as group:
             network = group.create_task(kube.get("WalrusNetwork", namespace, name))
             nodes = group.create_task(kube.list("WalrusNode", namespace))
             epochs = group.create_task(kube.list("StorageEpoch", namespace, selector=f"{NETWORK_LABEL}={name}"))
@@ -46,11 +48,11 @@ def network_objects(namespace: str, name: str) -> tuple[Manifest, list[Manifest]
     return found, nodes, epochs
 
 
-def events(namespace: str) -> list[Manifest]:
+def events(namespace: str, context: str | None = None) -> list[Manifest]:
     """Recent events of a namespace; none when they may not be read, since the page is useful without."""
 
     async def read() -> list[Manifest]:
-        async with await KubeClient.connect() as kube:
+        async with await KubeClient.connect(context=context) as kube:
             try:
                 return await kube.list("Event", namespace)
             except KubeError as error:

@@ -25,13 +25,14 @@ _LISTENING = re.compile(r"Forwarding from (?:127\.0\.0\.1|\[::1\]):(\d+) ->")
 
 
 @contextmanager
-def port_forward(namespace: str, target: str, port: int) -> Iterator[int]:
+def port_forward(namespace: str, target: str, port: int, *, context: str | None = None) -> Iterator[int]:
     """Forwards a free local port to `target` and gives the local port.
 
     Raises:
         ApiError: kubectl is missing, or says that it cannot.
     """
-    command = ["kubectl", "--namespace", namespace, "port-forward", target, f":{port}"]
+    chosen = [] if context is None else ["--context", context]
+    command = ["kubectl", *chosen, "--namespace", namespace, "port-forward", target, f":{port}"]
     try:
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except OSError as error:

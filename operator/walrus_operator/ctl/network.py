@@ -24,6 +24,7 @@ def commands(target: Target) -> typer.Typer:
 
     @app.command()
     def status(
+        ctx: typer.Context,
         *,
         output: Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")] = Output.TEXT,
     ) -> None:
@@ -31,8 +32,9 @@ def commands(target: Target) -> typer.Typer:
         from walrus_operator.ctl import cluster, page  # noqa: PLC0415  (the Kubernetes client takes a second to import)
 
         namespace, name = target.resolve()
-        objects = cluster.network_objects(namespace, name)
-        found = page.document(*objects, cluster.events(namespace), now=datetime.now(UTC))
+        objects = cluster.network_objects(namespace, name, target.context)
+        recent = cluster.events(namespace, target.context)
+        found = page.document(*objects, recent, now=datetime.now(UTC), program=ctx.find_root().info_name)
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         width = shutil.get_terminal_size((140, 40)).columns
         text = page.render(found, width=max(width, 80), colour=colour) if output is Output.TEXT else ""
@@ -49,7 +51,7 @@ def commands(target: Target) -> typer.Typer:
         from walrus_operator.ctl import cluster, plan_page  # noqa: PLC0415  (the Kubernetes client is slow to import)
 
         namespace, name = target.resolve()
-        network, _, _ = cluster.network_objects(namespace, name)
+        network, _, _ = cluster.network_objects(namespace, name, target.context)
         found = plan_page.document(network)
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         width = shutil.get_terminal_size((140, 40)).columns

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from walrus_operator.api.base import seconds
 from walrus_operator.api.world import Manifest
+from walrus_operator.ctl import page_rows
 
 _RECENT_EPOCHS = 5
 _RECENT_EVENTS = 8
@@ -43,6 +44,7 @@ def document(
     events: Iterable[Manifest] = (),
     *,
     now: datetime | None = None,
+    program: str | None = None,
 ) -> dict[str, Any]:
     """Everything on the page, for -o json and yaml.
 
@@ -52,6 +54,7 @@ def document(
         epochs: likewise.
         events: of the namespace; those of other things are left out.
         now: what the progress of the epoch is told by; without it none is told.
+        program: how the user calls walrusctl.
     """
     nodes, epochs = list(nodes), list(epochs)
     status, spec = network.get("status") or {}, network.get("spec") or {}
@@ -69,6 +72,9 @@ def document(
                 "state": node.get("state"),
                 "epoch": node.get("epoch"),
                 "sliversStored": node.get("sliversStored"),
+                "bytesStored": node.get("bytesStored"),
+                "capacity": node.get("capacity"),
+                "chainLag": node.get("chainLagSeconds"),
                 "valid": _condition(live, "Valid").get("status", "Unknown"),
                 "validMessage": _condition(live, "Valid").get("message", ""),
             }
@@ -98,6 +104,7 @@ def document(
         "nodes": rows,
         "nodesReady": (status.get("nodes") or {}).get("display"),
         "gateway": status.get("gateway"),
+        "rollout": status.get("rollout"),
         "conditions": [dict(entry) for entry in _conditions(network)],
         "epochs": [
             {key: entry.get(key) for key in ("epoch", "state", "members", "startedAt", "changeDoneAt", "endedAt")}
@@ -107,6 +114,7 @@ def document(
             events, network["metadata"]["name"], [live["metadata"]["name"] for live in (*nodes, *epochs)]
         ),
         "missing": missing(network, rows),
+        "program": program or "walrusctl",
     }
 
 
@@ -216,6 +224,9 @@ def _parts(page: Mapping[str, Any]) -> Iterable[RenderableType]:
     yield head
     yield Text()
     yield _facts(page)
+    if page["rollout"] and page["rollout"].get("holds"):
+        yield Text()
+        yield _hold_table(page["rollout"]["holds"])
     yield Text()
     yield _condition_table(page["conditions"])
     yield Text()
@@ -233,21 +244,24 @@ def _parts(page: Mapping[str, Any]) -> Iterable[RenderableType]:
             yield Text(f"  {line}")
     yield Text()
     yield Text("Next", style="bold")
-    for line in next_steps(page):
+    for line in page_rows.next_steps(page, page["conditions"]):
         yield Text(f"  {line}")
 
 
 def _facts(page: Mapping[str, Any]) -> Table:
     table = Table.grid(padding=(0, 2))
     epoch = "-" if page["epoch"] is None else f"{page['epoch']} ({page['epochState']}), each {page['epochDuration']}"
-    chain = page["chain"]
     gateway = page["gateway"] or {}
     table.add_row("Epoch", epoch)
     table.add_row("", epoch_bar(page["epochProgress"], page["epochDuration"]))
     table.add_row("Shards", budget_bar(page["shards"]))
+    table.add_row("", page_rows.budget(page))
+    table.add_row("Committee", page_rows.committee(page))
     table.add_row("Nodes", f"{page['nodesReady'] or '-'} ready")
+    table.add_row("Rollout", page_rows.rollout(page))
+    table.add_row("Storage", page_rows.storage(page))
     table.add_row("Encoding", str(page["encoding"]))
-    table.add_row("Chain", f"{chain['kind']} {chain['id'] or '(not seen yet)'}")
+    table.add_row("Chain", page_rows.chain(page))
     table.add_row("Gateway", f"{gateway.get('ready', 0)} ready, {gateway.get('url', 'none')}")
     return table
 
@@ -261,6 +275,14 @@ def _table(*columns: str) -> Table:
 
 def _text(value: Any) -> str:
     return "-" if value is None else str(value)
+
+
+def _hold_table(holds: Iterable[Mapping[str, Any]]) -> Table:
+    table = _table("GATE", "HOLDS", "WHY")
+    for hold in holds:
+        held = ", ".join((*(hold.get("nodes") or ()), *(hold.get("pods") or ())))
+        table.add_row(_text(hold.get("gate")), held, _text(hold.get("message")))
+    return table
 
 
 def _condition_table(entries: Iterable[Mapping[str, Any]]) -> Table:
@@ -278,7 +300,7 @@ def _condition_table(entries: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def _node_table(rows: Iterable[Mapping[str, Any]]) -> Table:
-    table = _table("NODE", "READY", "WEIGHT", "STATE", "EPOCH", "SLIVERS", "MESSAGE")
+    table = _table("NODE", "READY", "WEIGHT", "STATE", "EPOCH", "SLIVERS", "STORED", "MESSAGE")
     for row in rows:
         table.add_row(
             row["name"],
@@ -287,6 +309,7 @@ def _node_table(rows: Iterable[Mapping[str, Any]]) -> Table:
             _text(row["state"]),
             _text(row["epoch"]),
             _text(row["sliversStored"]),
+            page_rows.size(row["bytesStored"]),
             "" if row["ready"] == "True" else row["message"],
         )
     return table
@@ -306,16 +329,3 @@ def _event_table(rows: Iterable[Mapping[str, Any]]) -> Table:
         style = "yellow" if row["type"] != "Normal" else ""
         table.add_row(_text(row["time"]), row["object"], Text(row["reason"], style=style), row["message"])
     return table
-
-
-def next_steps(page: Mapping[str, Any]) -> list[str]:
-    """Commands that make sense now."""
-    where = f"-n {page['namespace']}"
-    ctl = f"walrusctl {where} --network {page['name']}"
-    if page["ready"] == "True":
-        return [f"{ctl} blob store FILE", f"{ctl} blob read BLOB_ID --out FILE", f"kubectl {where} get wnet,wn,se"]
-    return [
-        f"kubectl {where} describe wnet {page['name']}",
-        f"kubectl {where} get pods,events",
-        f"kubectl {where} wait --for=condition=Ready wnet/{page['name']} --timeout=10m",
-    ]

@@ -13,13 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from walrus_operator.api.world import Manifest
+from walrus_operator.ctl.page_rows import ROLLOUT_SAYS
 
-_SAYS = {
-    "Complete": "everything runs what the spec asks for",
-    "Settling": "nothing is to be restarted, and some nodes have not joined or are down",
-    "Rolling": "pods are being restarted",
-    "Held": "nothing further may be restarted now",
-}
 _STYLE = {"Complete": "green", "Settling": "yellow", "Rolling": "yellow", "Held": "red"}
 
 
@@ -63,7 +58,7 @@ def _parts(page: Mapping[str, Any]) -> Iterable[RenderableType]:
         yield head
         return
     head.append(str(state), style=_STYLE.get(state, ""))
-    head.append(f", {_SAYS.get(state, '')} ({page['display']})")
+    head.append(f", {ROLLOUT_SAYS.get(state, '')} ({page['display']})")
     yield head
     if not page["upToDate"]:
         yield Text("The operator has not seen the newest spec yet; look again in a few seconds.", style="yellow")

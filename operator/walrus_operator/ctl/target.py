@@ -23,6 +23,7 @@ class Target:
     namespace: str | None = None
     network: str | None = None
     gateway: str | None = None
+    context: str | None = None
 
     @contextmanager
     def gateway_url(self) -> Iterator[str]:
@@ -31,17 +32,19 @@ class Target:
             yield self.gateway
             return
         namespace, name = self.resolve()
-        with forward.port_forward(namespace, f"service/{names.gateway(name)}", names.GATEWAY_PORT) as port:
+        with forward.port_forward(
+            namespace, f"service/{names.gateway(name)}", names.GATEWAY_PORT, context=self.context
+        ) as port:
             yield f"http://127.0.0.1:{port}"
 
     def resolve(self) -> tuple[str, str]:
         """Namespace and name of the network; ends the program when there is no single answer."""
-        namespace = self.namespace or current_namespace()
+        namespace = self.namespace or current_namespace(self.context)
         if self.network is not None:
             return namespace, self.network
         from walrus_operator.ctl import cluster  # noqa: PLC0415  (the Kubernetes client takes a second to import)
 
-        found = cluster.network_names(namespace)
+        found = cluster.network_names(namespace, self.context)
         if not found:
             fail(
                 f"there is no WalrusNetwork in namespace {namespace}: choose another with --namespace, or give --gateway URL",
@@ -52,12 +55,14 @@ class Target:
         return namespace, found[0]
 
 
-def current_namespace() -> str:
-    """Namespace of the current kubeconfig context."""
+def current_namespace(context: str | None = None) -> str:
+    """Namespace of a context of the kubeconfig file, of the current one by default."""
     from kubernetes.aio.config import ConfigException, list_kube_config_contexts  # noqa: PLC0415  (slow to import)
 
     try:
-        _, active = list_kube_config_contexts(os.environ.get("KUBECONFIG") or None)
+        known, active = list_kube_config_contexts(os.environ.get("KUBECONFIG") or None)
     except (ConfigException, OSError):
         return "default"
+    if context is not None:
+        active = next((entry for entry in known if entry.get("name") == context), None)
     return str((active or {}).get("context", {}).get("namespace") or "default")

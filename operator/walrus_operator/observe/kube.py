@@ -132,20 +132,31 @@ class KubeClient:
         """Calls of this client that changed something, for tests and the log."""
 
     @classmethod
-    async def connect(cls, *, timeout: float = REQUEST_TIMEOUT) -> Self:  # noqa: ASYNC109  (of each later call)
+    async def connect(
+        cls,
+        *,
+        context: str | None = None,
+        timeout: float = REQUEST_TIMEOUT,  # noqa: ASYNC109  (of each later call)
+    ) -> Self:
         """Connects with the pod's service account, or with KUBECONFIG outside of a cluster.
+
+        Args:
+            context: Of the kubeconfig file; the current one when absent.
+            timeout: Of each later call.
 
         Raises:
             KubeError: there is neither.
         """
         configuration = Configuration()
         try:
-            if os.environ.get("KUBERNETES_SERVICE_HOST") and not os.environ.get("KUBECONFIG"):
+            if os.environ.get("KUBERNETES_SERVICE_HOST") and not os.environ.get("KUBECONFIG") and context is None:
                 kube_config.load_incluster_config(client_configuration=configuration)
             else:
                 # Named here, because the library looks at the environment only once, when it is imported.
                 file = os.environ.get("KUBECONFIG") or None
-                await kube_config.load_kube_config(config_file=file, client_configuration=configuration)
+                await kube_config.load_kube_config(
+                    config_file=file, context=context, client_configuration=configuration
+                )
         except (ConfigException, OSError, ValueError) as error:
             raise KubeError(
                 f"no way to the Kubernetes API: {error}. Set KUBECONFIG to a kubeconfig file, or run inside a cluster"

@@ -89,6 +89,8 @@ def parse(answer: Any) -> NodeInfo:
             shards=shards,
             version=_text(answer.get("version")),
             slivers_stored=_count(answer.get("slivers_stored")),
+            bytes_stored=_count(storage.get("bytes_stored")),
+            capacity=_count(storage.get("capacity")),
             blobs_pending=_count(recovery.get("blobs_pending")),
             recovered=_share(recovery.get("fraction", 1.0)),
             shards_pending=_count(sync.get("shards_pending")),

@@ -34,6 +34,7 @@ INFO_MAX_AGE = 20.0
 _TAKES_SLIVERS = "OK"
 _ACTIVE = "Active"
 _LOST = "ActiveRecover"
+_MINUTE = 60.0
 _CATCHING_UP = "RecoveryCatchUp"
 _NOT_SERVING = frozenset({"Standby", "RecoverMetadata"})
 """Statuses in which a member has not taken over its shards; a recovering node serves what it has."""
@@ -164,6 +165,9 @@ def _view(context: _Context) -> NodeView:
         state=_state(context),
         epoch=info.epoch if info else before.epoch,
         slivers_stored=info.slivers_stored if info else before.slivers_stored,
+        bytes_stored=info.bytes_stored if info else before.bytes_stored,
+        capacity=info.capacity if info else before.capacity,
+        chain_lag_seconds=_chain_lag(info) if info else before.chain_lag_seconds,
         version=info.version if info and info.version else before.version,
         address=before.address if member is None else f"{host}:{names.GRPC_PORT}",
         conditions=merge(
@@ -175,6 +179,11 @@ def _view(context: _Context) -> NodeView:
     )
     update = StatusUpdate(ObjectKey("WalrusNode", node.name), status.to_live())
     return NodeView(node, member, conditions, update, context.leaving)
+
+
+def _chain_lag(info: NodeInfo) -> int:
+    """Whole minutes, so that a status is not written at each pass; empty checkpoints are recorded only now and then."""
+    return int(info.chain_age // _MINUTE * _MINUTE)
 
 
 def _valid(context: _Context) -> Condition:

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.operator.support import World, network_manifest
 
 from walrus_operator.api.world import Manifest, ObjectKey
-from walrus_operator.ctl import page, plan_page
+from walrus_operator.ctl import page, page_rows, plan_page
 
 
 @pytest.fixture
@@ -181,3 +181,68 @@ def test_events_of_the_network_newest_first(world: World) -> None:
     text = page.render(found, width=140, colour=False)
     assert "2026-01-01T00:09:00Z  WalrusNode/demo-1" in text
     assert "another" not in text
+
+
+def test_one_page_says_how_committee_chain_storage_budget_and_rollout_stand(world: World) -> None:
+    for number in range(10):
+        world.progress[f"demo-{number}"] = {"bytes_stored": 3 * 2**20, "capacity": 2**30, "chain_age": 59.9}
+    world.progress["demo-7"] |= {"bytes_stored": 2**28, "chain_age": 150.0}
+    world.pass_once()
+    found = document(world)
+    text = " ".join(page.render(found, width=200, colour=False).split())
+    assert "Committee 10 nodes hold 100 shards, 10 of them serve; the heaviest is demo-0 with 10" in text
+    assert "Storage 283.0 MiB of 10.0 GiB (2.8%) on 10 nodes; the fullest is demo-7 with 25.0%" in text
+    assert "Chain devnet chain-one, answers; 9 of 10 nodes follow it, demo-7 is 2 min behind" in text
+    assert "0 of the 33 shards that may be away are away" in text
+    parts = "nodes 10/10, demo-gateway 1/1, demo-devnet 1/1"
+    assert f"Rollout Settling, nothing is to be restarted, and some nodes have not joined or are down ({parts})" in text
+    assert "GATE" not in text
+    _, writes = world.pass_once()
+    assert writes == 0, "the same again is not written again"
+
+
+def test_which_gate_holds_whom_and_what_opens_it(world: World) -> None:
+    world.edit(image="walrus:2", rollout={"mode": "Supervised"})
+    world.pass_once()
+    text = " ".join(page.render(document(world), width=400, colour=False).split())
+    assert (
+        "Rollout Held, nothing further may be restarted now (nodes 0/10, demo-gateway 0/1, demo-devnet 0/1); 6 steps"
+        in text
+    )
+    every = ", ".join([*(f"demo-{number}" for number in range(10)), "demo-gateway-0", "demo-devnet-0"])
+    assert f"AwaitingApproval {every} spec.rollout.mode is Supervised" in text
+    target = world.network["status"]["rollout"]["target"]
+    assert "Next walrusctl -n walrus --network demo network plan kubectl -n walrus annotate wnet demo" in text
+    assert f"walrus-operator.dev/approved-rollout={target}" in text
+    world.edit(rollout={"mode": "Automatic", "paused": True})
+    world.pass_once()
+    text = page.render(document(world), width=400, colour=False)
+    assert """patch wnet demo --type merge -p '{"spec":{"rollout":{"paused":false}}}'""" in text
+
+
+def test_a_chain_that_does_not_answer_is_said_in_its_row(world: World) -> None:
+    world.chain_answers = False
+    world.now += 60
+    world.pass_once()
+    text = " ".join(page.render(document(world), width=200, colour=False).split())
+    assert "Chain devnet chain-one: the chain does not answer since" in text
+
+
+def test_the_page_names_the_program_that_the_user_has_called(world: World) -> None:
+    found = page.document(world.network, of_kind(world, "WalrusNode"), [], program="kubectl walrus")
+    assert "kubectl walrus -n walrus --network demo blob store FILE" in page.render(found, width=140, colour=False)
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (None, "-"),
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (2**20 - 1, "1024.0 KiB"),
+        (5 * 2**60, "5120.0 PiB"),
+    ],
+)
+def test_bytes_for_people(count: int | None, words: str) -> None:
+    assert page_rows.size(count) == words
