@@ -1,20 +1,34 @@
-"""Availability challenges between processes: honest epochs slash nobody, a node that lost slivers in silence is slashed."""
+"""Availability challenges between processes: honest epochs slash nobody, cheaters are slashed, to the last unit of WAL."""
 
 import asyncio
 import os
-from contextlib import suppress
+import re
+import shutil
+from contextlib import asynccontextmanager, suppress
 
+import grpc
+import grpc.aio
 import pytest
+from tests.integration.node.test_recovery import is_whole
 from tests.integration.node.world import until
 
+from walrus_client.challenges.reports import Report
+from walrus_client.challenges.verdicts import Outcome, Verdict
+from walrus_codec.types import Axis
+from walrus_node.cheating.orders import Orders
 from walrus_node.store.kv import Batch
 from walrus_node.store.rocks import RocksStore
+from walrus_node.store.shards import SliverKey
 from walrus_node.store.storage import Storage
+from walrus_proto.node.v1 import node_pb2 as pb
+from walrus_proto.sui.rpc.v2 import state_service_pb2, state_service_pb2_grpc
+from walrus_sui.errors import ChainError
 
 pytestmark = pytest.mark.timeout(500)
 
 EPOCH_MS = 3_600_000
 SIZES = [1, 700, 50_000, 50_000, 200_000, 200_000]
+PASSED = (Verdict.PASS, Outcome.PASS)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +36,20 @@ def network(make_network):
     challenges = {"network": "Vote", "grace_ms": 30_000}
     # Scrub would find what is missing before anybody asks for it.
     changes = {"challenges": challenges, "scrub": {"enabled": False}}
-    return make_network(4, manual_ms=EPOCH_MS, changes=changes, seed="challenges")
+    return make_network(4, manual_ms=EPOCH_MS, changes=changes, faults=True, seed="challenges")
+
+
+@pytest.fixture(scope="module")
+def blobs(network):
+    """Blobs that are asked for from epoch 3 on, which is the one that begins next."""
+
+    async def store():
+        async with network.chain() as chain:
+            stored = [await network.store(chain, os.urandom(size)) for size in SIZES]
+            await network.next_epoch(chain)
+            return stored
+
+    return asyncio.run(store())
 
 
 class Clock:
@@ -45,7 +72,7 @@ class Clock:
         found = node.info["challenges"]
         return found if found["epoch"] == self.epoch else dict.fromkeys(found, -1)
 
-    def have_ended(self, patience_s=15):
+    def have_ended(self, patience_s=6):
         """Whether all cases are settled before long; if not, what is left may wait for its next attempt."""
         with suppress(AssertionError):
             return until("all have challenged all", self.none_pending, patience=patience_s)
@@ -62,9 +89,75 @@ class Clock:
                 break
         await self.at(61, "has judged", lambda said: judged(said) == 3)
 
+    async def votes_end(self, *voters):
+        """Until these have voted and seen the end of it; what is pulled or seen later needs the clock to move on."""
+        for percent in (66, 70, 75, 80, 85, 89, 93):
+            await self.at(percent, "goes on", lambda said: judged(said) == 3)
+            with suppress(AssertionError):
+                await asyncio.to_thread(
+                    until, "all see the end", lambda: all(self.of(node)["executed"] for node in voters), patience=5
+                )
+                return
+
+    async def matrix(self):
+        """Each node's own verdicts, by the names of challenger and prover."""
+        names, found = {node.known_id: node.name for node in self.network.nodes}, {}
+        for node in self.network.nodes:
+            ours = bytes.fromhex(node.known_id[2:])
+            request = pb.ListChallengeReportsRequest(epoch=self.epoch, challengers=[ours])
+            async with node.stub() as stub:
+                async for page in stub.ListChallengeReports(request, timeout=30):
+                    for signed in page.reports:
+                        report = Report.from_bytes(signed.body)
+                        if names[report.challenger] == node.name:
+                            found[node.name, names[report.prover]] = (report.verdict, report.reason)
+        return found
+
 
 def judged(said):
     return said["passed"] + said["failed"] + said["excused"] + said["none"]
+
+
+def counted(node, metric, outcome):
+    """A counter of the node, by outcome."""
+    page = node.get("/metrics")[1]
+    found = re.search(rf'^{metric}\{{[^}}]*outcome="{outcome}"[^}}]*\}} (\S+)$', page, re.MULTILINE)
+    return float(found[1]) if found else 0
+
+
+async def supply(network, chain):
+    """All WAL that there is."""
+    request = state_service_pb2.GetCoinInfoRequest(coin_type=chain.config.wal_type)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{network.devnet.ports['rpc']}") as channel:
+        info = await state_service_pb2_grpc.StateServiceStub(channel).GetCoinInfo(request, timeout=30)
+    return info.treasury.total_supply
+
+
+@asynccontextmanager
+async def clients(network, chain, blobs):
+    """Reads and stores without a pause while the block runs; what meets a node that restarts is tried again."""
+    done = {"reads": 0, "stores": 0}
+
+    async def work(kind, once):
+        while True:
+            with suppress(grpc.aio.AioRpcError, ChainError, AssertionError):
+                await once()
+                done[kind] += 1
+
+    async def store():
+        await network.store(chain, os.urandom(20_000))
+
+    async def read():
+        blob = blobs[done["reads"] % len(blobs)]
+        assert await network.read(blob) == blob.content
+
+    tasks = [asyncio.create_task(work("stores", store)), asyncio.create_task(work("reads", read))]
+    try:
+        yield done
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def lose(node, blobs):
@@ -78,20 +171,46 @@ async def lose(node, blobs):
     await storage.close()
 
 
-async def test_honest_nodes_pass_and_one_that_lost_slivers_in_silence_is_slashed(network):
-    async with network.chain() as chain:
-        blobs = [await network.store(chain, os.urandom(size)) for size in SIZES]
-        for _ in range(2):
-            view = await network.next_epoch(chain)
-        clock = Clock(network, view)
-        await clock.verdicts()
-        for percent in (66, 72):
-            await clock.at(percent, "goes on", lambda said: judged(said) == 3)
-        for node in network.nodes:
-            said = clock.of(node)
-            assert (said["passed"], said["failed"], said["votes"]) == (3, 0, 0), (node.name, said)
-        assert await chain.slashing_proposals() == []
+async def assert_nobody_fails(clock, chain, troubled):
+    """All pass all; only who had trouble may be excused, or have no verdict. Nobody votes."""
+    for percent in (66, 72):
+        await clock.at(percent, "goes on", lambda said: judged(said) == 3)
+    matrix = await clock.matrix()
+    assert len(matrix) == 12
+    for (challenger, prover), (verdict, reason) in matrix.items():
+        excused = prover == troubled.name and verdict is Verdict.EXCUSED
+        judges_nobody = troubled.name in {challenger, prover} and verdict is Verdict.NONE
+        assert (verdict, reason) == PASSED or excused or judges_nobody, (clock.epoch, matrix)
+    assert sum(entry == PASSED for entry in matrix.values()) >= 6, "those that had no trouble"
+    assert [clock.of(node)["votes"] for node in clock.network.nodes] == [0] * 4
+    assert await chain.slashing_proposals() == []
 
+
+async def test_honest_nodes_pass_through_load_restarts_epoch_changes_and_a_lost_disk(network, blobs):
+    async with network.chain() as chain:
+        clock = Clock(network, await network.next_epoch(chain))
+        assert clock.epoch == 3
+        restarted, wiped = network.nodes[1:3]
+        async with clients(network, chain, blobs) as done:
+            await clock.at(25, "sees the window", lambda said: said["window_open"] is True)
+            assert await asyncio.to_thread(restarted.stop) == 0
+            restarted.start()
+            await asyncio.to_thread(until, "it is back", restarted.is_ready)
+            await clock.verdicts()
+        assert done["reads"], done
+        await assert_nobody_fails(clock, chain, restarted)
+
+        clock = Clock(network, await network.next_epoch(chain))
+        wiped.kill()
+        shutil.rmtree(wiped.folder / "data")
+        wiped.start()
+        await asyncio.to_thread(until, "it is whole", lambda: wiped.is_ready() and is_whole(wiped))
+        await clock.verdicts()
+        await assert_nobody_fails(clock, chain, wiped)
+
+
+async def test_a_node_that_lost_slivers_in_silence_is_slashed(network, blobs):
+    async with network.chain() as chain:
         view = await network.next_epoch(chain)
         *honest, cheater = network.nodes
         cheater.stop()
@@ -106,15 +225,65 @@ async def test_honest_nodes_pass_and_one_that_lost_slivers_in_silence_is_slashed
             said = clock.of(node)
             assert (said["passed"], said["failed"]) == (2, 1), (node.name, said)
         assert cheater.info["recovery"]["slivers_recovered"] == 0, "nobody feeds it in the window"
-        for percent in (66, 70, 75, 80, 85, 89, 93):
-            await clock.at(percent, "goes on", lambda said: judged(said) == 3)
-            with suppress(AssertionError):  # what is pulled or seen later needs the clock to move on
-                await asyncio.to_thread(
-                    until, "all see the end", lambda: all(clock.of(n)["executed"] for n in honest), patience=5
-                )
-                break
+        before = await supply(network, chain)
+        await clock.votes_end(*honest)
         assert [(clock.of(node)["votes"], clock.of(node)["executed"]) for node in honest] == [(1, 1)] * 3
         assert clock.of(cheater)["votes"] == 0
         assert (await chain.pool(cheater.known_id)).commission == 0
+        # Within an epoch nothing else is burned: the contract's 3 % go when the epoch changes.
+        assert before - await supply(network, chain) == commission
         for node in honest:
             assert (await chain.pool(node.known_id)).commission > 0
+        await asyncio.to_thread(until, "it has its slivers back", lambda: is_whole(cheater))
+
+
+async def test_a_node_that_drops_a_tenth_is_slashed_and_one_that_only_lies_about_others_slashes_nobody(network, blobs):
+    async with network.chain() as chain:
+        view = await network.next_epoch(chain)
+        cheater, *honest = network.nodes
+        keys = [
+            SliverKey(shard, axis, blob.blob_id)
+            for shard in network.shards_of(view, cheater)
+            for blob in blobs
+            for axis in Axis
+        ]
+        # These few slivers may by chance all be among the nine tenths that are kept.
+        share = next(s for s in (0.1, 0.2, 0.5, 1) if any(Orders(dropped=s).lacks(cheater.name, k, 0) for k in keys))
+        cheater.deviate(f"drop {share}")
+        clock = Clock(network, view)
+        await clock.verdicts()
+        matrix = await clock.matrix()
+        assert {matrix[node.name, cheater.name] for node in honest} == {(Verdict.FAIL, Outcome.MISSING)}
+        assert {matrix[a.name, b.name] for a in honest for b in honest if a is not b} == {PASSED}
+        before, commission = await supply(network, chain), (await chain.pool(cheater.known_id)).commission
+        assert commission > 0
+        await clock.votes_end(*honest)
+        assert before - await supply(network, chain) == commission
+        cheater.deviate("")
+
+        clock = Clock(network, await network.next_epoch(chain))
+        *honest, liar = network.nodes
+        victim = honest[-1]
+        liar.deviate(f"refuse BUSY\naccuse {victim.known_id}\nforge-reports {victim.known_id}")
+
+        def refused(node, attempts):
+            return counted(node, "walrus_node_challenge_attempts_total", "BUSY") >= attempts
+
+        for attempts, percent in enumerate((41, 47, 53), 1):
+            await clock.at(percent, "sees the window", lambda said: said["window_open"] is True)
+            for node in honest:
+                await asyncio.to_thread(until, "it is refused", lambda n=node, k=attempts: refused(n, k))
+        await clock.at(61, "has judged", lambda said: judged(said) == 3)
+        before = await supply(network, chain)
+        burned = (await chain.pool(liar.known_id)).commission
+        await clock.votes_end(*honest)
+        matrix = await clock.matrix()
+        assert {matrix[node.name, liar.name] for node in honest} == {(Verdict.FAIL, Outcome.BUSY)}
+        assert matrix[liar.name, victim.name] == (Verdict.FAIL, Outcome.WRONG)
+        assert {matrix[a.name, b.name] for a in honest for b in honest if a is not b} == {PASSED}
+        assert before - await supply(network, chain) == burned > 0
+        open_ = [each.node_id for each in await chain.slashing_proposals() if each.epoch == clock.epoch]
+        assert open_ == [victim.known_id], "one vote, which dies with the epoch"
+        assert [clock.of(node)["votes"] for node in honest] == [1] * 3, "all against the liar"
+        for node in honest:
+            assert counted(node, "walrus_node_challenge_reports_total", "REFUSED") > 0
