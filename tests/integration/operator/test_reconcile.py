@@ -341,8 +341,8 @@ async def test_a_rollout_goes_on_wherever_it_was_killed_and_stops_at_what_the_bu
     """Three nodes hold 4, 3 and 3 of 10 shards; f is 3. Each pass is that of a new process, and dies after one write."""
     apply(kubectl, network())
     await operator.settle()
-    nodes = ["net-0", "net-1", "net-2"]
-    for name in nodes:
+    nodes, parts = ["net-0", "net-1", "net-2"], ["net-gateway", "net-devnet"]
+    for name in (*nodes, *parts):
         start(kubectl, name)
     await operator.settle()
     heavy = max(nodes, key=lambda name: int(get(kubectl, "wn", name)["status"]["weight"]))
@@ -355,6 +355,8 @@ async def test_a_rollout_goes_on_wherever_it_was_killed_and_stops_at_what_the_bu
             live, stored, ready = images(kubectl)
             away = [name for name in nodes if name not in ready]
             assert len(away) <= 1, "each of them is all that the budget bears"
+            away += [name for name in parts if name not in ready]
+            assert len(away) <= 1, "gateway and devnet wait for all others"
             for name in away:
                 if live.get(name) == "walrus:2":
                     start(kubectl, name)
@@ -365,7 +367,8 @@ async def test_a_rollout_goes_on_wherever_it_was_killed_and_stops_at_what_the_bu
 
     await roll(light)
     live, stored, _ = images(kubectl)
-    assert live[heavy] == stored[heavy] == old, "its template is kept, too"
+    for name in (heavy, *parts):
+        assert live[name] == stored[name] == old, "its template is kept, too"
     await operator.settle()
     assert says(kubectl, "wnet", "net", "Progressing") == ("True", "FaultBudgetExceeded")
     rollout = get(kubectl, "wnet", "net")["status"]["rollout"]
@@ -376,7 +379,7 @@ async def test_a_rollout_goes_on_wherever_it_was_killed_and_stops_at_what_the_bu
     words = rollout["holds"][0]["message"].split("`")[1].split()
     assert words[:4] == ["kubectl", "annotate", "wn", heavy]
     kubectl(*words[1:])
-    await roll([heavy])
+    await roll([heavy, *parts])
     await operator.settle()
     assert get(kubectl, "wnet", "net")["status"]["rollout"]["state"] == "Complete"
     assert await operator.one() == 0
