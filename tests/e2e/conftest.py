@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from tests.e2e import recording
 from tests.e2e.support import ROOT, BackgroundReader, Gateway, Kubectl, environment, port_forward, run
 
 from walrus_sui import network_config
@@ -43,6 +44,7 @@ LOOKS = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keep", action="store_true", help="leave the network running after the tests")
+    parser.addoption("--record", action="store_true", help="write what status pages print to docs/recorded")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -92,17 +94,24 @@ def install(release: str, chart: str, namespace: str, *arguments: str, timeout: 
     )
 
 
+REPOSITORY = os.environ.get("WALRUS_REPOSITORY", "walrus-on-kubernetes")
+"""Where `make images` pushed the image for a cluster that is not kind's."""
+
+
+def deploy_operator(**image: str) -> None:
+    """Installs the operator; `image` names its image in another way, by fields of the chart's value."""
+    tag = run(str(ROOT / "scripts" / "image-tag")).stdout.strip()
+    values = {"repository": REPOSITORY, "tag": tag, **image}
+    options = ("--set", ",".join(f"image.{key}={value}" for key, value in values.items()), "--wait", "--timeout", "5m")
+    install("walrus-operator", "walrus-operator", OPERATOR_NAMESPACE, *options, timeout=330)
+
+
 @pytest.fixture(scope="session")
 def operator(cluster: None, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
-    image = {"image.tag": run(str(ROOT / "scripts" / "image-tag")).stdout.strip()}
-    if "WALRUS_REPOSITORY" in os.environ:  # where `make images` pushed it for a cluster that is not kind's
-        image["image.repository"] = os.environ["WALRUS_REPOSITORY"]
     # Helm refuses definitions that it does not own; killed integration tests leave some.
     run("kubectl", "delete", "crd", "--selector", "walrus-operator.dev/made-by=integration-tests")
     was_there = bool(json.loads(run("helm", "list", "-n", OPERATOR_NAMESPACE, "-o", "json").stdout))
-    values = ",".join(f"{key}={value}" for key, value in image.items())
-    options = ("--set", values, "--wait", "--timeout", "5m")
-    install("walrus-operator", "walrus-operator", OPERATOR_NAMESPACE, *options, timeout=330)
+    deploy_operator()
     yield Kubectl(OPERATOR_NAMESPACE)
     if not was_there and not request.config.getoption("--keep"):
         run("helm", "uninstall", "walrus-operator", "--namespace", OPERATOR_NAMESPACE, "--wait", timeout=330)
@@ -171,6 +180,19 @@ async def chain_client() -> AsyncIterator[ChainClient]:
 async def chain(kubectl: Kubectl) -> AsyncIterator[ChainClient]:
     async with chain_client() as client:
         yield client
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Callable[..., str]:
+    """Runs a program, keeps what it prints for the documentation when asked to, and returns it."""
+
+    def keep(name: str, *command: str) -> str:
+        printed = run(*command, check=False).stdout
+        if request.config.getoption("--record"):
+            recording.write(name, command, printed)
+        return printed
+
+    return keep
 
 
 @pytest.fixture

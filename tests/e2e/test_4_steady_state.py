@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 
-from tests.e2e.conftest import EPOCHS, NETWORK, OPERATOR_NAMESPACE
+from tests.e2e.conftest import EPOCHS, NAMESPACE, NETWORK, OPERATOR_NAMESPACE
 from tests.e2e.support import BackgroundReader, Gateway, Kubectl, run, until
 
 WRITES = "walrus_operator_api_writes"
@@ -75,6 +75,20 @@ def test_five_epochs_pass_and_everything_still_reads(
         assert (mirrored["epoch"], mirrored["members"], len(mirrored["committee"])) == (epoch, 10, 10)
         assert sorted(shard for member in mirrored["committee"] for shard in member["shards"]) == list(range(100))
         assert mirrored["state"] == "Past" or epoch == current
+
+
+def test_one_page_tells_it_all_also_as_a_plugin_of_kubectl(kubectl: Kubectl, record: Callable[..., str]) -> None:
+    kubectl.wait("wnet", NETWORK, "Ready", "True", seconds=120)
+    page = record("network-status", "kubectl", "walrus", "-n", NAMESPACE, "network", "status")
+    assert page.startswith(f"Walrus network {NETWORK} in namespace {NAMESPACE}: Ready, ")
+    for row in ("Epoch", "Shards", "Committee", "Nodes", "Rollout", "Storage", "Encoding", "Chain", "Gateway"):
+        assert f"\n{row} " in page, page
+    assert "0 of the 33 shards that may be away are away" in page
+    assert "10 nodes hold 100 shards, 10 of them serve" in page
+    assert "answers; all nodes follow it" in page
+    assert f"kubectl walrus -n {NAMESPACE} --network {NETWORK} blob store FILE" in page
+    listed = record("kubectl-get", "kubectl", "-n", NAMESPACE, "get", "wnet,wn,se")
+    assert f"walrusnetwork.walrus-operator.dev/{NETWORK} " in listed
 
 
 def test_pods_did_not_restart_by_themselves_and_the_operator_logged_no_error(
