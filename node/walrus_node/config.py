@@ -224,6 +224,9 @@ class ChallengesConfig(_Section):
     """Time once for each run, in milliseconds."""
     keep_epochs: Annotated[int, Field(ge=4)] = 8
     """How long reports and transcripts are kept."""
+    policy_file: Path | None = None
+    """File that says what the network does in each epoch, in place of all this (docs/challenges.md); it is read anew at the
+    beginning of each epoch. `node` remains the most that this node does."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -23,6 +23,7 @@ from walrus_node import gauges
 from walrus_node.chain import ChainView
 from walrus_node.challenges.evidence import EvidenceSource
 from walrus_node.challenges.parts import HONEST, Challenges
+from walrus_node.challenges.policies import Policies
 from walrus_node.cheating.dropping import LackingStorage
 from walrus_node.cheating.parts import Cheating
 from walrus_node.config import NodeConfig, NodeKeys
@@ -110,8 +111,12 @@ class Node:
             admitted=functools.partial(gate.admitted, Lane.CHALLENGE),
             users_active=lambda: any(gate.used(lane) for lane in (Lane.READ, Lane.WRITE)),
             key=keys.protocol,
-            policy=config.challenges.policy(),
-            node_mode=Mode(config.challenges.node),
+            policies=Policies(
+                name=config.name,
+                policy=config.challenges.policy(),
+                node_mode=Mode(config.challenges.node),
+                file=config.challenges.policy_file,
+            ),
             roles=HONEST if self._cheating is None else self._cheating.roles,
         )
         self._duties = Duties(

@@ -1,10 +1,11 @@
-"""Puts the evidence of a failed challenge together, for whoever asks this node why it has failed another one."""
+"""What this node tells operators about challenges: its reports and votes, and the evidence of what has failed it."""
 
 from __future__ import annotations
 
 import asyncio
 
 from walrus_client.challenges.evidence import Evidence, blobs_of
+from walrus_client.challenges.results import Results, Vote
 from walrus_client.challenges.transcripts import transcript_from_bytes
 from walrus_codec.metadata import BlobMetadata
 from walrus_codec.types import BlobId, Epoch, NodeId
@@ -26,8 +27,23 @@ class EvidenceSource:
         self._storage = storage
         self._view = view
 
+    async def results(self, epoch: Epoch, *, own: bool) -> str | None:
+        """All reports of an epoch that are kept here, or this node's own, and its votes; None before it knows who it is."""
+        identity = await self._storage.identity()
+        if identity is None:
+            return None
+        reports = await self._storage.reports(epoch, [identity.node_id] if own else [])
+        votes = await self._storage.votes(epoch)
+        results = Results(
+            epoch,
+            identity.node_id,
+            tuple(reports),
+            tuple(Vote(node, found.voted, found.executed, found.burned) for node, found in votes.items()),
+        )
+        return await asyncio.to_thread(results.to_json)
+
     async def read(self, epoch: Epoch, prover: NodeId) -> str | None:
-        """The file, None when no transcript is kept, or a party is no member any more."""
+        """The file for `walrusctl challenges replay`, None when no transcript is kept, or a party is no member any more."""
         stored, identity = await self._storage.transcript(epoch, prover), await self._storage.identity()
         if stored is None or identity is None:
             return None

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from walrus_client.challenges.policy import Mode, Policy
 from walrus_client.compute import Compute
 from walrus_client.peers import PeerPool, RequestSigner
 from walrus_codec.types import BlobId
@@ -18,6 +17,7 @@ from walrus_node.challenges.challenger import Challenger
 from walrus_node.challenges.declarations import Declarations
 from walrus_node.challenges.examiner import Examiner
 from walrus_node.challenges.feeding import Feeding, HeldBack
+from walrus_node.challenges.policies import Policies
 from walrus_node.challenges.progress import ChallengeProgress
 from walrus_node.challenges.prover import Prover
 from walrus_node.challenges.rounds import Rounds
@@ -59,8 +59,7 @@ class Challenges:
         admitted: memory for one cell's work.
         users_active: whether reads or writes are being served.
         key: signs.
-        policy: of the network.
-        node_mode: what this node does at most.
+        policies: what the network and this node do in each epoch.
         roles: makes the parts that speak to others.
 
     Attributes:
@@ -78,8 +77,7 @@ class Challenges:
         admitted: Admission,
         users_active: Callable[[], bool],
         key: BlsKey,
-        policy: Policy,
-        node_mode: Mode,
+        policies: Policies,
         roles: Roles = HONEST,
     ) -> None:
         self.identity: Identity | None = None
@@ -92,8 +90,7 @@ class Challenges:
         self.rounds = Rounds(
             storage=storage,
             view=view,
-            policy=policy,
-            node_mode=node_mode,
+            policies=policies,
             epoch=lambda: processor.epoch,
             identity=lambda: self.identity,
         )

@@ -18,6 +18,7 @@ from walrus_client.challenges.samples import shards_of
 from walrus_client.challenges.times import EpochTimes
 from walrus_codec.types import Epoch, NodeId, ShardIndex
 from walrus_node.chain import ChainView
+from walrus_node.challenges.policies import Policies
 from walrus_node.errors import DiskError
 from walrus_node.store.challenge_records import ChallengeRound
 from walrus_node.store.records import Identity
@@ -94,8 +95,7 @@ class Rounds:
     Args:
         storage: where the blobs are noted.
         view: the chain's committees.
-        policy: of the configuration; its mode is the network's.
-        node_mode: what this node does at most.
+        policies: what the network and this node do in each epoch.
         epoch: the epoch that the events have reached.
         identity: who this node is, None before it knows.
     """
@@ -105,15 +105,14 @@ class Rounds:
         *,
         storage: Storage,
         view: ChainView,
-        policy: Policy,
-        node_mode: Mode,
+        policies: Policies,
         epoch: Callable[[], Epoch],
         identity: Callable[[], Identity | None],
     ) -> None:
         self._storage = storage
         self._view = view
-        self._policy = policy
-        self._node_mode = node_mode
+        self._policies = policies
+        self._node_mode = Mode.OFF
         self._epoch = epoch
         self._identity = identity
         self._stored: tuple[Epoch, ChallengeRound | None] = (Epoch(0), None)
@@ -124,7 +123,7 @@ class Rounds:
     @property
     def enabled(self) -> bool:
         """Whether the network has challenges at all."""
-        return self._policy.mode is not Mode.OFF
+        return self._policies.enabled
 
     async def take(self, epoch: Epoch) -> None:
         """Notes what is asked for in an epoch that has just begun; nothing of it may be applied yet.
@@ -134,9 +133,13 @@ class Rounds:
         # While old events are caught up with nobody asks any more.
         if not self.enabled or epoch < FIRST_EPOCH or self._view.epoch > epoch:
             return
+        policy, self._node_mode = await self._policies.at(epoch)
+        if policy.mode is Mode.OFF:
+            self._stored = (epoch, None)
+            return
         try:
-            taken = await self._storage.take_round(epoch, self._policy)
-            await self._storage.drop_challenges(before=Epoch(max(0, epoch - self._policy.keep_epochs)))
+            taken = await self._storage.take_round(epoch, policy)
+            await self._storage.drop_challenges(before=Epoch(max(0, epoch - policy.keep_epochs)))
             await self._storage.drop_challenged_blobs(before=epoch)
         except DiskError as error:
             _log.error("the blobs of this epoch's challenges cannot be noted", extra={"error": str(error)})
@@ -159,6 +162,7 @@ class Rounds:
             return None
         if self._stored[0] != epoch:
             self._stored = (epoch, await self._storage.challenge_round(epoch))
+            _policy, self._node_mode = await self._policies.at(epoch)
         stored = self._stored[1]
         if stored is None or stored.policy.mode is Mode.OFF:
             return None

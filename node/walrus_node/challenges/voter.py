@@ -24,7 +24,7 @@ from walrus_node.store.storage import Storage
 from walrus_sui.errors import MoveAbort, NetworkConfigError
 from walrus_sui.keys import SuiKey
 from walrus_sui.telemetry import meter, names
-from walrus_sui.types import SlashingProposal
+from walrus_sui.types import PoolView, SlashingProposal
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +41,10 @@ class SlashingChain(Protocol):
 
     async def execute_slashing(self, key: SuiKey, candidate: NodeId) -> None:
         """Burns the candidate's commission."""
+        ...
+
+    async def pool(self, node_id: NodeId) -> PoolView:
+        """The record of a node, with its commission."""
         ...
 
     async def slashing_proposals(self) -> list[SlashingProposal]:
@@ -125,6 +129,8 @@ class Voter:
                 await self._execute(current, candidate)
 
     async def _execute(self, current: Round, candidate: NodeId) -> None:
+        # Nothing is paid into it, nor can more be taken, between two epochs as a rule.
+        burned = (await self._chain.pool(candidate)).commission
         try:
             await self._chain.execute_slashing(self._key, candidate)
         except MoveAbort as abort:
@@ -133,12 +139,13 @@ class Voter:
             if abort.code != _NOT_ENOUGH:
                 await self._ended(current, candidate, "BY_OTHERS" if abort.code == _NO_PROPOSAL else "TOO_LATE")
             return
-        await self._ended(current, candidate, "EXECUTED")
+        await self._ended(current, candidate, "EXECUTED", burned=burned)
 
-    async def _ended(self, current: Round, candidate: NodeId, how: str) -> None:
-        await self._storage.set_vote(current.epoch, candidate, VoteRecord(voted=True, executed=how))
+    async def _ended(self, current: Round, candidate: NodeId, how: str, *, burned: int = 0) -> None:
+        await self._storage.set_vote(current.epoch, candidate, VoteRecord(voted=True, executed=how, burned=burned))
         self._count(how)
-        _log.warning("a node is slashed", extra={"epoch": current.epoch, "candidate": candidate, "how": how})
+        facts = {"epoch": current.epoch, "candidate": candidate, "how": how, "burned": burned}
+        _log.warning("a node is slashed", extra=facts)
 
     def _count(self, outcome: str) -> None:
         self._cast.add(1, {names.ATTR_OUTCOME: outcome})

@@ -1,6 +1,7 @@
 """The HTTP face for probes and metrics: /livez, /readyz, /metrics, and /v1/info with the JSON of GetInfo.
 
-Also the evidence of challenges that another node has failed here: /v1/challenges/{epoch}/{node}.
+Also what it knows of an epoch's challenges, /v1/challenges/{epoch} (with ?own only what it says in its own name), and the
+evidence of those that another node has failed here, /v1/challenges/{epoch}/{node}.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class HttpServer:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", metrics_handler)
         app.router.add_get("/v1/info", self._show_info)
+        app.router.add_get(r"/v1/challenges/{epoch:\d{1,9}}", self._show_results)
         app.router.add_get(r"/v1/challenges/{epoch:\d{1,9}}/{prover:0x[0-9a-f]{64}}", self._show_evidence)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
 
@@ -57,6 +59,12 @@ class HttpServer:
         if missing:
             return web.Response(status=503, text="".join(f"not ready: {reason}\n" for reason in missing))
         return web.Response(text="ok\n")
+
+    async def _show_results(self, request: web.Request) -> web.Response:
+        found = await self._evidence.results(Epoch(int(request.match_info["epoch"])), own="own" in request.query)
+        if found is None:
+            return web.Response(status=503, text="this node is not registered yet; try again later\n")
+        return web.json_response(text=found)
 
     async def _show_evidence(self, request: web.Request) -> web.Response:
         epoch, prover = Epoch(int(request.match_info["epoch"])), NodeId(request.match_info["prover"])

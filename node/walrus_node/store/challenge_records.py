@@ -124,19 +124,22 @@ class VoteRecord:
     Attributes:
         voted: it was cast; False when the mode only lets it say so.
         executed: how the slashing ended: empty while it is open.
+        burned: FROST that this node's execution has burned.
     """
 
     voted: bool
     executed: str = ""
+    burned: int = 0
 
     def to_bytes(self) -> bytes:
         """The stored form."""
-        return versioned(bcs.boolean(self.voted) + bcs.string(self.executed))
+        return versioned(bcs.boolean(self.voted) + bcs.string(self.executed) + bcs.u64(self.burned))
 
     @classmethod
     def from_bytes(cls, value: bytes) -> VoteRecord:
         """Reads the stored form; raises `StoreError`."""
-        return decoded(value, "vote", lambda r: cls(r.boolean(), r.string()))
+        # Records of the first nodes that voted end without the last field.
+        return decoded(value, "vote", lambda r: cls(r.boolean(), r.string(), r.u64() if r.remaining else 0))
 
 
 @dataclass(frozen=True)
@@ -243,6 +246,15 @@ class ChallengeRecords(StoreAccess):
         key = layout.challenge_key(_VOTE, epoch, _node(candidate))
         value = await self._read(self._kv.get, layout.CHALLENGES, key)
         return None if value is None else VoteRecord.from_bytes(value)
+
+    async def votes(self, epoch: Epoch) -> dict[NodeId, VoteRecord]:
+        """What became of all votes of this node in an epoch, by candidate."""
+
+        def read() -> dict[NodeId, VoteRecord]:
+            found = self._scan(_VOTE, epoch)
+            return {_node_of(key[5:]): VoteRecord.from_bytes(value) for key, value in found}
+
+        return await self._read(read)
 
     async def set_vote(self, epoch: Epoch, candidate: NodeId, record: VoteRecord) -> None:
         """Notes it."""

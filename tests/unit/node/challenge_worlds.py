@@ -15,6 +15,7 @@ from tests.unit.node.worlds import (
     certified,
     committee,
     object_id,
+    pool,
     put_state,
     registered,
     staking,
@@ -42,6 +43,7 @@ CHAIN_ID = transaction_digest(b"genesis")
 DONE_MS = 5_000_000
 NOW_MS = 1_000_000_000
 EPOCH = Epoch(3)
+COMMISSION = 7_000_000
 PARAMS = CodeParams(N, EncodingType.ISAL)
 
 
@@ -71,6 +73,9 @@ class Slashing:
             raise MoveAbort("slashing", 4)
         del self.proposals[candidate]
         self.slashed.append(candidate)
+
+    async def pool(self, candidate):
+        return pool(node_id=candidate, commission=0 if candidate in self.slashed else COMMISSION)
 
     async def slashing_proposals(self):
         return list(self.proposals.values())

@@ -5,13 +5,14 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.unit.node.challenge_worlds import Four
+from tests.unit.node.challenge_worlds import COMMISSION, Four
 from tests.unit.node.worlds import put_state
 from typer.testing import CliRunner
 
 from walrus_client.challenges.evidence import Evidence
 from walrus_client.challenges.policy import Mode, Policy
 from walrus_client.challenges.replay import Finding
+from walrus_client.challenges.results import Results, merged
 from walrus_client.challenges.verdicts import Outcome, Verdict
 from walrus_client.cli import app
 from walrus_codec import blob_id as blob_ids
@@ -70,6 +71,27 @@ async def test_a_node_that_lost_slivers_in_silence_is_failed_by_all_and_slashed_
     assert four.slashing.slashed == [cheater.node_id]
     assert {(now.votes, now.executed) for now in (four.nodes[v].challenges.progress for v in range(3))} == {(1, 1)}
     assert cheater.lost, "recovery was told of what turned out to be missing"
+    assert await EvidenceSource(storage=cheater.storage, view=cheater.view).results(E3, own=True) is None
+    # What operators are told: each node speaks for itself, and knows what the others have signed.
+    answers = [await results_of(node, own=True) for node in four.nodes]
+    assert [len(answer.own()) for answer in answers] == [3, 3, 3, 3]
+    assert [len(answer.reports) for answer in answers] == [3, 3, 3, 3]
+    votes = [answer.votes[0] for answer in answers[:3]]
+    assert answers[3].votes == ()
+    assert {(vote.candidate, vote.voted, vote.slashed) for vote in votes} == {(cheater.node_id, True, True)}
+    assert sorted(vote.burned for vote in votes) == [0, 0, COMMISSION], "only who has executed it knows what burned"
+    everything = await results_of(four.nodes[0], own=False)
+    known = merged(E3, [everything, answers[1]], {node.node_id: node.key.public_key for node in four.nodes}, bls.verify)
+    assert len(known.valid) == 12
+    strangers = {node.node_id: four.nodes[0].key.public_key for node in four.nodes}
+    assert {pair[0] for pair in merged(E3, [everything], strangers, bls.verify).valid} == {four.nodes[0].node_id}
+
+
+async def results_of(node, *, own):
+    """What the node tells operators of epoch 3."""
+    source = EvidenceSource(storage=node.storage, view=node.view)
+    await node.storage.set_identity(node.identity)
+    return Results.from_json(await source.results(E3, own=own))
 
 
 async def evidence_of(four, challenger, prover):

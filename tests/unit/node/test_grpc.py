@@ -43,6 +43,7 @@ from walrus_codec.params import CodeParams
 from walrus_codec.types import Axis, EncodingType, Epoch, ShardIndex
 from walrus_node.chain import ChainView
 from walrus_node.challenges.parts import HONEST, Challenges
+from walrus_node.challenges.policies import Policies
 from walrus_node.errors import DiskError
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
@@ -177,7 +178,7 @@ class World:
         self.view = ChainView(self.chain)
         self.compute = Compute(workers=1, inline_limit_s=1e9)
         self.limits = limits()
-        self.policy = Policy(mode=Mode.OFF)
+        self.policy, self.policies = Policy(mode=Mode.OFF), None
         self.key, self.certificate_key, self.identity = KEY, CERTIFICATE_KEY, IDENTITY
         self.host, self.shards, self.clock = "node.test", OURS, None
         self.free = self.capacity = 1 << 40
@@ -196,8 +197,7 @@ class World:
             admitted=functools.partial(self.limits.gate.admitted, Lane.CHALLENGE),
             users_active=lambda: False,
             key=self.key,
-            policy=self.policy,
-            node_mode=Mode.VOTE,
+            policies=self.policies or Policies(name="demo-0", policy=self.policy, node_mode=Mode.VOTE),
             roles=self.roles,
         )
         self.service = NodeService(
