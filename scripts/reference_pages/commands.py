@@ -45,6 +45,8 @@ def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
     if not children:
         yield path, command
         return
+    if command.invoke_without_command:
+        yield path, command
     for name in sorted(children):
         yield from _leaves(children[name], f"{path} {name}")
 

@@ -20,15 +20,18 @@ __all__ = ["GatewayResolver", "app", "register"]
 _chosen: dict[str, str | None] = {"gateway": None}
 
 
-def register(application: typer.Typer, gateway: GatewayResolver) -> None:
+def register(
+    application: typer.Typer, gateway: GatewayResolver, source: challenges.ChallengeSource | None = None
+) -> None:
     """Adds the groups `blob`, `challenges`, `devnet` and `local`.
 
     Args:
         application: Where to.
         gateway: Opens the way to the gateway for the length of a command and gives its URL.
+        source: Knows what nodes found of each other by challenges.
     """
     application.add_typer(blob.commands(gateway), name="blob")
-    application.add_typer(challenges.commands(), name="challenges")
+    application.add_typer(challenges.commands(source), name="challenges")
     application.add_typer(devnet.commands(), name="devnet")
     application.add_typer(local.commands(), name="local")
 

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from walrus_client import cli
-from walrus_operator.ctl import network
+from walrus_operator.ctl import findings, network
 from walrus_operator.ctl.target import Target
 from walrus_sui.program import VersionOption
 
@@ -60,7 +60,7 @@ def application() -> typer.Typer:
         # The library warns of an absent kubeconfig in words of its own, twice; ours say what to do.
         logging.getLogger("kubernetes").setLevel(logging.ERROR)
 
-    cli.register(app, _target.gateway_url)
+    cli.register(app, _target.gateway_url, lambda epoch: findings.find(_target, epoch))
     app.add_typer(network.commands(_target), name="network")
     return app
 
