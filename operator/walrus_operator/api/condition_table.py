@@ -586,6 +586,24 @@ def _deletion_rows() -> Iterable[Row]:
     )
 
 
+def _challenge_rows() -> Iterable[Row]:
+    passing, r = ConditionType.CHALLENGES_PASSING, Reason
+    what_now = "See docs/challenges.md, my node failed challenges."
+    off = "Set spec.challenges.mode of the WalrusNetwork when you want them."
+    for kind, who in ((Kind.NETWORK, "Every node"), (Kind.NODE, "The node")):
+        yield Row(
+            kind, passing, "True", r.CHALLENGES_PASSED, f"{who} has passed, or too few saw it fail to be believed."
+        )
+        yield Row(kind, passing, "Unknown", r.CHALLENGES_OFF, "Challenges are off, so nothing is proved.", off)
+        yield Row(kind, passing, "Unknown", r.NOT_CHALLENGED, "There is no verdict yet.", "Wait; the message says why.")
+    kind = Kind.NODE
+    failed = "Members with more than f shards saw the node fail."
+    yield Row(kind, passing, "False", r.CHALLENGES_FAILED, failed, what_now)
+    yield Row(kind, passing, "False", r.SLASHED, "The node failed, and its commission was burned.", what_now)
+    failed = "Members with more than f shards saw a node fail."
+    yield Row(Kind.NETWORK, passing, "False", r.CHALLENGES_FAILED, failed, what_now)
+
+
 def _epoch_rows() -> Iterable[Row]:
     kind, t, r = Kind.EPOCH, ConditionType, Reason
     yield Row(kind, t.CURRENT, "True", r.CURRENT_EPOCH, "The chain is in this epoch.")
@@ -594,4 +612,4 @@ def _epoch_rows() -> Iterable[Row]:
     yield Row(kind, t.CHANGE_DONE, "False", r.EPOCH_CHANGE_IN_PROGRESS, "Members take over their shards.", "Wait.")
 
 
-TABLE: tuple[Row, ...] = (*_network_rows(), *_node_rows(), *_epoch_rows())
+TABLE: tuple[Row, ...] = (*_network_rows(), *_node_rows(), *_challenge_rows(), *_epoch_rows())

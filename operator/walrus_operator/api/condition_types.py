@@ -35,6 +35,7 @@ class ConditionType(StrEnum):
     CHANGE_DONE = "ChangeDone"
     STORAGE_OK = "StorageOk"
     DELETION_BLOCKED = "DeletionBlocked"
+    CHALLENGES_PASSING = "ChallengesPassing"
 
 
 class Reason(StrEnum):
@@ -127,6 +128,12 @@ class Reason(StrEnum):
     SLASHING_VOTE_PENDING = "SlashingVotePending"
     ROLLOUT_PAUSED = "RolloutPaused"
     AWAITING_APPROVAL = "AwaitingApproval"
+
+    CHALLENGES_PASSED = "ChallengesPassed"
+    CHALLENGES_FAILED = "ChallengesFailed"
+    SLASHED = "Slashed"
+    CHALLENGES_OFF = "ChallengesOff"
+    NOT_CHALLENGED = "NotChallenged"
 
     CURRENT_EPOCH = "CurrentEpoch"
     PAST_EPOCH = "PastEpoch"

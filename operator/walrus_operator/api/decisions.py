@@ -143,6 +143,8 @@ class Workload:
     evictions: Evictions
     """For the one PodDisruptionBudget over all node pods."""
     epochs: tuple[EpochRecord, ...]
+    challenges: str = ""
+    """The file with the policies of challenges; empty for none."""
     kept: Mapping[str, Manifest] = field(default_factory=dict)
     """StatefulSets as stored, by name, whose pod template and configuration stay as they are until they may restart."""
 
@@ -178,6 +180,21 @@ class RolloutNumbers:
 
 
 @dataclass(frozen=True)
+class ChallengeNumbers:
+    """What challenges have found out in the newest epoch with verdicts."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Verdicts by what they say."""
+    silent: int = 0
+    votes: int = 0
+    slashed: int = 0
+    burned: int = 0
+    """FROST."""
+    failing: Mapping[str, int] = field(default_factory=dict)
+    """Shards of the members that saw it fail, by node that failed."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """What one pass should do; empty when there is nothing to do."""
 
@@ -190,4 +207,6 @@ class Plan:
     requeue_after: float
     """Seconds until the next pass even if nothing happens."""
     rollout: RolloutNumbers = RolloutNumbers()
+    """For the metrics."""
+    challenges: ChallengeNumbers = ChallengeNumbers()
     """For the metrics."""

@@ -1,7 +1,7 @@
 """StorageEpoch: one epoch of a network as the chain recorded it.
 
-Named `<network>-<epoch>`. The operator owns status, labels and owner reference; the spec belongs to users, who will steer
-the next epoch with it, and is empty for now. A table of shards changes with every epoch and would make WalrusNetwork
+Named `<network>-<epoch>`. The operator owns status, labels and owner reference; the spec belongs to users, who steer an
+epoch that is still to come with it. A table of shards changes with every epoch and would make WalrusNetwork
 large, so it lives here.
 """
 
@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from walrus_operator.api.base import SpecModel, StatusModel
+from walrus_operator.api.challenges import ChallengeResults, EpochChallenges
 from walrus_operator.api.conditions import ConditionStatus
 
 KIND = "StorageEpoch"
@@ -19,7 +20,11 @@ PLURAL = "storageepochs"
 
 
 class EpochSpec(SpecModel):
-    """Nothing to set yet."""
+    """What users want of an epoch; fixed once it has begun."""
+
+    challenges: EpochChallenges | None = None
+    """What the network does about challenges in this epoch. A change between Off and the others must be there two minutes
+    before the epoch begins, so that all nodes know of it."""
 
 
 class EpochMember(StatusModel):
@@ -76,6 +81,8 @@ class EpochStatus(StatusModel):
     """Prices of the epoch."""
     total_capacity: int | None = None
     """Bytes that can be reserved in the epoch."""
+    challenges: ChallengeResults | None = None
+    """What the nodes have found out about each other; absent before the first verdict."""
     conditions: Annotated[
         list[ConditionStatus],
         Field(

@@ -9,6 +9,7 @@ from __future__ import annotations
 PROTOCOL_KEY = "protocol.key"
 NETWORK_KEY = "network.key"
 SUI_KEY = "sui.key"
+CHALLENGES_FILE = "challenges.json"
 
 GRPC_PORT = 9187
 REST_PORT = 9185
@@ -77,6 +78,11 @@ def gateway_key_file(network: str, index: int) -> str:
 def treasury(network: str) -> str:
     """Secret with the treasury's key."""
     return f"{network}-treasury"
+
+
+def challenges(network: str) -> str:
+    """ConfigMap with the policies of challenges; no WalrusNode can have a name with a dot."""
+    return f"{network}.challenges"
 
 
 def epoch(network: str, number: int) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from walrus_operator.api.base import Duration, SpecModel, StatusModel, cel, rules
+from walrus_operator.api.challenges import Challenges, NetworkResults
 from walrus_operator.api.conditions import ConditionStatus
 from walrus_operator.api.node import NodeTemplate
 from walrus_operator.api.pods import LocalReference, PodSettings, Resources, Storage
@@ -277,6 +278,8 @@ class NetworkSpec(SpecModel):
     """How the network's processes are watched."""
     rollout: Rollout = Rollout()
     """How careful the operator is."""
+    challenges: Challenges = Challenges()
+    """How nodes prove to each other that they hold their data."""
     persistent_volume_claim_policy: Literal["Delete", "Retain"] = "Delete"
     """What happens to volumes and key Secrets when the network or a node is deleted."""
 
@@ -432,6 +435,8 @@ class NetworkStatus(StatusModel):
     """The gateway."""
     rollout: RolloutStatus | None = None
     """Which nodes run what the spec asks for, and the plan for the others."""
+    challenges: NetworkResults | None = None
+    """What challenges have found out; absent while they are off."""
     treasury_address: str | None = None
     """Sui address whose key delegates the stake."""
     gateway_addresses: dict[str, str] | None = None
@@ -445,4 +450,4 @@ class NetworkStatus(StatusModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ]
-    """Valid, Ready, Available, CommitteeSynced, Progressing, Degraded, RequiresUpdate, Paused."""
+    """Valid, Ready, Available, CommitteeSynced, Progressing, Degraded, RequiresUpdate, Paused, ChallengesPassing."""

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from walrus_operator.api.base import SpecModel, StatusModel, cel, rules
+from walrus_operator.api.challenges import NodeChallenges, NodeResults
 from walrus_operator.api.conditions import ConditionStatus
 from walrus_operator.api.pods import PodSettings, Resources, Storage, TopologySpread
 
@@ -53,6 +54,8 @@ class NodeTemplate(PodSettings):
     Delete on a devnet and Drain elsewhere when absent."""
     topology_spread: Annotated[list[TopologySpread], Field(max_length=8)] | None = None
     """How node pods are spread; over Kubernetes nodes, as far as possible, when absent."""
+    challenges: NodeChallenges | None = None
+    """What the node does about challenges at most; all that the network does when absent."""
 
 
 class NetworkReference(SpecModel):
@@ -122,6 +125,8 @@ class NodeStatus(StatusModel):
     """Version that the node reports."""
     address: str | None = None
     """gRPC address that the node registers, host:port."""
+    challenges: NodeResults | None = None
+    """What the other members have found out about the node's data."""
     conditions: Annotated[
         list[ConditionStatus],
         Field(
@@ -129,4 +134,4 @@ class NodeStatus(StatusModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ]
-    """Valid, Ready, Registered, InCommittee, Synced, StorageOk, DeletionBlocked."""
+    """Valid, Ready, Registered, InCommittee, Synced, StorageOk, DeletionBlocked, ChallengesPassing."""

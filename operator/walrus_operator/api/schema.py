@@ -228,6 +228,9 @@ NODE = Crd(
         Column("InCommittee", _condition("InCommittee")),
         Column("Weight", ".status.weight", "integer", "Shards in the current committee"),
         Column("State", ".status.state", description="Status that the node reports"),
+        Column(
+            "Challenges", _condition("ChallengesPassing"), description="Whether the others find its data", priority=1
+        ),
         Column("Epoch", ".status.epoch", "integer", "Epoch that the node has reached"),
         Column("Message", '.status.conditions[?(@.type=="Ready")].message', priority=1),
         _AGE,
@@ -260,8 +263,19 @@ EPOCH = Crd(
         Column("State", ".status.state", description="Sync, Done, ParamsSelected or Past"),
         Column("Members", ".status.members", "integer"),
         Column("Current", _condition("Current")),
+        Column("Passed", ".status.challenges.display", description="Challenges that were passed, of all verdicts"),
+        Column("Failed", ".status.challenges.failed", "integer", "Verdicts that say FAIL"),
+        Column("Votes", ".status.challenges.votes", "integer", "Votes to slash"),
+        Column("Slashed", ".status.challenges.executed", "integer", "Members whose commission was burned"),
+        Column("Burned", ".status.challenges.burned", "integer", "FROST of commission that were burned", priority=1),
         Column("ChangeDone", ".status.changeDoneAt", "date", priority=1),
         _AGE,
+    ),
+    root_rules=(
+        cel(
+            "!has(oldSelf.status) || !has(oldSelf.status.state) || self.spec == oldSelf.spec",
+            "this epoch has begun, so its spec is fixed: apply the object of a later epoch",
+        ),
     ),
 )
 

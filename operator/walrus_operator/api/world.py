@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, NewType, TypeVar
 
+from walrus_client.challenges.results import Vote
+from walrus_client.challenges.verdicts import Outcome, Verdict
 from walrus_codec.types import NodeId, ShardIndex, SuiAddress
 from walrus_operator.api.conditions import Reason
 from walrus_operator.api.markers import PAUSE_ANNOTATION, PAUSED
@@ -264,6 +266,8 @@ class ChainView:
 class ChallengeInfo:
     """What a storage node says of its availability challenges."""
 
+    mode: str = "Off"
+    """What it does with verdicts."""
     epoch: int = 0
     window_open: bool = False
     """Whether it is the time of the epoch in which challenges are made."""
@@ -276,7 +280,23 @@ class ChallengeInfo:
     votes: int = 0
     """Its votes to slash in this epoch."""
     executed: int = 0
-    """Those of them that were carried out, by it."""
+    """Those of them that were carried out, or can be no more."""
+    verdicts: int = 0
+    """Its verdicts over the others in this epoch."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a storage node says in its own name of an epoch's challenges."""
+
+    blobs: int
+    """Blobs that were asked for."""
+    questions: int
+    """Questions of one challenge."""
+    verdicts: Mapping[NodeId, tuple[Verdict, Outcome | None]]
+    """Its verdicts over the others, and why."""
+    votes: tuple[Vote, ...]
+    """Its votes."""
 
 
 @dataclass(frozen=True)
@@ -328,6 +348,8 @@ class Snapshot:
     claims: Mapping[str, ClaimView] = field(default_factory=dict)
     chain: Observed[ChainView] = field(default_factory=Observed)
     infos: Mapping[str, Observed[NodeInfo]] = field(default_factory=dict)
+    findings: Mapping[int, Mapping[str, Findings]] = field(default_factory=dict)
+    """What nodes have found out by challenges, by epoch and by node."""
     revisions: Mapping[str, Revision] = field(default_factory=dict)
     """What the pods of each StatefulSet should be made from, by its name: WalrusNodes, devnet, gateway."""
     deleted_pods: Mapping[str, str] = field(default_factory=dict)

@@ -21,6 +21,8 @@ PORTS = {"grpc": names.GRPC_PORT, "http": names.HTTP_PORT}
 DATA = "/var/lib/walrus"
 KEYS = "/keys"
 CONFIG = "node.yaml"
+CHALLENGES = "/challenges"
+"""Where the policies of challenges lie: in a ConfigMap of its own, which changes under a running pod."""
 
 
 def chain_config(network: NetworkObject, settings: Settings) -> dict[str, Any]:
@@ -56,6 +58,7 @@ def config(network: NetworkObject, node: NodeWorkload, settings: Settings) -> di
         },
         "telemetry": common.telemetry(network),
         "epoch_driver": {"enabled": True},
+        "challenges": {"policy_file": f"{CHALLENGES}/{names.CHALLENGES_FILE}"},
         **budgets(network, node),
     }
 
@@ -101,7 +104,7 @@ def spread(network: NetworkObject, node: NodeWorkload) -> list[dict[str, Any]]:
     ]
 
 
-_NOT_OF_THE_POD = {"stake", "desired_state", "deletion_policy", "failure_domain", "network_ref"}
+_NOT_OF_THE_POD = {"stake", "desired_state", "deletion_policy", "failure_domain", "network_ref", "challenges"}
 
 
 def asked_for(network: NetworkObject, spec: NodeSpec) -> str:
@@ -145,6 +148,7 @@ def _template(network: NetworkObject, node: NodeWorkload, settings: Settings, fi
         "volumeMounts": [
             {"name": "data", "mountPath": DATA},
             {"name": "keys", "mountPath": KEYS, "readOnly": True},
+            {"name": "challenges", "mountPath": CHALLENGES, "readOnly": True},
         ],
         **common.probes("http"),
     }
@@ -153,7 +157,11 @@ def _template(network: NetworkObject, node: NodeWorkload, settings: Settings, fi
         COMPONENT,
         settings=node.spec,
         container=container,
-        volumes=[common.secret_volume("keys", names.node_keys(node.name))],
+        volumes=[
+            common.secret_volume("keys", names.node_keys(node.name)),
+            # Optional: a node serves also without, and then challenges nobody.
+            {"name": "challenges", "configMap": {"name": names.challenges(network.name), "optional": True}},
+        ],
         config=file,
         extra_labels={NODE_LABEL: node.name},
         spread=spread(network, node),

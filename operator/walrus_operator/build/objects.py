@@ -19,6 +19,8 @@ def manifests(workload: Workload, settings: Settings) -> list[Manifest]:
     found: list[Manifest] = []
     found += [resources.walrus_node(network, name) for name in workload.templated]
     found += [resources.storage_epoch(network, record) for record in workload.epochs]
+    if workload.challenges:
+        found.append(resources.challenges(network, workload.challenges))
     found += policies.network_policies(network, settings)
     found.append(policies.disruption_budget(network, workload.evictions))
     if workload.devnet:

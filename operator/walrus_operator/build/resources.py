@@ -1,4 +1,4 @@
-"""Custom resources that the operator itself writes: WalrusNodes from the template, StorageEpochs.
+"""Objects of the network as a whole: WalrusNodes from the template, StorageEpochs, the policies of challenges.
 
 Of a WalrusNode it owns the fields that the template has, so that a user may still set others (`desiredState`, an image) on
 a single node. Of a StorageEpoch it owns labels and owner reference, never the spec.
@@ -6,6 +6,7 @@ a single node. Of a StorageEpoch it owns labels and owner reference, never the s
 
 from __future__ import annotations
 
+from walrus_operator.api import names
 from walrus_operator.api.base import API_VERSION
 from walrus_operator.api.decisions import EpochRecord
 from walrus_operator.api.markers import EPOCH_LABEL
@@ -32,4 +33,14 @@ def storage_epoch(network: NetworkObject, record: EpochRecord) -> Manifest:
         "apiVersion": API_VERSION,
         "kind": "StorageEpoch",
         "metadata": common.metadata(network, record.name, "epoch", extra_labels={EPOCH_LABEL: str(record.epoch)}),
+    }
+
+
+def challenges(network: NetworkObject, schedule: str) -> Manifest:
+    """The ConfigMap that all nodes read at the beginning of each epoch."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": common.metadata(network, names.challenges(network.name), "node"),
+        "data": {names.CHALLENGES_FILE: schedule},
     }

@@ -16,6 +16,7 @@ from walrus_operator.ctl import page_rows
 
 _RECENT_EPOCHS = 5
 _RECENT_EVENTS = 8
+_GOOD_UNLESS_FALSE = {"ChallengesPassing"}
 _GOOD_WHEN_FALSE = {"Progressing", "Degraded", "RequiresUpdate", "Paused"}
 
 
@@ -29,6 +30,8 @@ def _condition(live: Manifest, type_: str) -> Mapping[str, Any]:
 
 def is_good(entry: Mapping[str, Any]) -> bool:
     """Whether a condition says what one hopes for."""
+    if entry.get("type") in _GOOD_UNLESS_FALSE:
+        return entry.get("status") != "False"
     wanted = "False" if entry.get("type") in _GOOD_WHEN_FALSE else "True"
     return entry.get("status") == wanted
 
@@ -75,6 +78,7 @@ def document(
                 "bytesStored": node.get("bytesStored"),
                 "capacity": node.get("capacity"),
                 "chainLag": node.get("chainLagSeconds"),
+                "challenges": node.get("challenges"),
                 "valid": _condition(live, "Valid").get("status", "Unknown"),
                 "validMessage": _condition(live, "Valid").get("message", ""),
             }
@@ -105,6 +109,7 @@ def document(
         "nodesReady": (status.get("nodes") or {}).get("display"),
         "gateway": status.get("gateway"),
         "rollout": status.get("rollout"),
+        "challenges": status.get("challenges"),
         "conditions": [dict(entry) for entry in _conditions(network)],
         "epochs": [
             {key: entry.get(key) for key in ("epoch", "state", "members", "startedAt", "changeDoneAt", "endedAt")}
@@ -262,6 +267,7 @@ def _facts(page: Mapping[str, Any]) -> Table:
     table.add_row("Storage", page_rows.storage(page))
     table.add_row("Encoding", str(page["encoding"]))
     table.add_row("Chain", page_rows.chain(page))
+    table.add_row("Challenges", page_rows.challenges(page))
     table.add_row("Gateway", f"{gateway.get('ready', 0)} ready, {gateway.get('url', 'none')}")
     return table
 

@@ -132,3 +132,18 @@ def next_steps(page: Mapping[str, Any], conditions: Iterable[Mapping[str, Any]])
         f"kubectl {where} get pods,events",
         f"kubectl {where} wait --for=condition=Ready wnet/{page['name']} --timeout=10m",
     ]
+
+
+def challenges(page: Mapping[str, Any]) -> Text:
+    """What challenges have found out."""
+    found = page["challenges"]
+    if not found:
+        return Text("off", style="dim")
+    line = Text(f"{found.get('mode')}, ")
+    if found.get("epoch") is None:
+        return line.append("no verdicts yet", style="dim")
+    line.append(f"{found.get('display')} passed in epoch {found.get('epoch')}")
+    for word, style in (("failing", "bold red"), ("slashed", "bold red"), ("silent", "yellow")):
+        if found.get(word):
+            line.append(f"; {word}: {', '.join(found[word])}", style=style)
+    return line

@@ -63,10 +63,11 @@ class ClusterObserver:
         async with asyncio.TaskGroup() as group:
             lists = {
                 kind: group.create_task(self._kube.list(kind, namespace, selector=selector))
-                for kind in (*CHILD_KINDS, "Pod", "PersistentVolumeClaim", "Secret", "StorageEpoch")
+                for kind in (*CHILD_KINDS, "Pod", "PersistentVolumeClaim", "Secret")
             }
-            # A hand-made WalrusNode refers to its network by spec, not by label.
+            # A hand-made WalrusNode refers to its network by spec, a StorageEpoch that a user applied ahead of time by name.
             all_nodes = group.create_task(self._kube.list("WalrusNode", namespace))
+            all_epochs = group.create_task(self._kube.list("StorageEpoch", namespace))
         nodes = tuple(reading.node(item) for item in all_nodes.result() if reading.network_of_node(item) == name)
         children = {
             ObjectKey(kind, item["metadata"]["name"]): item for kind in CHILD_KINDS for item in lists[kind].result()
@@ -75,7 +76,11 @@ class ClusterObserver:
         return ClusterView(
             network=network,
             nodes=nodes,
-            epochs=tuple(reading.epoch(item) for item in lists["StorageEpoch"].result()),
+            epochs=tuple(
+                reading.epoch(item)
+                for item in all_epochs.result()
+                if names.ordinal(name, item["metadata"]["name"]) is not None
+            ),
             live=children,
             pods={item["metadata"]["name"]: reading.pod(item) for item in lists["Pod"].result()},
             secrets=secrets,

@@ -1,5 +1,6 @@
 """What the storage nodes say about themselves: GET /v1/info of each pod that has an address, all at once.
 
+(`HttpNodeReader` also reads what they say of challenges, for `findings`.)
 A node that does not answer costs its time-out once per pass and nothing else; the last answer is remembered with its age.
 An answer is as trustworthy as the node: it is bounded in size and in every number, because part of it is written into
 statuses, and one that the API server would refuse must not end the pass over all the others.
@@ -15,8 +16,9 @@ from typing import Any, Protocol
 
 import aiohttp
 
+from walrus_client.challenges.results import Results
 from walrus_operator.api import names
-from walrus_operator.api.world import ChallengeInfo, NodeInfo, Observed, PodView, UnixSeconds
+from walrus_operator.api.world import ChallengeInfo, Findings, NodeInfo, Observed, PodView, UnixSeconds
 
 TIMEOUT = 3.0
 _MAX_ANSWER = 1 << 20
@@ -31,6 +33,10 @@ class NodeReader(Protocol):
 
     async def info(self, address: str) -> NodeInfo:
         """The node's answer; raises `OSError`, `ValueError` or `TimeoutError`."""
+        ...
+
+    async def findings(self, address: str, epoch: int) -> Findings:
+        """What it says of an epoch's challenges in its own name; raises as `info`."""
         ...
 
     async def close(self) -> None:
@@ -52,14 +58,21 @@ class HttpNodeReader:
             ValueError: not the documented JSON.
             TimeoutError: no answer in time.
         """
+        return parse(json.loads(await self._get(address, "/v1/info")))
+
+    async def findings(self, address: str, epoch: int) -> Findings:
+        """What the node says of an epoch's challenges in its own name; raises as `info`."""
+        return findings(Results.from_json(await self._get(address, f"/v1/challenges/{epoch}?own")))
+
+    async def _get(self, address: str, path: str) -> bytes:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT))
         host = f"[{address}]" if ":" in address else address
         try:
-            async with self._session.get(f"http://{host}:{names.HTTP_PORT}/v1/info") as response:
+            async with self._session.get(f"http://{host}:{names.HTTP_PORT}{path}") as response:
                 if response.status != 200:
                     raise OSError(f"HTTP {response.status}")
-                return parse(json.loads(await _bounded(response)))
+                return await _bounded(response)
         except aiohttp.ClientError as error:
             raise OSError(str(error) or type(error).__name__) from error
 
@@ -105,8 +118,21 @@ def parse(answer: Any) -> NodeInfo:
         raise ValueError(f"not an answer of a storage node: {error!r}") from error
 
 
+def findings(results: Results) -> Findings:
+    """The answer without signatures: the node was asked itself, and says what it could sign."""
+    own = results.own()
+    return Findings(
+        blobs=max((report.blobs for report in own), default=0),
+        questions=max((report.samples for report in own), default=0),
+        verdicts={report.prover: (report.verdict, report.reason) for report in own},
+        votes=results.votes,
+    )
+
+
 def _challenges(found: Any) -> ChallengeInfo:
     return ChallengeInfo(
+        mode=_text(found.get("mode")) or "Off",
+        verdicts=sum(_count(found.get(verdict)) for verdict in ("passed", "failed", "excused", "none")),
         epoch=_count(found.get("epoch")),
         window_open=found.get("window_open") is True,
         running=_count(found.get("running")),

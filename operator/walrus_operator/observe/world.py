@@ -13,6 +13,7 @@ from walrus_operator.api.world import NodeObject, Settings, Snapshot, UnixSecond
 from walrus_operator.build import objects
 from walrus_operator.observe.chain import ChainObserver, ChainQuestions
 from walrus_operator.observe.cluster import ClusterObserver, ClusterView
+from walrus_operator.observe.findings import FindingsObserver
 from walrus_operator.observe.nodes import NodeObserver
 
 
@@ -20,11 +21,18 @@ class Observer:
     """Takes snapshots."""
 
     def __init__(
-        self, cluster: ClusterObserver, chain: ChainObserver, answers: NodeObserver, *, settings: Settings
+        self,
+        cluster: ClusterObserver,
+        chain: ChainObserver,
+        answers: NodeObserver,
+        findings: FindingsObserver,
+        *,
+        settings: Settings,
     ) -> None:
         self._cluster = cluster
         self.chain = chain
         self._nodes = answers
+        self._findings = findings
         self._settings = settings
 
     async def look(
@@ -45,12 +53,14 @@ class Observer:
         view = await self._cluster.look(namespace, name)
         if view is None:
             await self.chain.forget(key)
+            self._findings.forget(key)
             return None
         pods = {node.name: view.pods[names.pod(node.name)] for node in view.nodes if names.pod(node.name) in view.pods}
         running = {node: pod for node, pod in pods.items() if pod.ip is not None and not pod.terminating}
         async with asyncio.TaskGroup() as group:
             chain = group.create_task(self.chain.look(key, questions(view, self._settings)))
             infos = group.create_task(self._nodes.look(key, running))
+        findings = await self._findings.look(key, running, infos.result())
         return Snapshot(
             now=UnixSeconds(time.time()),
             network=view.network,
@@ -62,6 +72,7 @@ class Observer:
             claims=view.claims,
             chain=chain.result(),
             infos=infos.result(),
+            findings=findings,
             revisions=objects.revisions(view.network, view.nodes, self._settings),
             deleted_pods=deleted_pods or {},
             last_error=last_error,

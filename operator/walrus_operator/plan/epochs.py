@@ -11,11 +11,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from walrus_client.challenges.policy import Mode
+from walrus_client.challenges.schedule import Schedule
+from walrus_codec.types import Epoch
 from walrus_operator.api import names
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, condition, merge
 from walrus_operator.api.decisions import DeleteObject, EpochRecord, StatusUpdate
 from walrus_operator.api.epoch import EpochChain, EpochMember, EpochPrices, EpochStatus
 from walrus_operator.api.world import ChainView, EpochObject, EpochPhase, ObjectKey, Seat, Snapshot
+from walrus_operator.plan import challenges
 from walrus_operator.plan.times import iso
 
 KIND = "StorageEpoch"
@@ -31,12 +35,13 @@ class Epochs:
     deletions: tuple[DeleteObject, ...]
 
 
-def decide(snapshot: Snapshot, *, node_names: Mapping[str, str]) -> Epochs:
+def decide(snapshot: Snapshot, *, node_names: Mapping[str, str], schedule: Schedule) -> Epochs:
     """Mirrors the chain.
 
     Args:
         snapshot: The world; its chain view and network spec must be there, otherwise nothing changes.
         node_names: WalrusNode name of each node id.
+        schedule: Which policy of challenges holds when.
     """
     chain, spec = snapshot.chain.value, snapshot.network.spec
     if chain is None or spec is None or chain.epoch == 0:
@@ -51,7 +56,8 @@ def decide(snapshot: Snapshot, *, node_names: Mapping[str, str]) -> Epochs:
     statuses = []
     for number in sorted(mirrored):
         epoch = existing.get(names.epoch(network, number))
-        statuses.append(_status(snapshot, chain, number, existing=epoch, node_names=node_names))
+        mode = schedule.at(Epoch(number)).mode
+        statuses.append(_status(snapshot, chain, number, existing=epoch, node_names=node_names, mode=mode))
     deletions = [
         DeleteObject(ObjectKey(KIND, epoch.name), epoch.uid)
         for name, epoch in existing.items()
@@ -83,6 +89,7 @@ def _status(
     *,
     existing: EpochObject | None,
     node_names: Mapping[str, str],
+    mode: Mode,
 ) -> StatusUpdate:
     live: Mapping[str, Any] = existing.live_status if existing else {}
     before = EpochStatus.read(live)
@@ -117,6 +124,13 @@ def _status(
         chain=before.chain or EpochChain(id=chain.chain_id, checkpoint=chain.checkpoint),
         prices=prices,
         total_capacity=capacity,
+        challenges=challenges.results(
+            committee,
+            snapshot.findings.get(number, {}),
+            before.challenges,
+            mode=mode,
+            late=challenges.is_late(chain, number, snapshot.now),
+        ),
         conditions=merge(
             conditions, live.get("conditions", []), now=now, generation=existing.generation if existing else 1
         ),

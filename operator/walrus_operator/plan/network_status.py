@@ -3,7 +3,7 @@
 Each condition answers one question of its own: can the spec be carried out (Valid), does everything serve (Ready), can
 blobs be stored and read (Available), does the committee hold its shards (CommitteeSynced), is the operator still at work
 (Progressing), is something broken (Degraded), do pods run an old template (RequiresUpdate), is the operator held back
-(Paused). The message of Ready names what is missing, because it is the line that people wait on.
+(Paused), do the nodes have their data (ChallengesPassing). The message of Ready names what is missing, because it is the line that people wait on.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from walrus_operator.api.world import EpochPhase, NetworkObject, ObjectKey, Snap
 from walrus_operator.plan import membership as members
 from walrus_operator.plan.budget import Shards
 from walrus_operator.plan.chain_state import ChainState, ChainVerdict
+from walrus_operator.plan.challenges import Standing
 from walrus_operator.plan.departures import Departures
 from walrus_operator.plan.funding import Funding
 from walrus_operator.plan.keys import Keys
@@ -44,6 +45,7 @@ class Facts:
     departures: Departures
     rollout: Rollout
     rollout_status: RolloutStatus
+    challenges: Standing
 
 
 def listed(items: Iterable[str]) -> str:
@@ -77,6 +79,7 @@ def report(snapshot: Snapshot, facts: Facts) -> tuple[tuple[Condition, ...], Sta
         _degraded(snapshot, facts, not_ready),
         _requires_update(facts),
         _paused(snapshot),
+        facts.challenges.network_condition(),
     )
     desired = len(should_run) + len(not_created)
     remembered = network.status
@@ -106,6 +109,7 @@ def report(snapshot: Snapshot, facts: Facts) -> tuple[tuple[Condition, ...], Sta
         if spec and spec.gateway.replicas
         else None,
         rollout=facts.rollout_status,
+        challenges=facts.challenges.network(),
         treasury_address=remembered.treasury_address or facts.keys.treasury,
         gateway_addresses={**facts.keys.gateways, **(remembered.gateway_addresses or {})} or None,
         operator_version=snapshot.operator_version or None,

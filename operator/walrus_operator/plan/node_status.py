@@ -22,6 +22,7 @@ from walrus_operator.api.world import (
     Snapshot,
 )
 from walrus_operator.plan import stakes as pieces
+from walrus_operator.plan.challenges import Standing
 from walrus_operator.plan.departures import Departures
 from walrus_operator.plan.gates import RECOVERING, Hold
 from walrus_operator.plan.keys import Keys
@@ -66,6 +67,8 @@ class _Context:
     """Whether it should hold no shards: it is no longer asked for, or drained."""
     hold: Hold | None
     """Why what should go is still there."""
+    standing: Standing
+    """What challenges have found out."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ def views(
     membership: Membership,
     keys: Keys,
     departures: Departures,
+    standing: Standing,
     *,
     chain: ChainView | None,
     node_ids: Mapping[str, NodeId],
@@ -123,6 +127,7 @@ def views(
                 info=usable(snapshot.infos.get(node.name), now=snapshot.now),
                 leaving=node.name in membership.leaving or node.name in membership.drained,
                 hold=departures.holds.get(node.name),
+                standing=standing,
             )
         )
         for node in snapshot.nodes
@@ -149,6 +154,7 @@ def _view(context: _Context) -> NodeView:
         _synced(context),
         _storage_ok(context),
         _deletion_blocked(context),
+        context.standing.node_condition(node.name),
     )
     before = node.status
     weight = before.weight
@@ -170,6 +176,7 @@ def _view(context: _Context) -> NodeView:
         chain_lag_seconds=_chain_lag(info) if info else before.chain_lag_seconds,
         version=info.version if info and info.version else before.version,
         address=before.address if member is None else f"{host}:{names.GRPC_PORT}",
+        challenges=context.standing.node(node.name),
         conditions=merge(
             conditions,
             node.live_status.get("conditions", []),

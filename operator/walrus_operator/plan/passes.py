@@ -19,6 +19,8 @@ from walrus_operator.api.world import ChainView, EpochPhase, NetworkObject, Obje
 from walrus_operator.plan import (
     budget,
     chain_state,
+    challenge_schedule,
+    challenges,
     departures,
     epochs,
     evictions,
@@ -59,7 +61,13 @@ def plan(snapshot: Snapshot) -> Plan:
     facts = _gate_facts(snapshot, chain, verdict, node_ids=node_ids)
     leaving = departures.decide(snapshot, members, facts, node_ids=node_ids)
     rolling = rollout.decide(snapshot, members, facts, taken=leaving.taken)
-    views = node_status.views(snapshot, members, key_state, leaving, chain=chain, node_ids=node_ids)
+    schedule = challenge_schedule.decide(snapshot, network.spec, chain)
+    name_of = {str(node_id): name for name, node_id in node_ids.items()}
+    mirror = epochs.Epochs((), (), ())
+    if chain is not None:
+        mirror = epochs.decide(snapshot, node_names=name_of, schedule=schedule)
+    standing = challenges.Standing(snapshot, chain, schedule, mirror.statuses)
+    views = node_status.views(snapshot, members, key_state, leaving, standing, chain=chain, node_ids=node_ids)
     ready = [view.node.name for view in views if view.ready]
     shards = budget.shards(snapshot, node_ids=node_ids, ready=ready, n_shards=network.spec.shards)
     money = None
@@ -74,8 +82,6 @@ def plan(snapshot: Snapshot) -> Plan:
             gateways=[SuiAddress(address) for address in key_state.gateways.values()],
             faucet=network.spec.chain.devnet is not None,
         )
-    name_of = {str(node_id): name for name, node_id in node_ids.items()}
-    mirror = epochs.decide(snapshot, node_names=name_of) if chain is not None else epochs.Epochs((), (), ())
     report = network_status.Facts(
         verdict=verdict,
         membership=members,
@@ -86,15 +92,21 @@ def plan(snapshot: Snapshot) -> Plan:
         departures=leaving,
         rollout=rolling,
         rollout_status=rollout_status.report(snapshot, network.spec, rolling),
+        challenges=standing,
     )
     conditions, status = network_status.report(snapshot, report)
     existing_epochs = {epoch.name for epoch in snapshot.epochs}
     epoch_statuses = [update for update in mirror.statuses if not network.paused or update.key.name in existing_epochs]
     statuses = _changed(snapshot, [status, *(view.status for view in views), *epoch_statuses])
-    events = (*_events(snapshot, conditions), *rollout_status.events(network, report.rollout_status, rolling))
+    events = (
+        *_events(snapshot, conditions),
+        *rollout_status.events(network, report.rollout_status, rolling),
+        *standing.events(),
+    )
     pause = _requeue(snapshot, conditions, verdict, waiting=bool(leaving.holds) or rolling.moving)
+    numbers = rollout_status.numbers(rolling)
     if network.paused or not _may_deploy(network, verdict):
-        return Plan(None, (), conditions, statuses, events, pause, rollout=rollout_status.numbers(rolling))
+        return Plan(None, (), conditions, statuses, events, pause, rollout=numbers, challenges=standing.numbers())
     actions: list[Action] = [*key_state.create]
     if money is not None and verdict.may_act and snapshot.chain.fresh is not None:
         actions += money.actions
@@ -118,6 +130,7 @@ def plan(snapshot: Snapshot) -> Plan:
                 reserve=network.spec.rollout.reserve,
             ),
             epochs=mirror.records,
+            challenges=schedule.to_json(),
             kept=rolling.kept,
         ),
         actions=tuple(actions),
@@ -125,7 +138,8 @@ def plan(snapshot: Snapshot) -> Plan:
         statuses=statuses,
         events=(*events, *rolling.events),
         requeue_after=pause,
-        rollout=rollout_status.numbers(rolling),
+        rollout=numbers,
+        challenges=standing.numbers(),
     )
 
 

@@ -22,6 +22,7 @@ from walrus_operator.api.schema import ALL
 from walrus_operator.apply.carry_out import Applier
 from walrus_operator.observe.chain import ChainObserver
 from walrus_operator.observe.cluster import ClusterObserver
+from walrus_operator.observe.findings import FindingsObserver
 from walrus_operator.observe.kube import KubeClient, KubeError
 from walrus_operator.observe.nodes import HttpNodeReader, NodeObserver
 from walrus_operator.observe.world import Observer
@@ -119,7 +120,10 @@ class Operator:
     async def _lead(self, kube: KubeClient, lease: Lease) -> int:
         chain = ChainObserver()
         settings = self._config.settings
-        observer = Observer(ClusterObserver(kube), chain, NodeObserver(HttpNodeReader()), settings=settings)
+        reader = HttpNodeReader()
+        observer = Observer(
+            ClusterObserver(kube), chain, NodeObserver(reader), FindingsObserver(reader), settings=settings
+        )
         applier = Applier(kube, chain, settings=settings)
         reconciler = Reconciler(observer, applier, kube, guard=lease.guard, identity=self._config.identity)
         worker = self._worker = Worker(reconciler.reconcile)

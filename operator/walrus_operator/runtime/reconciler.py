@@ -24,6 +24,7 @@ from walrus_operator.observe import reading
 from walrus_operator.observe.kube import KubeClient, KubeError
 from walrus_operator.observe.world import Observer
 from walrus_operator.plan import network_status, passes, strays
+from walrus_operator.runtime.challenges import ChallengeMetrics
 from walrus_operator.runtime.lease import LeaseLost
 from walrus_operator.runtime.queue import first_cause
 from walrus_operator.runtime.rollouts import RolloutMetrics
@@ -62,6 +63,7 @@ class Reconciler:
         self._identity = identity
         self._carried: dict[str, _Carried] = {}
         self._rollouts = RolloutMetrics()
+        self._challenges = ChallengeMetrics()
         self._duration = meter().create_histogram(
             names.OPERATOR_RECONCILE_DURATION, unit="s", description="Duration of passes."
         )
@@ -122,12 +124,14 @@ class Reconciler:
         if snapshot is None:
             self._carried.pop(key, None)
             self._rollouts.forget(key)
+            self._challenges.forget(key)
             nodes = await self._observer.strays(namespace, name)
             await self._applier.report(namespace, strays.report(nodes, network=name, now=time.time()))
             await self._applier.release(namespace, strays.released(nodes), guard=self._guard)
             return None
         plan = passes.plan(snapshot)
         self._rollouts.update(key, plan.rollout)
+        self._challenges.update(key, plan.challenges)
         outcome = await self._applier.carry_out(snapshot, plan, guard=self._guard)
         await self._post(snapshot, outcome.events)
         recovered = carried.error is not None

@@ -19,7 +19,9 @@ from walrus_codec.types import NodeId
 from walrus_operator.api.world import Settings
 from walrus_operator.apply.carry_out import Applier
 from walrus_operator.observe.cluster import ClusterObserver
+from walrus_operator.observe.findings import FindingsObserver
 from walrus_operator.observe.kube import KubeClient, KubeError
+from walrus_operator.observe.nodes import HttpNodeReader
 from walrus_operator.observe.world import Observer
 from walrus_operator.runtime.reconciler import Reconciler
 
@@ -36,7 +38,8 @@ class Operator:
         self.kube = kube
         self.key = f"{namespace}/net"
         self.chain = PlayedChain()
-        observer = Observer(ClusterObserver(kube), self.chain, PlayedNodes(), settings=SETTINGS)  # type: ignore[arg-type]
+        findings = FindingsObserver(HttpNodeReader())
+        observer = Observer(ClusterObserver(kube), self.chain, PlayedNodes(), findings, settings=SETTINGS)  # type: ignore[arg-type]
         applier = Applier(kube, self.chain, settings=SETTINGS)  # type: ignore[arg-type]
         self.reconciler = Reconciler(observer, applier, kube, guard=self.guard, identity="test")
 

@@ -30,6 +30,7 @@ from walrus_operator.api.world import (
     ChainView,
     ClaimView,
     EpochPhase,
+    Findings,
     Manifest,
     NodeInfo,
     ObjectKey,
@@ -102,6 +103,8 @@ class World:
     """Status of the shards that a node does not have yet, by node."""
     progress: dict[str, dict[str, float]] = field(default_factory=dict)
     """What nodes say of their transfers, by node."""
+    findings: dict[int, dict[str, Findings]] = field(default_factory=dict)
+    """What nodes say of challenges, by epoch and node."""
     epoch: int = 0
     phase: EpochPhase = EpochPhase.WAITING
     committee: tuple[Seat, ...] = ()
@@ -326,6 +329,7 @@ class World:
             claims=dict(self.claims),
             chain=self.chain(),
             infos=self.infos(),
+            findings={epoch: dict(found) for epoch, found in self.findings.items()},
             revisions=objects.revisions(network, custom_nodes, self.settings),
             operator_version="0.1.0",
             **extra,

@@ -98,11 +98,21 @@ def test_what_a_node_says() -> None:
             "sync": {"shards_pending": 2, "fraction": 0.5},
             "chain_reachable": True,
             "checkpoint_age_ms": "1500",
-            "challenges": {"mode": "Vote", "epoch": 3, "window_open": True, "running": 1, "pending": 4, "votes": 2},
+            "challenges": {
+                "mode": "Vote",
+                "epoch": 3,
+                "window_open": True,
+                "running": 1,
+                "pending": 4,
+                "passed": "5",
+                "failed": 2,
+                "votes": 2,
+            },
         }
     )
     assert (info.chain_reachable, info.chain_age) == (True, 1.5)
-    assert info.challenges == ChallengeInfo(epoch=3, window_open=True, running=1, pending=4, votes=2)
+    expected = ChallengeInfo(mode="Vote", epoch=3, window_open=True, running=1, pending=4, votes=2, verdicts=7)
+    assert info.challenges == expected
     assert (info.shards_pending, info.synced) == (2, 0.5)
     assert (info.blobs_pending, info.recovered) == (3, 0.25)
     assert (info.epoch, info.status, dict(info.shards), info.slivers_stored) == (3, "Active", {7: "Active"}, 12)

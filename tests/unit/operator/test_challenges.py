@@ -1,0 +1,284 @@
+"""Challenges: which policy the nodes are told, and what is reported of what they have found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from tests.unit.operator.support import NETWORK, START, World, network_manifest
+
+from walrus_client.challenges.policy import Mode
+from walrus_client.challenges.results import Vote
+from walrus_client.challenges.schedule import Schedule
+from walrus_client.challenges.verdicts import Outcome, Verdict
+from walrus_codec.types import Epoch, NodeId
+from walrus_operator.api import names
+from walrus_operator.api.world import EpochPhase, Findings, ObjectKey
+from walrus_operator.plan import challenge_schedule
+
+PASSED = (Verdict.PASS, Outcome.PASS)
+MISSING = (Verdict.FAIL, Outcome.MISSING)
+AWAY = (Verdict.EXCUSED, Outcome.UNREACHABLE)
+FILE = ObjectKey("ConfigMap", names.challenges(NETWORK))
+EPOCH_S = 600
+
+
+@pytest.fixture
+def world() -> World:
+    """Ten nodes with ten shards each, in epoch 5, that challenge each other."""
+    made = World(network=network_manifest(challenges={"mode": "Vote"}))
+    made.bring_up()
+    for _ in range(4):
+        made.choose_committee()
+    made.settle()
+    return made
+
+
+def told(world: World) -> Schedule:
+    return Schedule.from_json(world.objects[FILE]["data"][names.CHALLENGES_FILE])
+
+
+def modes(world: World, *epochs: int) -> list[str]:
+    return [told(world).at(Epoch(epoch)).mode.value for epoch in epochs]
+
+
+def pool(world: World, node: str) -> NodeId:
+    return NodeId(str(world.objects[ObjectKey("WalrusNode", node)]["status"]["nodeId"]))
+
+
+def say(
+    world: World, verdicts: Mapping[tuple[str, str], Any], *, votes: Mapping[str, tuple[Vote, ...]] | None = None
+) -> list[tuple[str, str]]:
+    """Lets every node find all others in order, but for these pairs of challenger and challenged; returns what was posted."""
+    everybody = world.nodes()
+    world.findings[world.epoch] = {
+        node: Findings(
+            blobs=3,
+            questions=197,
+            verdicts={
+                pool(world, other): found
+                for other in everybody
+                if other != node and (found := verdicts.get((node, other), PASSED)) is not None
+            },
+            votes=(votes or {}).get(node, ()),
+        )
+        for node in everybody
+    }
+    decided, _writes = world.pass_once()
+    world.settle()
+    return [(event.about.name, event.reason) for event in decided.events if event.about.kind == "WalrusNode"]
+
+
+def epoch_status(world: World, number: int | None = None) -> Any:
+    key = ObjectKey("StorageEpoch", names.epoch(NETWORK, number or world.epoch))
+    return world.objects[key]["status"].get("challenges")
+
+
+def condition(live: Mapping[str, Any]) -> tuple[str, str, str]:
+    found = next(entry for entry in live["status"]["conditions"] if entry["type"] == "ChallengesPassing")
+    return found["status"], found["reason"], found["message"]
+
+
+def of_node(world: World, node: str) -> tuple[str, str, str]:
+    return condition(world.objects[ObjectKey("WalrusNode", node)])
+
+
+# -- what the nodes are told
+
+
+def test_nodes_are_told_from_the_beginning_and_a_change_restarts_nobody(world: World) -> None:
+    assert modes(world, 0, 3, 100) == ["Vote"] * 3
+    pods = {pod.uid for pod in world.pods.values()}
+    world.edit(challenges={"mode": "Report", "kept": "0.8"})
+    for _ in range(5):
+        world.pass_once()
+        world.kubelet()
+    assert {pod.uid for pod in world.pods.values()} == pods
+    assert world.network["status"]["rollout"]["state"] == "Complete"
+    assert world.network["status"]["conditions"][-1]["type"] == "ChallengesPassing"
+    assert (modes(world, 5, 6), told(world).at(Epoch(6)).samples) == (["Vote", "Report"], 93)
+
+
+@pytest.mark.parametrize(
+    ("gone", "change", "starts"),
+    [
+        (0, {"mode": "Off"}, 6),
+        (EPOCH_S - 120, {"mode": "Off"}, 6),
+        (EPOCH_S - 119, {"mode": "Off"}, 7),
+        (EPOCH_S + 50, {"mode": "Off"}, 7),
+        (EPOCH_S - 119, {"mode": "Report"}, 6),
+        (EPOCH_S - 119, {"mode": "Vote", "graceMilliseconds": 1}, 6),
+        (EPOCH_S - 119, {"mode": "Vote", "target": "1e-6"}, 7),
+    ],
+)
+def test_what_all_must_know_at_once_holds_when_all_know_it(
+    world: World, gone: float, change: dict[str, Any], starts: int
+) -> None:
+    before = told(world).at(Epoch(5))
+    world.now = START + gone
+    world.edit(challenges=change)
+    world.pass_once()
+    assert told(world).at(Epoch(starts - 1)) == before
+    assert told(world).at(Epoch(starts)) != before
+
+
+def test_while_shards_are_taken_over_a_whole_epoch_is_left(world: World) -> None:
+    world.phase = EpochPhase.SYNC
+    chain = world.chain().value
+    assert chain is not None
+    assert challenge_schedule.first_epoch(chain, world.now, widely=True) == 6
+
+
+def test_an_epoch_that_a_user_steers_ahead_of_time(world: World) -> None:
+    key = ObjectKey("StorageEpoch", names.epoch(NETWORK, 7))
+    world.objects[key] = {
+        "apiVersion": "walrus-operator.dev/v1alpha1",
+        "kind": "StorageEpoch",
+        "metadata": {"name": key.name, "namespace": "walrus", "uid": "u7", "generation": 1},
+        "spec": {"challenges": {"mode": "Off"}},
+    }
+    world.settle()
+    assert modes(world, 5, 6, 7, 8) == ["Vote", "Vote", "Off", "Vote"]
+    assert "status" not in world.objects[key], "nothing is said of an epoch that has not begun"
+    # A minute before it begins it is too late to say that everybody should answer all the same.
+    for _ in range(2):
+        world.choose_committee()
+        world.epoch = min(world.epoch, 6)
+        world.settle()
+    world.now = START + EPOCH_S - 60
+    world.objects[key]["spec"] = {"challenges": {"mode": "Vote"}}
+    world.settle()
+    assert modes(world, 6, 7) == ["Vote", "Off"]
+    world.choose_committee()
+    world.now = START
+    world.settle()
+    assert world.objects[key]["spec"] == {"challenges": {"mode": "Vote"}}, "the spec is the user's"
+    assert condition(world.network)[:2] == ("Unknown", "ChallengesOff")
+    for _ in range(2):
+        world.choose_committee()
+        world.settle()
+    assert told(world).epochs == {}, "what is long over is forgotten"
+
+
+def test_one_node_that_does_less(world: World) -> None:
+    world.objects[ObjectKey("WalrusNode", "demo-3")]["spec"]["challenges"] = {"mode": "Report"}
+    pods = {pod.uid for pod in world.pods.values()}
+    world.settle()
+    assert told(world).nodes == {"demo-3": Mode.REPORT}
+    assert {pod.uid for pod in world.pods.values()} == pods
+
+
+def test_while_the_chain_is_away_nothing_is_planned(world: World) -> None:
+    fresh = World(network=network_manifest(challenges={"mode": "Vote"}))
+    fresh.chain_answers = False
+    fresh.pass_once()
+    assert told(fresh).steps[0][0] == 0
+    fresh.edit(challenges={"mode": "Off"})
+    fresh.pass_once()
+    assert modes(fresh, 3) == ["Vote"]
+
+
+def test_a_file_that_somebody_broke_is_written_anew(world: World) -> None:
+    world.objects[FILE]["data"] = {names.CHALLENGES_FILE: "{"}
+    world.settle()
+    assert modes(world, 5) == ["Vote"]
+
+
+# -- what the nodes have found
+
+
+def test_before_the_first_verdict_there_is_no_word(world: World) -> None:
+    assert epoch_status(world) is None
+    assert condition(world.network)[:2] == of_node(world, "demo-0")[:2] == ("Unknown", "NotChallenged")
+    assert world.network["status"]["challenges"] == {"mode": "Vote", "failing": [], "slashed": [], "silent": []}
+
+
+def test_off_is_neither_good_nor_bad() -> None:
+    world = World()
+    world.bring_up()
+    assert condition(world.network)[:2] == of_node(world, "demo-0")[:2] == ("Unknown", "ChallengesOff")
+    assert "challenges" not in world.network["status"]
+
+
+def test_everybody_passes(world: World) -> None:
+    say(world, {("demo-1", "demo-2"): AWAY})
+    found = epoch_status(world)
+    assert (found["issued"], found["passed"], found["excused"], found["display"]) == (90, 89, 1, "89/90")
+    assert (found["mode"], found["blobs"], found["questions"]) == ("Vote", 3, 197)
+    assert condition(world.network)[:2] == ("True", "ChallengesPassed")
+    assert of_node(world, "demo-2") == (
+        "True",
+        "ChallengesPassed",
+        "in epoch 5 8 members saw it pass, 1 excuse it (UNREACHABLE)",
+    )
+
+
+@pytest.mark.parametrize(("accusers", "believed"), [(3, False), (4, True)])
+def test_more_than_f_shards_are_believed(world: World, accusers: int, believed: bool) -> None:
+    """f is 33; three nodes have 30 shards, four have 40."""
+    say(world, {(f"demo-{n}", "demo-9"): MISSING for n in range(accusers)})
+    status, reason, message = of_node(world, "demo-9")
+    assert (status, reason) == (("False", "ChallengesFailed") if believed else ("True", "ChallengesPassed"))
+    assert f"{accusers * 10} shards saw it fail" in message
+    assert world.network["status"]["challenges"]["failing"] == (["demo-9"] if believed else [])
+    assert condition(world.network)[0] == ("False" if believed else "True")
+
+
+def test_a_slashing_from_the_first_report_to_the_end(world: World) -> None:
+    everybody = [f"demo-{n}" for n in range(9)]
+    failed = {(node, "demo-9"): MISSING for node in everybody}
+    assert say(world, failed) == [("demo-9", "ChallengesFailed")]
+    target = pool(world, "demo-9")
+    open_ = Vote(target, voted=True, ended="", burned=0)
+    assert say(world, failed, votes=dict.fromkeys(everybody, (open_,))) == []
+    row = next(entry for entry in epoch_status(world)["members"] if entry["node"] == "demo-9")
+    assert (row["failed"], row["failedShards"], row["votes"], row["slashed"]) == (9, 90, 9, False)
+    by_others = Vote(target, voted=True, ended="BY_OTHERS", burned=0)
+    done = Vote(target, voted=True, ended="EXECUTED", burned=5_000)
+    votes = dict.fromkeys(everybody, (by_others,)) | {"demo-4": (done,)}
+    assert say(world, failed, votes=votes) == [("demo-9", "Slashed")]
+    found = epoch_status(world)
+    assert (found["failed"], found["votes"], found["executed"], found["burned"]) == (9, 9, 1, 5_000)
+    assert of_node(world, "demo-9")[:2] == ("False", "Slashed")
+    assert "9 members with 90 shards saw it fail: MISSING; 5000 FROST" in of_node(world, "demo-9")[2]
+    assert world.network["status"]["challenges"]["slashed"] == ["demo-9"]
+    # The next epoch knows nothing yet, and the record of this one stays when the nodes have forgotten it.
+    world.findings.clear()
+    world.choose_committee()
+    world.settle()
+    assert epoch_status(world, 5) == found
+    assert of_node(world, "demo-9")[:2] == ("False", "Slashed")
+    assert say(world, {}) == []
+    assert of_node(world, "demo-9")[:2] == ("True", "ChallengesPassed")
+
+
+def test_who_tells_nothing_is_silent_once_it_is_too_late(world: World) -> None:
+    everybody = world.nodes()
+    mute = {("demo-7", other): None for other in everybody[:5]}
+    half = {("demo-8", other): None for other in everybody[:4]}
+    say(world, {**mute, **half})
+    assert epoch_status(world)["silent"] == []
+    world.now = START + EPOCH_S * 0.9
+    world.settle()
+    assert epoch_status(world)["silent"] == []
+    world.now += 1
+    world.settle()
+    assert epoch_status(world)["silent"] == ["demo-7"], "4 of 9 are less than half, 5 of 9 are not"
+    assert "silent: demo-7" in condition(world.network)[2]
+
+
+def test_less_never_replaces_more(world: World) -> None:
+    say(world, {("demo-1", "demo-2"): MISSING})
+    known = epoch_status(world)
+    world.findings[5] = {"demo-0": world.findings[5]["demo-0"]}
+    world.settle()
+    assert epoch_status(world) == known, "an operator that has just started asks anew"
+
+
+def test_the_numbers_of_the_metrics(world: World) -> None:
+    say(world, {(f"demo-{n}", "demo-9"): MISSING for n in range(9)})
+    decided, writes = world.pass_once()
+    assert writes == 0
+    assert decided.challenges.counts == {"PASS": 81, "FAIL": 9, "EXCUSED": 0, "NONE": 0}
+    assert decided.challenges.failing == {"demo-9": 90}
