@@ -19,7 +19,9 @@ from tests.unit.operator.played import PlayedChain, PlayedNodes
 from walrus_operator.api.world import Settings
 from walrus_operator.apply.carry_out import Applier
 from walrus_operator.observe.cluster import ClusterObserver
+from walrus_operator.observe.findings import FindingsObserver
 from walrus_operator.observe.kube import KubeError
+from walrus_operator.observe.nodes import HttpNodeReader
 from walrus_operator.observe.world import Observer
 from walrus_operator.runtime import reconciler
 from walrus_operator.runtime.lease import LeaseLost
@@ -52,7 +54,8 @@ class Scene:
         """A new process: it knows nothing."""
         kube = self.cluster.client(timeout=timeout)
         chain = PlayedChain()
-        observer = Observer(ClusterObserver(kube), chain, PlayedNodes(), settings=SETTINGS)  # type: ignore[arg-type]
+        findings = FindingsObserver(HttpNodeReader())
+        observer = Observer(ClusterObserver(kube), chain, PlayedNodes(), findings, settings=SETTINGS)  # type: ignore[arg-type]
         applier = Applier(kube, chain, settings=SETTINGS)  # type: ignore[arg-type]
         self.reconciler = Reconciler(observer, applier, kube, guard=self.guard, identity="test")
 
