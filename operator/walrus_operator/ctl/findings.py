@@ -6,6 +6,7 @@ are asked, until no report is missing; signatures are checked by whoever shows t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from walrus_operator.api.world import Manifest
 from walrus_operator.ctl import forward
 from walrus_operator.ctl.target import Target
 
+_KEY = re.compile("[0-9a-f]{96}")
 _ASKED = 4
 """Nodes that are asked at most, one after the other."""
 
@@ -62,7 +64,7 @@ def members(status: Mapping[str, Any], nodes: Sequence[Manifest]) -> list[Party]
             NodeId(member["nodeId"]),
             member["node"],
             member["weight"],
-            bytes.fromhex(key) if (key := keys.get(member["node"])) else None,
+            _key(keys.get(member["node"])),
         )
         for member in status.get("committee") or ()
     ]
@@ -82,6 +84,11 @@ def _answers(namespace: str, parties: Sequence[Party], nodes: Sequence[Manifest]
         seen |= {report.body for report in answer.reports}
         if len(seen) >= expected:
             return
+
+
+def _key(text: Any) -> bytes | None:
+    """A BLS public key as a status has it; None when there is none."""
+    return bytes.fromhex(text) if isinstance(text, str) and _KEY.fullmatch(text) else None
 
 
 def _is_ready(live: Manifest) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.text import Text
+
 from walrus_operator.api.markers import APPROVED_ANNOTATION
 
 ROLLOUT_SAYS = {
@@ -117,6 +119,8 @@ def next_steps(page: Mapping[str, Any], conditions: Iterable[Mapping[str, Any]])
     if "RolloutPaused" in gates:
         patch = '{"spec":{"rollout":{"paused":false}}}'
         steps.append(f"kubectl {where} patch wnet {page['name']} --type merge -p '{patch}'")
+    if (page["challenges"] or {}).get("failing"):
+        steps.append(f"{ctl} challenges")
     if any(entry.get("reason") == "ReconcilePaused" and entry.get("type") == "Paused" for entry in conditions):
         steps.append(f"kubectl {where} annotate wnet {page['name']} walrus-operator.dev/reconcile-")
     if page["ready"] == "True":

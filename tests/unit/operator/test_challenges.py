@@ -15,6 +15,7 @@ from walrus_client.challenges.verdicts import Outcome, Verdict
 from walrus_codec.types import Epoch, NodeId
 from walrus_operator.api import names
 from walrus_operator.api.world import EpochPhase, Findings, ObjectKey
+from walrus_operator.ctl import findings, page
 from walrus_operator.plan import challenge_schedule
 
 PASSED = (Verdict.PASS, Outcome.PASS)
@@ -282,3 +283,43 @@ def test_the_numbers_of_the_metrics(world: World) -> None:
     assert writes == 0
     assert decided.challenges.counts == {"PASS": 81, "FAIL": 9, "EXCUSED": 0, "NONE": 0}
     assert decided.challenges.failing == {"demo-9": 90}
+
+
+def test_the_status_page_says_who_fails(world: World) -> None:
+    def text() -> str:
+        kinds = [
+            [live for key, live in world.objects.items() if key.kind == kind] for kind in ("WalrusNode", "StorageEpoch")
+        ]
+        return page.render(page.document(world.network, *kinds), width=200, colour=False)
+
+    assert "Vote, no verdicts yet" in text()
+    say(world, {})
+    assert "Vote, 90/90 passed in epoch 5 " in text()
+    assert "What is missing" not in text()
+    say(world, {(f"demo-{n}", "demo-9"): MISSING for n in range(9)})
+    assert "Vote, 81/90 passed in epoch 5; failing: demo-9 " in text()
+    assert "ChallengesPassing is False: failed in their newest epoch: demo-9" in text()
+    assert "walrusctl -n walrus --network demo challenges" in text()
+    off = World()
+    off.bring_up()
+    assert "Challenges  off" in page.render(page.document(off.network, [], []), width=200, colour=False)
+
+
+def test_whom_walrusctl_asks_and_whose_keys_it_knows(world: World) -> None:
+    say(world, {})
+    world.choose_committee()
+    world.settle()
+    nodes = [live for key, live in world.objects.items() if key.kind == "WalrusNode"]
+    epochs = [live for key, live in world.objects.items() if key.kind == "StorageEpoch"]
+    newest = findings.chosen(epochs, None)
+    assert newest is not None
+    assert newest["epoch"] == 5, "the newest with verdicts"
+    assert (findings.chosen(epochs, 6) or {})["epoch"] == 6
+    assert findings.chosen(epochs, 99) is None
+    assert findings.chosen([], None) is None
+    nodes[3]["status"]["publicKeys"] = {"protocol": "ab" * 48}
+    nodes[4]["status"].pop("publicKeys", None)
+    parties = {party.name: party for party in findings.members(newest, nodes)}
+    assert parties[nodes[3]["metadata"]["name"]].key == bytes.fromhex("ab" * 48)
+    assert parties[nodes[4]["metadata"]["name"]].key is None
+    assert {party.weight for party in parties.values()} == {10}
