@@ -23,6 +23,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+import challenge_rows
 import codec_rows
 import devnet_rows
 import network_rows
@@ -34,6 +35,7 @@ BENCHMARKS = [
     *raw_rows.BENCHMARKS,
     *codec_rows.BENCHMARKS,
     *network_rows.BENCHMARKS,
+    *challenge_rows.BENCHMARKS,
     *devnet_rows.BENCHMARKS,
 ]
 
