@@ -227,6 +227,54 @@ def test_a_roll_with_a_node_down_already_takes_smaller_batches(world: World) -> 
     assert [len(batch) for batch in roll(world)] == [1, 2, 2, 2, 2]
 
 
+def test_a_node_that_is_lost_meanwhile_is_counted_and_restarted_when_it_is_back(world: World) -> None:
+    """Its machine is gone: the pod is neither ready nor said to be waiting, and nobody knows what it would interrupt."""
+    lost = world.pods["demo-9-0"]
+    world.pods["demo-9-0"] = replace(lost, ready=False)
+    world.silent_nodes.add("demo-9")
+    world.edit(image="walrus:2")
+    batches = [batch for batch in passes(world, 30) if batch]
+    assert [len(batch) for batch in batches] == [1, 2, 2, 2, 2]
+    assert status(world)["state"] == "Held"
+    assert [(hold["gate"], hold["nodes"]) for hold in status(world)["holds"] if hold["nodes"]] == [
+        ("NodeUnreachable", ["demo-9"])
+    ]
+    world.pods["demo-9-0"] = lost
+    world.silent_nodes.clear()
+    assert roll(world) == [["demo-9"]]
+
+
+def test_a_roll_goes_on_after_an_epoch_change_by_the_new_committee(world: World) -> None:
+    world.edit(image="walrus:2")
+    assert [batch for batch in passes(world, 5) if batch] == [["demo-0"], ["demo-1", "demo-2", "demo-3"]]
+    # Others stake with demo-9: in the next epoch it takes three shards from each of the others, and is too heavy alone.
+    heavy = world.objects[ObjectKey("WalrusNode", "demo-9")]["status"]["nodeId"]
+    moved = tuple(shard for seat in world.committee if seat.node_id != heavy for shard in seat.shards[:3])
+    world.following = tuple(
+        replace(seat, shards=(*seat.shards, *moved) if seat.node_id == heavy else seat.shards[3:])
+        for seat in world.committee
+    )
+    world.choose_committee()
+    world.phase = EpochPhase.SYNC
+    world.missing["demo-9"] = "ActiveSync"
+    assert passes(world, 3) == [[]] * 3
+    world.phase = EpochPhase.DONE
+    assert passes(world, 3) == [[]] * 3, "shards are on their way to demo-9, more than the budget has room for"
+    assert [hold["gate"] for hold in status(world)["holds"] if hold["nodes"]] == [
+        "ShardTransferSource",
+        "ShardTransferTarget",
+    ]
+    world.missing.clear()
+    weights = {name: int(world.objects[ObjectKey("WalrusNode", name)]["status"]["weight"]) for name in world.nodes()}
+    assert weights["demo-9"] > 33
+    for _ in range(12):
+        for batch in passes(world, 1):
+            assert sum(weights[name] for name in batch) <= 33
+    assert [step["nodes"] for step in status(world)["plan"] if step["nodes"]] == []
+    assert status(world)["display"] == "9/10"
+    assert "alone it is heavier than the budget" in world.condition("Progressing")["message"]
+
+
 def test_while_too_much_is_down_nobody_restarts(world: World) -> None:
     for number in (7, 8, 9):
         world.edit_node(f"demo-{number}", desiredState="Hibernated")
