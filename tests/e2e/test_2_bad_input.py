@@ -40,6 +40,7 @@ def test_the_manifest_that_the_cases_change_is_itself_accepted(kubectl: Kubectl)
         ("shards", 256, "at most 253 shards: lower spec.shards or choose encoding: rs2"),
         ("epochDuration", "10s", "epochDuration must be at least 30s"),
         ("epochDuration", "ten minutes", "spec.epochDuration"),
+        ("challenges.kept", "0.999", "challenges.kept must lie between 0.5 and 0.995"),
         ("nodes.count", 0, "nodes.count must be greater than or equal to 1"),
         ("nodes.count", 101, "at most spec.shards: every node needs a shard"),
     ],

@@ -86,6 +86,13 @@ def refused(kubectl: Kubectl, manifest: dict[str, Any], *, says: str) -> None:
             "a maintenance window lasts from 1m to 24h",
         ),
         ([("spec.rollout.mode", "Manual")], 'supported values: "Automatic", "Supervised"'),
+        ([("spec.challenges.mode", "Always")], 'supported values: "Off", "Report", "Vote"'),
+        ([("spec.challenges.mode", False)], "spec.challenges.mode"),  # a bare Off in YAML
+        ([("spec.challenges.kept", "0.996")], "challenges.kept must lie between 0.5 and 0.995"),
+        ([("spec.challenges.kept", "1")], "spec.challenges.kept"),
+        ([("spec.challenges.target", "0.2")], "challenges.target must lie between 1e-18 and 0.1"),
+        ([("spec.challenges.target", "1e-19")], "challenges.target must lie between 1e-18 and 0.1"),
+        ([("spec.challenges.keepEpochs", 3)], "greater than or equal to 4"),
         ([("spec.gateway.service.nodePort", 30000)], "nodePort needs type: NodePort"),
         ([("spec.chain", {})], "set exactly one of chain.devnet and chain.external"),
         (
@@ -112,6 +119,7 @@ def test_a_wrong_network_is_refused(kubectl: Kubectl, changes: list[tuple[str, o
         ([("spec", REMOVE)], "spec: Required value"),
         ([("spec.desiredState", "Asleep")], 'supported values: "Active", "Drained", "Hibernated"'),
         ([("spec.weight", 10)], 'unknown field "spec.weight"'),
+        ([("spec.challenges", {})], "spec.challenges.mode: Required value"),
         ([("metadata.name", "demo-gateway")], "belong to the network's own parts"),
         ([("metadata.name", "n" * 53)], "at most 52"),
     ],
@@ -120,14 +128,23 @@ def test_a_wrong_node_is_refused(kubectl: Kubectl, changes: list[tuple[str, obje
     refused(kubectl, changed(NODE, *changes), says=says)
 
 
-def test_an_epoch_has_nothing_to_set(kubectl: Kubectl) -> None:
+def test_an_epoch_is_steered_until_it_begins(kubectl: Kubectl) -> None:
     epoch = {
         "apiVersion": "walrus-operator.dev/v1alpha1",
         "kind": "StorageEpoch",
         "metadata": {"name": "net-1"},
-        "spec": {"advance": "Now"},
+        "spec": {"challenges": {"mode": "Off"}},
     }
-    refused(kubectl, epoch, says='unknown field "spec.advance"')
+    refused(kubectl, changed(epoch, ("spec.advance", "Now")), says='unknown field "spec.advance"')
+    apply(kubectl, epoch)
+    epoch = changed(epoch, ("spec.challenges.mode", "Report"))
+    apply(kubectl, epoch)
+    kubectl("patch", "se", "net-1", "--subresource=status", "--type=merge", "--patch", '{"status":{"state":"Sync"}}')
+    refused(
+        kubectl, changed(epoch, ("spec.challenges.mode", "Vote")), says="this epoch has begun, so its spec is fixed"
+    )
+    refused(kubectl, changed(epoch, ("spec.challenges", REMOVE)), says="this epoch has begun, so its spec is fixed")
+    kubectl("patch", "se", "net-1", "--subresource=status", "--type=merge", "--patch", '{"status":{"state":"Done"}}')
 
 
 @pytest.mark.parametrize(
