@@ -32,13 +32,11 @@ class Conduct:
 
     Attributes:
         orders: what it lacks and how it answers.
-        hangs_up: it ends the stream where it should admit that a cell is missing.
         says: what it reports.
         friends: its coalition.
     """
 
     orders: Orders = field(default_factory=Orders)
-    hangs_up: bool = False
     says: Says = Says.TRUTH
     friends: frozenset[NodeId] = frozenset()
 
@@ -74,7 +72,7 @@ class Conduct:
 
     @property
     def _without(self) -> Outcome:
-        return Outcome.UNREACHABLE if self.hangs_up else Outcome.MISSING
+        return Outcome.UNREACHABLE if self.orders.hangs_up else Outcome.MISSING
 
     def reported(self, prover: NodeId, judged: Judgement) -> Judgement | None:
         """What it signs of a prover that it has judged so; None when it keeps silent."""

@@ -37,7 +37,7 @@ CHEATERS: dict[str, Conduct] = {
     "replays old answers": Conduct(Orders(replays=True)),
     "refuses as busy": Conduct(Orders(refuses=Refusal.BUSY)),
     "refuses as lagging": Conduct(Orders(refuses=Refusal.LAGGING)),
-    "drops 10 %, hangs up rather than admit it": Conduct(Orders(dropped=0.1), hangs_up=True),
+    "drops 10 %, hangs up rather than admit it": Conduct(Orders(dropped=0.1, hangs_up=True)),
     "accuses everybody": Conduct(says=Says.ALL_FAIL),
 }
 """Forged reports are no conduct here: they are refused by their signature before any rule sees them."""
@@ -105,7 +105,7 @@ def predicted(conduct: Conduct, network: Network, cheater: NodeId) -> float:
     too_late = orders.late_ms + (orders.fetch_ms or 0) > network.policy.latency_ms
     if too_late or orders.replays:
         return 1.0
-    if orders.fetch_ms is not None or conduct.hangs_up:
+    if orders.fetch_ms is not None or orders.hangs_up:
         return 0.0
     q = 1 - (1 - withheld(conduct, network, cheater)) * (1 - orders.wrong)
     return 1 - (1 - q) ** m

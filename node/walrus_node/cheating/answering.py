@@ -6,18 +6,22 @@ The close is honest over what was said: a prover that closes badly would only be
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 from walrus_client.challenges.messages import Pair, Refusal
 from walrus_client.challenges.samples import Sample
-from walrus_client.peers.challenges import Hello
+from walrus_client.peers.challenges import Hello, Missing, Part, Reply
 from walrus_codec import bcs
+from walrus_codec.types import NodeId
 from walrus_node.challenges.cells import Cell, Cells
 from walrus_node.challenges.prover import Prover
 from walrus_node.challenges.rounds import Round
 from walrus_node.cheating.fetching import Fetcher
 from walrus_node.cheating.orders import OrderFile
+from walrus_sui.types import CommitteeMember
 
 
 class CheatingCells(Cells):
@@ -66,11 +70,21 @@ class CheatingCells(Cells):
 
 
 class RefusingProver(Prover):
-    """Refuses when it is told so; `parts` are what `Prover` needs."""
+    """Refuses, or hangs up, when it is told so; `parts` are what `Prover` needs."""
 
     def __init__(self, *, orders: OrderFile, **parts: Any) -> None:
         super().__init__(**parts)
         self._orders = orders
+
+    async def serve(
+        self, hello: Hello, challenger: CommitteeMember, us: NodeId, seed: Callable[[], Awaitable[bytes]]
+    ) -> AsyncGenerator[Reply | Part]:
+        """As `Prover.serve`, without admissions when it is told so."""
+        async with contextlib.aclosing(super().serve(hello, challenger, us, seed)) as parts:
+            async for part in parts:
+                if isinstance(part, Missing) and self._orders.read().hangs_up:
+                    return
+                yield part
 
     async def _refusal(self, current: Round | None, pair: Pair, hello: Hello) -> Refusal | None:
         return self._orders.read().refuses or await super()._refusal(current, pair, hello)

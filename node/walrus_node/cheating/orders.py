@@ -8,6 +8,7 @@
     wrong 0.05           this share of the answers has other bytes, under a good close
     replay               answers as it answered the same challenger's first run
     refuse BUSY          refuses all challenges, signed, with this reason (`messages.Refusal`)
+    hang-up              ends the stream where it should admit that a cell is missing
     accuse NODE          reports that NODE (an id, or `*` for all) has failed, well signed, and votes to slash it
     forge-reports NODE   hands on reports in which all others say so, signed by itself
 
@@ -47,6 +48,7 @@ class Orders:
         wrong: share of the answers that are wrong.
         replays: it repeats its first answers.
         refuses: its reason to refuse; None when it does not.
+        hangs_up: it does not admit what it lacks.
         accused: node ids, or `EVERYBODY`, that it says have failed.
         forged: the same, of whom it says that all others say so.
     """
@@ -59,6 +61,7 @@ class Orders:
     wrong: float = 0.0
     replays: bool = False
     refuses: Refusal | None = None
+    hangs_up: bool = False
     accused: frozenset[str] = frozenset()
     forged: frozenset[str] = frozenset()
 
@@ -158,6 +161,7 @@ _ORDERS: Final[dict[tuple[str, int], Callable[..., Orders]]] = {
     ("wrong", 1): lambda told, value: replace(told, wrong=_share(value)),
     ("replay", 0): lambda told: replace(told, replays=True),
     ("refuse", 1): lambda told, value: replace(told, refuses=Refusal[value]),
+    ("hang-up", 0): lambda told: replace(told, hangs_up=True),
     ("accuse", 1): lambda told, value: replace(told, accused=told.accused | {value}),
     ("forge-reports", 1): lambda told, value: replace(told, forged=told.forged | {value}),
 }

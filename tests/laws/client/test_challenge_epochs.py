@@ -14,6 +14,7 @@ from tests.sim.statistics import BLOBS, CHEATERS, EQUAL, measure, slash_chance, 
 from walrus_client.challenges.verdicts import Outcome, Verdict
 from walrus_codec import quorum
 from walrus_node.cheating.orders import Orders
+from walrus_sui.keys import BlsKey
 
 ROUGH = Weather()
 SURE = ["drops 50 % of its slivers", "drops 10 %", "drops one of its ten shards", "keeps metadata only"]
@@ -108,6 +109,20 @@ def test_in_a_hundred_epochs_with_restarts_lag_and_load_nobody_is_slashed_and_al
     assert seen >= {Verdict.PASS, Verdict.EXCUSED, Verdict.NONE}, "the weather was bad enough"
     reasons = {reason for _verdict, reason in account.verdicts}
     assert reasons >= {Outcome.UNREACHABLE, Outcome.LAGGING, Outcome.RECOVERING}
+
+
+class SigningNetwork(Network):
+    """Its members sign with BLS keys."""
+
+    def sign(self, member, message):
+        return BlsKey((self.members.index(member) + 1).to_bytes(32, "little")).sign(message)
+
+
+def test_seeds_that_are_bls_signatures_lead_to_the_same_end():
+    weights = [25, 25, 25, 25]
+    seen = SigningNetwork(weights, {3: CHEATERS["drops 10 %"]}, BLOBS).epoch()
+    assert seen.slashed == {node(3)}
+    assert {found.verdict for (_, prover), found in seen.judged.items() if prover != node(3)} == {Verdict.PASS}
 
 
 def test_the_same_seed_brings_the_same_epochs():

@@ -40,7 +40,7 @@ async def make_four(tmp_path):
         ("drop 1\ndrop 0.5", Orders(dropped=0.5)),
         ("drop-shard\nmetadata-only\nreplay", Orders(drops_shard=True, metadata_only=True, replays=True)),
         ("fetch 0\nwrong 0.25", Orders(fetch_ms=0, wrong=0.25)),
-        ("refuse BUSY\nrefuse LAGGING", Orders(refuses=Refusal.LAGGING)),
+        ("refuse BUSY\nrefuse LAGGING\nhang-up", Orders(refuses=Refusal.LAGGING, hangs_up=True)),
         ("accuse 0x01\naccuse 0x02\nforge-reports *", Orders(accused=frozenset({"0x01", "0x02"}), forged={EVERYBODY})),
         ("drop\ndrop x\ndrop 1.1\ndrop -0.1\ndrop nan\nlate -1\nfetch 600001\nrefuse NOT\nreplay twice\n", HONEST),
         ("garbage\nGetInfo stall\ndrop 0.1 0.2", HONEST),
@@ -170,6 +170,14 @@ async def test_who_refuses_fails_as_busy_or_is_excused_once(make_four, reason, v
     verdicts = await epoch(four)
     assert {verdicts[v, 3] for v in others(3)} == {(verdict, outcome)}
     assert four.slashing.slashed == ([four.nodes[3].node_id] if verdict is Verdict.FAIL else [])
+
+
+async def test_who_hangs_up_rather_than_admit_what_it_lacks_is_excused_once(make_four):
+    four = await make_four()
+    four.nodes[3].cheat("metadata-only\nhang-up")
+    verdicts = await epoch(four)
+    assert {verdicts[v, 3] for v in others(3)} == {(Verdict.EXCUSED, Outcome.UNREACHABLE)}
+    assert four.slashing.votes == []
 
 
 async def test_who_accuses_everybody_stays_alone_with_its_votes(make_four):
