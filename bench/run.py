@@ -27,6 +27,7 @@ import challenge_rows
 import codec_rows
 import devnet_rows
 import network_rows
+import operator_rows
 import raw_rows
 import table
 from harness import Benchmark, MissingError, Shared, missing_row
@@ -37,6 +38,7 @@ BENCHMARKS = [
     *network_rows.BENCHMARKS,
     *challenge_rows.BENCHMARKS,
     *devnet_rows.BENCHMARKS,
+    *operator_rows.BENCHMARKS,
 ]
 
 

@@ -23,9 +23,6 @@ from walrus_operator.observe.kube import RESOURCES, KubeClient
 from walrus_operator.observe.reading import revision
 
 KIND_OF = {resource.plural: resource.kind for resource in RESOURCES.values()}
-PAGE = 3
-"""Objects in one part of a list, whatever was asked for, so that most lists have several."""
-
 Key = tuple[str, str, str]
 """Kind, namespace, name."""
 
@@ -54,6 +51,17 @@ class Call:
         return self.method != "GET" and self.kind not in {"Lease", "SelfSubjectAccessReview"}
 
 
+def parse(method: str, target: str, body: Any) -> Call:
+    """A call from its path, query and body."""
+    parts = urlsplit(target)
+    pieces = parts.path.strip("/").split("/")
+    pieces = pieces[2:] if pieces[0] == "api" else pieces[3:]
+    namespace = pieces[1] if pieces[0] == "namespaces" and len(pieces) > 2 else ""
+    plural, *rest = pieces[2:] if namespace else pieces
+    name, subresource = [*rest, "", ""][:2]
+    return Call(method, KIND_OF[plural], subresource, namespace, name, dict(parse_qsl(parts.query)), body)
+
+
 @dataclass(frozen=True)
 class Answer:
     """Status, body and headers."""
@@ -73,9 +81,14 @@ def refusal(status: int, reason: str, message: str, **headers: str) -> Answer:
 
 
 class Store:
-    """The server's state."""
+    """The server's state.
 
-    def __init__(self) -> None:
+    Args:
+        page: Objects in one part of a list, whatever was asked for; few, so that most lists have several parts.
+    """
+
+    def __init__(self, page: int = 3) -> None:
+        self.page = page
         self.objects: dict[Key, Manifest] = {}
         self.version = 0
 
@@ -153,12 +166,13 @@ class Store:
             and labels.items() <= (live["metadata"].get("labels") or {}).items()
         ]
         start = int(call.query.get("continue", "0"))
-        end = start + PAGE if "limit" in call.query else len(found)
-        meta = {"continue": str(end)} if end < len(found) else {}
+        end = start + self.page if "limit" in call.query else len(found)
+        meta = {"resourceVersion": str(self.version), "continue": str(end) if end < len(found) else ""}
         items = [
             {field: value for field, value in live.items() if field not in {"kind", "apiVersion"}} for live in found
         ]
-        return Answer(200, {"metadata": meta, "items": items[start:end]})
+        head = {"kind": f"{call.kind}List", "apiVersion": RESOURCES[call.kind].api_version}
+        return Answer(200, {**head, "metadata": meta, "items": items[start:end]})
 
 
 Fault = Callable[["Transport", Call], Any]
@@ -182,13 +196,7 @@ class Transport:
         return method, target, header_params, copy.deepcopy(body)
 
     async def call_api(self, method: str, target: str, _headers: Any, body: Any, *, _request_timeout: float) -> Answer:
-        parts = urlsplit(target)
-        pieces = parts.path.strip("/").split("/")
-        pieces = pieces[2:] if pieces[0] == "api" else pieces[3:]
-        namespace = pieces[1] if pieces[0] == "namespaces" and len(pieces) > 2 else ""
-        plural, *rest = pieces[2:] if namespace else pieces
-        name, subresource = [*rest, "", ""][:2]
-        call = Call(method, KIND_OF[plural], subresource, namespace, name, dict(parse_qsl(parts.query)), body)
+        call = parse(method, target, body)
         self.calls.append(call)
         await asyncio.sleep(0)  # calls that run together take turns, as over a wire
         fault = self.faults(call)
@@ -241,8 +249,8 @@ async def nonsense(_transport: Transport, _call: Call) -> Answer:
 class Cluster:
     """Store, transport, and what a cluster does on its own."""
 
-    def __init__(self) -> None:
-        self.store = Store()
+    def __init__(self, page: int = 3) -> None:
+        self.store = Store(page)
         self.transport = Transport(self.store)
         self.pods_made = 0
 
