@@ -28,9 +28,10 @@ _SAME_EVERY_TIME = (
 
 def normalised(text: str) -> str:
     """The text without times, ages, digests and identifiers of this very run."""
+    text = "\n".join(line.rstrip() for line in text.rstrip().splitlines()) + "\n"
     for pattern, instead in _SAME_EVERY_TIME:
         text = pattern.sub(instead, text)
-    return "\n".join(line.rstrip() for line in text.rstrip().splitlines()) + "\n"
+    return text
 
 
 def write(name: str, command: tuple[str, ...], text: str, *, folder: Path = FOLDER) -> None:

@@ -345,7 +345,7 @@ def _requires_update(facts: Facts) -> Condition:
         ConditionType.REQUIRES_UPDATE,
         "False",
         Reason.UP_TO_DATE,
-        "all pods are what this operator makes of the spec, or follow in the rollout",
+        "all pods are up to date, or follow in the rollout",
     )
 
 
