@@ -14,4 +14,9 @@ Rows = Iterable[tuple[str, ...]]
 def table(head: tuple[str, ...], rows: Rows) -> list[str]:
     """A Markdown table."""
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return lines + ["| " + " | ".join(_cell(text) for text in row) + " |" for row in rows]
+
+
+def _cell(text: str) -> str:
+    """The text in one line, as a cell needs it."""
+    return " ".join(text.split()).replace("|", "\\|")
