@@ -40,10 +40,15 @@ def decide(snapshot: Snapshot, spec: NetworkSpec, chain: ChainView | None) -> Sc
     if chain is None:
         return Schedule(live.steps, live.epochs, own)
     now = Epoch(chain.epoch)
-    widely = any(differ_widely(planned, wanted) for planned in live.planned(Epoch(now + 1)))
+    widely = any(_sets_at_odds(planned, wanted) for planned in live.planned(Epoch(now + 1)))
     start = first_epoch(chain, snapshot.now, widely=widely)
     changed = live.changed(wanted, start, now=now)
     return Schedule(changed.steps, _overrides(snapshot, changed, chain), own)
+
+
+def _sets_at_odds(one: Policy, other: Policy) -> bool:
+    """As `differ_widely`, also when both are off: a StorageEpoch may turn an epoch on."""
+    return one.samples != other.samples or differ_widely(one, other)
 
 
 def policy(spec: NetworkSpec) -> Policy:

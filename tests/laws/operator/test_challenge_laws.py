@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.unit.operator.support import NETWORK, START, World, network_manifest
 
@@ -64,6 +64,15 @@ class Operator:
 @given(
     length=st.sampled_from([30, 60, 100, 600]),
     program=st.lists(st.tuples(st.integers(0, 200), CHANGES), max_size=12),
+)
+# Off with one number of questions, then with another, and one of these epochs turned on.
+@example(
+    length=30,
+    program=[
+        (0, ("spec", {"mode": "Off", "kept": "0.8"})),
+        (148, ("epoch", (5, "Report"))),
+        (0, ("spec", {"mode": "Off"})),
+    ],
 )
 def test_nodes_that_read_at_different_moments_are_not_at_odds(length, program):
     operator = Operator(length)
