@@ -65,13 +65,13 @@ def test_the_same_source_under_another_image_of_the_operator_restarts_nothing(
     before = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in kubectl.items("pods")}
     deploy_operator(**other)
     try:
-        said = kubectl.wait("wnet", NETWORK, "RequiresUpdate", "True", seconds=60)
+        said = kubectl.wait("wnet", NETWORK, "RequiresUpdate", "True", seconds=90)
         assert said["reason"] == "OperatorChanged"
         assert plan()["state"] == "Complete"
         assert plan()["plan"] == []
     finally:
         deploy_operator()
-    kubectl.wait("wnet", NETWORK, "RequiresUpdate", "False", seconds=60)
+    kubectl.wait("wnet", NETWORK, "RequiresUpdate", "False", seconds=90)
     assert {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in kubectl.items("pods")} == before
     reader.read_all()
 
