@@ -8,6 +8,7 @@ python -m walrus_operator.api.generate --print    prints the bare CRDs, for `kub
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,12 +38,24 @@ _KEEP = """  annotations:
 _FOOTER = "{{- end }}\n"
 
 
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+"""What Kubernetes' YAML takes for a number; PyYAML, which is older, does not take all of it for one."""
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes every value in full: anchors are legal YAML that nobody likes to read."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  (the base class's signature)
         """No anchors."""
         return True
+
+
+def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
+    style = "'" if _NUMBER.fullmatch(value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def _yaml(value: Any) -> str:

@@ -92,6 +92,14 @@ def test_bare_crds_are_yaml() -> None:
     assert kinds == ["WalrusNetwork", "WalrusNode", "StorageEpoch"]
 
 
+def test_text_that_looks_like_a_number_stays_text_for_kubernetes() -> None:
+    """Its YAML takes 1e-9 for a number, which PyYAML does not, so that reading it back proves nothing."""
+    for text in ("1e-9", "0.9", "10", "-.5E+3", "1."):
+        assert generate._yaml({"default": text}) == f"default: '{text}'\n"
+    assert generate._yaml({"default": 2}) == "default: 2\n"
+    assert generate._yaml({"default": "30s"}) == "default: 30s\n"
+
+
 def test_every_reason_is_documented_and_every_documented_one_exists() -> None:
     page = reference.conditions_page()
     assert {row.reason for row in TABLE} == set(Reason)
