@@ -25,6 +25,8 @@ from walrus_operator.api.decisions import ChallengeNumbers, EventNote, StatusUpd
 from walrus_operator.api.epoch import EpochMember
 from walrus_operator.api.world import ChainView, Findings, ObjectKey, Snapshot
 
+RECENT = 4
+"""Epochs after which a verdict says nothing about a node any more; so long an excuse counts too."""
 _LISTED = 5
 
 
@@ -154,13 +156,15 @@ class Standing:
             if (found := _read(live[numbered[number]])) is not None
         ]
         self._changed = {name for name, found in live.items() if found != self._stored.get(name)}
-        self._n_shards = chain.n_shards if chain is not None else 0
+        self._n_shards = snapshot.network.spec.shards if snapshot.network.spec is not None else 0
         self._epoch = chain.epoch if chain is not None else 0
         self._mode = schedule.at(Epoch(self._epoch)).mode
         self._off = self._mode is Mode.OFF
         self._names = {node.name for node in snapshot.nodes}
         self._nodes: dict[str, NodeResults] = {}
         for number, _name, found in self._epochs:
+            if number <= self._epoch - RECENT:
+                break
             for row in found.members:
                 if row.node not in self._nodes and row.node in self._names and row.passed + row.failed + row.excused:
                     self._nodes[row.node] = NodeResults(epoch=number, **row.model_dump())
@@ -183,7 +187,12 @@ class Standing:
             return self._nothing(Kind.NODE)
         row = self.node(name)
         if row is None:
-            return _say(Kind.NODE, "Unknown", Reason.NOT_CHALLENGED, f"no verdict over it yet; {self._when()}")
+            return _say(
+                Kind.NODE,
+                "Unknown",
+                Reason.NOT_CHALLENGED,
+                f"no verdict over it in the last {RECENT} epochs; {self._when()}",
+            )
         seen = f"in epoch {row.epoch} {row.passed} members saw it pass"
         excused = f", {row.excused} excuse it ({_first(row.reasons)})" if row.excused else ""
         if self._believed(row):

@@ -250,8 +250,23 @@ def test_a_slashing_from_the_first_report_to_the_end(world: World) -> None:
     world.settle()
     assert epoch_status(world, 5) == found
     assert of_node(world, "demo-9")[:2] == ("False", "Slashed")
+    # Nor does a chain that is away make it better, whoever reads the records.
+    world.chain_answers, world.chain_seen_at = False, None
+    world.pass_once()
+    assert of_node(world, "demo-9")[:2] == ("False", "Slashed")
+    world.chain_answers = True
     assert say(world, {}) == []
     assert of_node(world, "demo-9")[:2] == ("True", "ChallengesPassed")
+
+
+def test_old_verdicts_say_nothing_any_more(world: World) -> None:
+    say(world, {(f"demo-{n}", "demo-9"): MISSING for n in range(9)})
+    world.findings.clear()
+    for reason in ("ChallengesFailed", "ChallengesFailed", "ChallengesFailed", "NotChallenged"):
+        world.choose_committee()
+        world.settle()
+        assert of_node(world, "demo-9")[1] == reason
+    assert world.network["status"]["challenges"]["failing"] == []
 
 
 def test_who_tells_nothing_is_silent_once_it_is_too_late(world: World) -> None:
