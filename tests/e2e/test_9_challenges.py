@@ -32,6 +32,8 @@ VALUES = {
     "nodes.count": "4",
     "epochDuration": "1m",
     "challenges.mode": "Vote",
+    # The machine has other work; whoever answers right must not be too late.
+    "challenges.graceMilliseconds": "10000",
 }
 
 
@@ -84,6 +86,12 @@ def make_it_cheat(kubectl: Kubectl, node: str) -> None:
     command = "/spec/template/spec/containers/0/command/-"
     patch = [{"op": "add", "path": command, "value": word} for word in ("--enable-faults", FAULTS)]
     kubectl("patch", "statefulset", node, "--type", "json", "--patch", json.dumps(patch))
+
+    def seen() -> bool:
+        live = kubectl.get("statefulset", node)
+        return live["status"].get("observedGeneration") == live["metadata"]["generation"]
+
+    until(f"the controller sees what {node} is to run", seen, seconds=60)
     kubectl("delete", "pod", f"{node}-0")
 
     def cheats() -> bool:
@@ -137,7 +145,7 @@ async def test_a_node_that_lacks_slivers_is_found_and_its_commission_burns(proof
     slashed = until(f"all that is known of epoch {epoch}", everything, seconds=60)
     rows = {row["node"]: row for row in slashed["members"]}
     cheater = rows.pop(CHEATER)
-    assert (cheater["slashed"], slashed["executed"], cheater["reasons"]) == (True, 1, ["MISSING"]), slashed
+    assert (cheater["slashed"], slashed["executed"], cheater["reasons"][0]) == (True, 1, "MISSING"), slashed
     assert cheater["failedShards"] >= 7, "2f + 1 saw it"
     assert cheater["votes"] == 3, slashed
     assert all((row["failed"], row["votes"], row["slashed"]) == (0, 0, False) for row in rows.values()), slashed
