@@ -22,7 +22,7 @@ _SAME_EVERY_TIME = (
     (re.compile(r"(?m)^(Target +)[0-9a-f]{10}$"), r"\g<1>0123456789"),
     (re.compile(r"(approved-rollout=)[0-9a-f]{10}\b"), r"\g<1>0123456789"),
     (re.compile(r"(?m)^(Chain +devnet )[0-9A-Za-z]+"), r"\g<1>4c78adac"),
-    (re.compile(r"(?m)( )(?:\d+[dhms]){1,2}$"), r"\g<1>5m"),
+    (re.compile(r"(?m)(  )(?:\d+[dhms]){1,2}$"), r"\g<1>5m"),
 )
 
 

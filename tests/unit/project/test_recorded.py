@@ -80,6 +80,7 @@ def test_what_differs_from_run_to_run_is_taken_out_and_columns_stay(tmp_path: Pa
         "10     0.1.0    walrus-on-kubernetes:0.1.0-aa0dd5694171\n"
         "walrusnetwork.walrus-operator.dev/net   True   3m12s\n"
         "2026-11-25T22:14:09Z  Pod/x\n"
+        "Epoch       3 (Done), each 1m   \n"
         "exceed-budget-once=12345678-1234-1234-1234-123456789abc\n"
     )
     recording.write("x", ("kubectl", "get", "a b"), raw, folder=tmp_path / "new")
@@ -90,5 +91,6 @@ def test_what_differs_from_run_to_run_is_taken_out_and_columns_stay(tmp_path: Pa
         "10     0.1.0    walrus-on-kubernetes:0.1.0\n"
         "walrusnetwork.walrus-operator.dev/net   True   5m\n"
         "2026-01-01T00:00:00Z  Pod/x\n"
+        "Epoch       3 (Done), each 1m\n"
         "exceed-budget-once=00000000-0000-0000-0000-000000000000\n"
     )
