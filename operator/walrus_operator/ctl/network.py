@@ -34,11 +34,12 @@ def commands(target: Target) -> typer.Typer:
         namespace, name = target.resolve()
         objects = cluster.network_objects(namespace, name, target.context)
         recent = cluster.events(namespace, target.context)
-        found = page.document(*objects, recent, now=datetime.now(UTC), program=ctx.find_root().info_name)
+        found = page.document(*objects, recent, now=datetime.now(UTC))
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        width = shutil.get_terminal_size((140, 40)).columns
-        text = page.render(found, width=max(width, 80), colour=colour) if output is Output.TEXT else ""
-        show(found, text, output)
+        width = max(shutil.get_terminal_size((140, 40)).columns, 80)
+        program = ctx.find_root().info_name or "walrusctl"
+        text = page.render(found, width=width, colour=colour, program=program)
+        show(found, text if output is Output.TEXT else "", output)
         if found["ready"] != "True":
             raise typer.Exit(EXIT_FAILED)
 

@@ -47,7 +47,6 @@ def document(
     events: Iterable[Manifest] = (),
     *,
     now: datetime | None = None,
-    program: str | None = None,
 ) -> dict[str, Any]:
     """Everything on the page, for -o json and yaml.
 
@@ -57,7 +56,6 @@ def document(
         epochs: likewise.
         events: of the namespace; those of other things are left out.
         now: what the progress of the epoch is told by; without it none is told.
-        program: how the user calls walrusctl.
     """
     nodes, epochs = list(nodes), list(epochs)
     status, spec = network.get("status") or {}, network.get("spec") or {}
@@ -119,7 +117,6 @@ def document(
             events, network["metadata"]["name"], [live["metadata"]["name"] for live in (*nodes, *epochs)]
         ),
         "missing": missing(network, rows),
-        "program": program or "walrusctl",
     }
 
 
@@ -211,15 +208,15 @@ def _span(count: int) -> str:
     return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
 
 
-def render(page: Mapping[str, Any], *, width: int, colour: bool) -> str:
-    """The page as text."""
+def render(page: Mapping[str, Any], *, width: int, colour: bool, program: str = "walrusctl") -> str:
+    """The page as text, with commands for the program as the user calls it."""
     console = Console(width=width, force_terminal=colour, no_color=not colour, highlight=False)
     with console.capture() as capture:
-        console.print(Group(*_parts(page)))
+        console.print(Group(*_parts(page, program)))
     return capture.get().rstrip("\n")
 
 
-def _parts(page: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _parts(page: Mapping[str, Any], program: str) -> Iterable[RenderableType]:
     good = page["ready"] == "True"
     head = Text()
     head.append(f"Walrus network {page['name']}", style="bold")
@@ -249,7 +246,7 @@ def _parts(page: Mapping[str, Any]) -> Iterable[RenderableType]:
             yield Text(f"  {line}")
     yield Text()
     yield Text("Next", style="bold")
-    for line in page_rows.next_steps(page, page["conditions"]):
+    for line in page_rows.next_steps(page, program):
         yield Text(f"  {line}")
 
 

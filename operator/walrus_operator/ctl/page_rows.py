@@ -5,7 +5,7 @@ Each is made from the document of `page`, which is what `-o json` prints, so tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
@@ -104,9 +104,9 @@ def rollout(page: Mapping[str, Any]) -> str:
     return f"{found['state']}, {ROLLOUT_SAYS.get(found['state'], '')} ({counts}){end}"
 
 
-def next_steps(page: Mapping[str, Any], conditions: Iterable[Mapping[str, Any]]) -> Sequence[str]:
-    """Commands that make sense now, the most needed first."""
-    program, where = page["program"], f"-n {page['namespace']}"
+def next_steps(page: Mapping[str, Any], program: str) -> Sequence[str]:
+    """Commands that make sense now, the most needed first; `program` is how the user calls walrusctl."""
+    where = f"-n {page['namespace']}"
     ctl = f"{program} {where} --network {page['name']}"
     found = page["rollout"] or {}
     gates = {hold["gate"] for hold in found.get("holds") or ()}
@@ -121,7 +121,7 @@ def next_steps(page: Mapping[str, Any], conditions: Iterable[Mapping[str, Any]])
         steps.append(f"kubectl {where} patch wnet {page['name']} --type merge -p '{patch}'")
     if (page["challenges"] or {}).get("failing"):
         steps.append(f"{ctl} challenges")
-    if any(entry.get("reason") == "ReconcilePaused" and entry.get("type") == "Paused" for entry in conditions):
+    if any(entry.get("reason") == "ReconcilePaused" and entry.get("type") == "Paused" for entry in page["conditions"]):
         steps.append(f"kubectl {where} annotate wnet {page['name']} walrus-operator.dev/reconcile-")
     if page["ready"] == "True":
         return [

@@ -114,6 +114,9 @@ def looked_after(world: World) -> None:
     gone = {
         action.key.name for action in decided.actions if isinstance(action, DeleteObject) and action.key.kind == "Pod"
     }
+    # Whoever looks again before Kubernetes shows what was done must not do more of it.
+    stale = replace(snapshot, deleted_pods={name: pods[name].uid for name in gone})
+    assert not gone or not any(isinstance(action, DeleteObject) for action in plan(stale).actions)
     world.carry_out(snapshot, decided)
     written = {name for name in workloads if template(world, name) != before[name]}
     let_go = ({name for name in names if f"{name}-0" in gone} | (written & set(names))) - dead

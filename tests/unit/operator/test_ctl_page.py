@@ -229,8 +229,8 @@ def test_a_chain_that_does_not_answer_is_said_in_its_row(world: World) -> None:
 
 
 def test_the_page_names_the_program_that_the_user_has_called(world: World) -> None:
-    found = page.document(world.network, of_kind(world, "WalrusNode"), [], program="kubectl walrus")
-    assert "kubectl walrus -n walrus --network demo blob store FILE" in page.render(found, width=140, colour=False)
+    text = page.render(document(world), width=140, colour=False, program="kubectl walrus")
+    assert "kubectl walrus -n walrus --network demo blob store FILE" in text
 
 
 @pytest.mark.parametrize(
