@@ -17,7 +17,7 @@ import tempfile
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Protocol, Self
 
 import pysui_fastcrypto
 from cryptography.hazmat.primitives import serialization
@@ -32,6 +32,14 @@ SECRET_LENGTH = 32
 _BECH32_PREFIX = "suiprivkey"
 _INTENT_TRANSACTION = bytes([0, 0, 0])
 _INTENT_PERSONAL_MESSAGE = bytes([3, 0, 0])
+
+
+class Signer(Protocol):
+    """Whatever signs protocol messages: one BLS key, or the choice that a node makes among several."""
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the 96-byte signature of `message`."""
+        ...
 
 
 @dataclass(frozen=True)

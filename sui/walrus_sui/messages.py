@@ -79,6 +79,19 @@ def header(intent: int, epoch: Epoch) -> bytes:
     return bytes([intent, INTENT_VERSION, APP_ID]) + epoch.to_bytes(4, "little")
 
 
+def epoch_of(message: bytes) -> Epoch:
+    """Return the epoch in the header of any message.
+
+    Raises:
+        MessageError: shorter than a header.
+    """
+    if len(message) < HEADER_LENGTH:
+        raise MessageError(
+            f"a signed message begins with {HEADER_LENGTH} bytes of header; this one has {len(message)} in all"
+        )
+    return Epoch(int.from_bytes(message[3:HEADER_LENGTH], "little"))
+
+
 def confirmation(blob_id: BlobId, epoch: Epoch, persistence: Persistence) -> bytes:
     """Return the storage confirmation: 40 bytes for a permanent blob, 72 for a deletable one."""
     tail = b"\x00" if isinstance(persistence, Permanent) else b"\x01" + _id_bytes(persistence.object_id)

@@ -2,8 +2,10 @@
 
 Life of a channel: fetch the node's certificate without trusting it; compare its 33-byte public key with the one on
 chain; use that certificate as the only root of a gRPC channel whose target name is the registered host. The
-certificate may change (the key may not): when a connection fails, the certificate is fetched once more, compared
-again, and a new one replaces the channel. Nothing is ever sent to a node whose key does not fit.
+certificate may change: when a connection fails, the certificate is fetched once more, compared
+again, and a new one replaces the channel. While a node changes its key, the chain names two, and either fits; a channel
+goes on over the change as long as its certificate's key is among them. Nothing is ever sent to a node whose key does not
+fit.
 """
 
 from __future__ import annotations
@@ -101,6 +103,14 @@ class PinnedChannel:
             await failed.close(grace=5)
             return True
 
+    def adopt(self, member: CommitteeMember) -> grpc.aio.Channel | None:
+        """Goes on with what the chain says now; the caller closes the channel that this gives back, whose key is void."""
+        self.member = member
+        if self._channel is None or tls.public_key_of(self._certificate) in member.network_keys:
+            return None
+        void, self._channel = self._channel, None
+        return void
+
     async def close(self) -> None:
         """Ends the channel; running calls are cancelled."""
         channel, self._channel = self._channel, None
@@ -145,11 +155,12 @@ class PinnedChannel:
             key = tls.public_key_of(certificate)
         except CertificateError as error:
             raise PeerIdentityError(name, f"its certificate is not usable: {error}") from error
-        if key != self.member.network_public_key:
+        if key not in self.member.network_keys:
             raise PeerIdentityError(
                 name,
                 f"{self.member.grpc_address} presents the network key {key.hex()}, "
-                f"registered on chain is {self.member.network_public_key.hex()}; nothing was sent to it",
+                f"registered on chain is {' or '.join(sorted(known.hex() for known in self.member.network_keys))}; "
+                "nothing was sent to it",
             )
         return certificate
 

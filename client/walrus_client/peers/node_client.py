@@ -50,6 +50,11 @@ class NodeClient:
         """The node's registered name, for messages."""
         return self.member.name
 
+    def adopt(self, member: CommitteeMember) -> grpc.aio.Channel | None:
+        """Goes on with a newer record of the same node; the caller closes the channel that this gives back."""
+        self.member = member
+        return self._caller.channel.adopt(member)
+
     async def close(self) -> None:
         """Ends the channel."""
         await self._caller.close()

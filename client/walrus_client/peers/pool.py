@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Coroutine, Sequence
+from typing import Any, Self
 
 from walrus_client.errors import PeerError
 from walrus_client.peers.node_client import NodeClient
@@ -19,6 +19,9 @@ from walrus_sui.telemetry import meter, names
 from walrus_sui.types import Committee, CommitteeMember
 
 _log = logging.getLogger(__name__)
+
+VOID_GRACE_S = 30.0
+"""How long calls may go on over a channel whose key is no longer registered: the node was right when they began."""
 
 
 class PeerPool:
@@ -45,12 +48,17 @@ class PeerPool:
         await self.close()
 
     def get(self, member: CommitteeMember) -> NodeClient:
-        """The node's client; a new one when its address or network key has changed on chain."""
+        """The node's client; a new one when its address has changed on chain, or its network key from one look to the next.
+
+        A node that announces its next key first keeps its client: what runs is not interrupted.
+        """
         client = self._clients.get(member.node_id)
-        if client is not None and _same_endpoint(client.member, member):
+        if client is not None and _same_node(client.member, member):
+            if client.member is not member and (void := client.adopt(member)) is not None:
+                self._later(void.close(grace=VOID_GRACE_S))
             return client
         if client is not None:
-            self._close_later(client)
+            self._later(client.close())
         client = self._clients[member.node_id] = NodeClient(member)
         return client
 
@@ -76,18 +84,19 @@ class PeerPool:
         """Closes the clients of nodes that are in none of these committees."""
         wanted = {member.node_id for committee in committees for member in committee.members}
         for node_id in [node_id for node_id in self._clients if node_id not in wanted]:
-            self._close_later(self._clients.pop(node_id))
+            self._later(self._clients.pop(node_id).close())
 
     async def close(self) -> None:
         """Closes all channels; running calls are cancelled."""
         clients, self._clients = list(self._clients.values()), {}
         await asyncio.gather(*(client.close() for client in clients), *self._closing)
 
-    def _close_later(self, client: NodeClient) -> None:
-        task = asyncio.ensure_future(client.close())
+    def _later(self, closing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(closing)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
 
-def _same_endpoint(known: CommitteeMember, member: CommitteeMember) -> bool:
-    return (known.grpc_address, known.network_public_key) == (member.grpc_address, member.network_public_key)
+def _same_node(known: CommitteeMember, member: CommitteeMember) -> bool:
+    """Whether a client may go on; with keys one of which follows the other on chain, it may."""
+    return known.grpc_address == member.grpc_address and not known.network_keys.isdisjoint(member.network_keys)

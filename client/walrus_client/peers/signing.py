@@ -13,7 +13,7 @@ from collections.abc import Callable
 from walrus_codec.types import Epoch, NodeId
 from walrus_proto.node.v1 import node_pb2 as pb
 from walrus_sui import messages
-from walrus_sui.keys import BlsKey
+from walrus_sui.keys import Signer
 
 
 def unix_ms() -> int:
@@ -30,7 +30,7 @@ class RequestSigner:
         now_ms: its clock.
     """
 
-    def __init__(self, node_id: NodeId, key: BlsKey, *, now_ms: Callable[[], int] = unix_ms) -> None:
+    def __init__(self, node_id: NodeId, key: Signer, *, now_ms: Callable[[], int] = unix_ms) -> None:
         self._node_id = node_id
         self._key = key
         self._now_ms = now_ms

@@ -77,4 +77,5 @@ def _member(
         network_address=pool.network_address,
         grpc_address=pool.grpc_address,
         network_public_key=pool.network_public_key,
+        further_network_keys=pool.further_network_keys,
     )

@@ -17,6 +17,7 @@ from walrus_sui.types.committees import (
 from walrus_sui.types.governance import SlashingProposal, SubsidiesView, UpgradeManagerView, UpgradeProposal
 from walrus_sui.types.money import CheckpointInfo, ExchangeView, Payment
 from walrus_sui.types.nodes import (
+    FURTHER_KEYS_FIELD,
     GRPC_ADDRESS_FIELD,
     Authorized,
     Commission,
@@ -45,6 +46,7 @@ from walrus_sui.types.storage import (
 
 __all__ = [
     "BYTES_PER_UNIT",
+    "FURTHER_KEYS_FIELD",
     "GRPC_ADDRESS_FIELD",
     "AccountingSlot",
     "ActiveSet",

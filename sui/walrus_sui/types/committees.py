@@ -20,6 +20,7 @@ class CommitteeMember:
         network_address: "host:port" of the official REST face.
         grpc_address: "host:port" of the gRPC face; empty when the node registered none.
         network_public_key: 33 bytes, compressed secp256r1; its TLS certificate carries this key.
+        further_network_keys: others that it may carry while the node changes its key.
     """
 
     node_id: NodeId
@@ -29,6 +30,12 @@ class CommitteeMember:
     network_address: str
     grpc_address: str
     network_public_key: bytes
+    further_network_keys: tuple[bytes, ...] = ()
+
+    @property
+    def network_keys(self) -> frozenset[bytes]:
+        """Every key that the node's TLS certificate may carry now."""
+        return frozenset((self.network_public_key, *self.further_network_keys))
 
     @property
     def weight(self) -> int:

@@ -7,6 +7,12 @@ from walrus_codec.types import Epoch, NodeId, ObjectId, SuiAddress
 
 GRPC_ADDRESS_FIELD = "grpc_address"
 """Key in a node's metadata under which its gRPC address stands; `network_address` is the official REST face."""
+FURTHER_KEYS_FIELD = "further_network_keys"
+"""Key in a node's metadata under which keys stand, in hex with commas, that its TLS certificate may carry beside the
+registered one: the next or the previous one while the node changes its key, so that nobody who knows the chain's state of
+a minute ago is turned away. The contract has room for one key only."""
+MAX_FURTHER_KEYS = 2
+NETWORK_KEY_LENGTH = 33
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,19 @@ class PoolView:
     def grpc_address(self) -> str:
         """The gRPC face as "host:port"; empty when the node registered none."""
         return self.metadata.extra_field(GRPC_ADDRESS_FIELD)
+
+    @property
+    def further_network_keys(self) -> tuple[bytes, ...]:
+        """Keys that the node's TLS certificate may carry beside the registered one; what is no key is left out."""
+        found = []
+        for text in self.metadata.extra_field(FURTHER_KEYS_FIELD).split(",")[:MAX_FURTHER_KEYS]:
+            try:
+                key = bytes.fromhex(text)
+            except ValueError:
+                continue
+            if len(key) == NETWORK_KEY_LENGTH:
+                found.append(key)
+        return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -204,3 +204,55 @@ async def test_the_pool_keeps_a_client_until_its_endpoint_changes(node: FakeNode
 def test_a_status_that_the_library_lost_is_no_word_of_the_node(details: str, kind: type[PeerError]) -> None:
     error = grpc.aio.AioRpcError(grpc.StatusCode.INTERNAL, grpc.aio.Metadata(), grpc.aio.Metadata(), details)
     assert type(Caller(member(1, [0])).peer_error(error)) is kind
+
+
+class TestAKeyThatChanges:
+    """The chain names two keys for a while; either fits, and what runs goes on."""
+
+    async def test_the_client_stays_over_the_whole_change(self, node: FakeNode) -> None:
+        old, new = node.network_key, NetworkKey.generate()
+        before = node.member
+        announced = replace(before, further_network_keys=(new.public_key,))
+        changed = replace(before, network_public_key=new.public_key, further_network_keys=(old.public_key,))
+        after = replace(before, network_public_key=new.public_key)
+        async with PeerPool() as pool:
+            client = pool.get(before)
+            await client.get_info()
+            channel = await client._caller.channel.get()
+            assert pool.get(announced) is client
+            await node.stop()
+            node.served_key = new
+            await node.start()
+            # Whoever knows the announcement follows the node to its new key, and back if need be.
+            assert (await client.get_info()).name == "node-1"
+            fresh = await client._caller.channel.get()
+            assert fresh is not channel
+            for member_now in (changed, after):
+                assert pool.get(member_now) is client
+                assert (await client.get_info()).name == "node-1"
+                assert await client._caller.channel.get() is fresh
+
+    async def test_a_channel_whose_key_is_void_is_not_used_for_new_calls(self, node: FakeNode) -> None:
+        new = NetworkKey.generate()
+        announced = replace(node.member, further_network_keys=(new.public_key,))
+        async with PeerPool() as pool:
+            client = pool.get(announced)
+            await client.get_info()
+            assert pool.get(replace(announced, network_public_key=new.public_key, further_network_keys=())) is client
+            # The node still shows the old key: by now that is an impostor's.
+            with pytest.raises(PeerIdentityError, match=f"registered on chain is {new.public_key.hex()}"):
+                await client.get_info()
+
+    async def test_a_key_that_was_never_announced_makes_another_client(self, node: FakeNode) -> None:
+        async with PeerPool() as pool:
+            client = pool.get(node.member)
+            await client.get_info()
+            assert pool.get(replace(node.member, network_public_key=NetworkKey.generate().public_key)) is not client
+
+    async def test_either_of_two_keys_is_named_in_the_complaint(self, node: FakeNode) -> None:
+        other, strange = NetworkKey.generate().public_key, NetworkKey.generate().public_key
+        stranger = replace(node.member, network_public_key=other, further_network_keys=(strange,))
+        client = NodeClient(stranger)
+        with pytest.raises(PeerIdentityError, match=" or ".join(sorted((other.hex(), strange.hex())))):
+            await client.get_info()
+        await client.close()
