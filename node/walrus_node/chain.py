@@ -81,6 +81,10 @@ class Chain(Protocol):
         """Corrects what differs in the node's record; True when something did."""
         ...
 
+    async def set_next_public_key(self, key: SuiKey, cap: NodeCap, bls_key: BlsKey) -> None:
+        """Announces the BLS key of the next epochs."""
+        ...
+
     async def voting_end(self, key: SuiKey) -> None:
         """Ends voting."""
         ...

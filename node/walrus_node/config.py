@@ -6,7 +6,8 @@ name. Unknown keys are errors, so that a typing mistake cannot silently become a
 
     name: demo-0
     data_dir: /var/lib/walrus            # database in db/, certificate in tls/
-    keys: {protocol: /keys/protocol.key, network: /keys/network.key, sui: /keys/sui.key}
+    keys: {protocol: /keys/protocol.key, network: /keys/network.key, sui: /keys/sui.key,
+           next_protocol: /keys/protocol-next.key, next_network: /keys/network-next.key}   # there while keys change
     chain: {network_config: "http://demo-devnet:9123/v1/network-config", faucet_url: null}
     public: {host: demo-0.demo-nodes.ns.svc.cluster.local, grpc_port: 9187, rest_port: 9185}
     listen: {host: 0.0.0.0, grpc_port: 9187, http_port: 9184}
@@ -27,7 +28,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -56,6 +57,13 @@ class KeysConfig(_Section):
     """secp256r1 key of the TLS certificate."""
     sui: Path
     """Ed25519 key that sends the node's transactions."""
+    next_protocol: Path | None = None
+    """BLS key that is to take over. The file may come and go while the node runs; it is announced on chain when it is there."""
+    next_network: Path | None = None
+    """secp256r1 key that is to take over, likewise."""
+    overlap_s: Annotated[float, Field(gt=0)] = 90.0
+    """How long the old and the new network key are both valid before and after the change: longer than anybody takes to look
+    at the chain."""
 
 
 class ChainConfig(_Section):
@@ -285,11 +293,13 @@ class NodeConfig(_Section):
 
 @dataclass(frozen=True)
 class NodeKeys:
-    """The three secrets, loaded."""
+    """The secrets, loaded."""
 
     protocol: BlsKey
     network: NetworkKey
     sui: SuiKey
+    next_protocol: BlsKey | None = None
+    next_network: NetworkKey | None = None
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> NodeConfig:
@@ -323,9 +333,19 @@ def load_keys(config: KeysConfig) -> NodeKeys:
             protocol=BlsKey.load(config.protocol),
             network=NetworkKey.load(config.network),
             sui=SuiKey.load(config.sui),
+            next_protocol=_if_there(BlsKey, config.next_protocol),
+            next_network=_if_there(NetworkKey, config.next_network),
         )
     except KeyFileError as error:
         raise ConfigError(str(error)) from error
+
+
+_K = TypeVar("_K", BlsKey, NetworkKey)
+
+
+def _if_there(kind: type[_K], path: Path | None) -> _K | None:
+    """The key of a rotation; None when there is none under way."""
+    return kind.load(path) if path is not None and path.exists() else None
 
 
 def _expanded(value: Any, environment: Mapping[str, str]) -> Any:

@@ -22,20 +22,21 @@ from walrus_codec.types import BlobId
 from walrus_node.chain import REFRESH_INTERVAL_S, ChainView
 from walrus_node.challenges.challenger import IDLE_S as CHALLENGE_IDLE_S
 from walrus_node.challenges.parts import Challenges
-from walrus_node.config import NodeConfig, NodeKeys
+from walrus_node.config import NodeConfig
 from walrus_node.epochs.collector import Collector
 from walrus_node.epochs.driver import EpochDriver
 from walrus_node.epochs.keeper import EpochKeeper
 from walrus_node.errors import ConfigError
 from walrus_node.events.processor import EventProcessor, Heard
 from walrus_node.following import Following
+from walrus_node.keyring import KeyRing
 from walrus_node.loops import Backoff, Wake, repeat, together, until_done
 from walrus_node.recovery.blobs import BlobRecoverer
 from walrus_node.recovery.denouncing import ChainDenouncer
 from walrus_node.recovery.gathering import Gatherer
 from walrus_node.recovery.history import HistoryRebuilder
 from walrus_node.recovery.task import IDLE_S, Progress, RecoveryTask
-from walrus_node.registration import Registrar
+from walrus_node.registration import Registrar, Show
 from walrus_node.scrub.scrubber import IDLE_S as SCRUB_IDLE_S
 from walrus_node.scrub.scrubber import Scrubber, ScrubProgress
 from walrus_node.store.records import Identity
@@ -55,6 +56,8 @@ Loop = Coroutine[Any, Any, NoReturn]
 _KEEPER_INTERVAL_S = 30.0
 _COLLECTOR_INTERVAL_S = 600.0
 _REGISTRAR_INTERVAL_S = 3600.0
+_KEYS_INTERVAL_S = 10.0
+_LOOKS_PER_OVERLAP = 10
 
 
 class Duties:
@@ -62,13 +65,14 @@ class Duties:
 
     Args:
         config: the whole configuration.
-        keys: the node's secrets.
+        ring: the node's secrets.
         storage: the open store.
         processor: applies checkpoints.
         view: will be told the chain.
         compute: rebuilds slivers off the event loop.
         challenges: will be given its loop.
         on_registered: is told who the node is, once known.
+        show: makes the TLS server carry a network key.
         rng: source of jitter.
         public_networks: whether the node may work for one, if the configuration allows it.
     """
@@ -77,18 +81,20 @@ class Duties:
         self,
         *,
         config: NodeConfig,
-        keys: NodeKeys,
+        ring: KeyRing,
         storage: Storage,
         processor: EventProcessor,
         view: ChainView,
         compute: Compute,
         challenges: Challenges,
         on_registered: Callable[[Identity], None],
+        show: Show,
         rng: random.Random,
         public_networks: bool = True,
     ) -> None:
         self._config = config
-        self._keys = keys
+        self._ring = ring
+        self._show = show
         self._storage = storage
         self._processor = processor
         self._view = view
@@ -181,7 +187,7 @@ class Duties:
             register = functools.partial(self._register, registrar)
             identity = await until_done("registration", register, backoff=self._backoff())
             peers = await stack.enter_async_context(PeerPool())
-            signer = RequestSigner(identity.node_id, self._keys.protocol)
+            signer = RequestSigner(identity.node_id, self._ring)
             gatherer = Gatherer(
                 storage=self._storage,
                 peers=peers,
@@ -195,7 +201,7 @@ class Duties:
                 chain=client,
                 peers=peers,
                 signer=signer,
-                sui_key=self._keys.sui,
+                sui_key=self._ring.keys.sui,
                 rng=self._rng,
                 ring=self._challenge_wake.ring,
             )
@@ -216,7 +222,13 @@ class Duties:
                 *self._epoch_loops(client, identity, recovery),
                 self._repeat("recovery", recovery.run_once, IDLE_S, self._recovery_wake),
                 self._repeat("shard sync", sync.run_once, SYNC_IDLE_S, self._sync_wake),
-                self._repeat("registration", register, _REGISTRAR_INTERVAL_S, self._registrar_wake),
+                self._repeat(
+                    "registration",
+                    functools.partial(self._keep_registered, registrar),
+                    _REGISTRAR_INTERVAL_S,
+                    self._registrar_wake,
+                ),
+                self._repeat("keys", self._look_at_keys, _KEYS_INTERVAL_S, Wake()),
                 *self._collector_loops(network),
                 *self._scrub_loops(),
                 self._repeat("challenges", challenger.run_once, CHALLENGE_IDLE_S, self._challenge_wake),
@@ -236,13 +248,22 @@ class Duties:
     def _registrar(self, client: ChainClient, network: NetworkConfig) -> Registrar:
         url = self._config.chain.faucet_url or network.faucet_url
         ask = functools.partial(faucet.request_sui, url) if url is not None else None
-        return Registrar(chain=client, config=self._config, keys=self._keys, faucet=ask)
+        return Registrar(chain=client, config=self._config, ring=self._ring, faucet=ask, show=self._show)
 
     async def _register(self, registrar: Registrar) -> Identity:
         identity = await registrar.run_once(await self._storage.identity())
         await self._storage.set_identity(identity)
         self._on_registered(identity)
         return identity
+
+    async def _keep_registered(self, registrar: Registrar) -> float:
+        await self._register(registrar)
+        overlap_s = self._config.keys.overlap_s
+        return overlap_s / _LOOKS_PER_OVERLAP if registrar.changing_keys else _REGISTRAR_INTERVAL_S
+
+    async def _look_at_keys(self) -> None:
+        if await self._ring.run_once():
+            self._registrar_wake.ring()
 
     def _make_sync(self, identity: Identity, peers: PeerPool, gatherer: Gatherer, signer: RequestSigner) -> SyncTask:
         counters = Counters()
@@ -277,8 +298,8 @@ class Duties:
             view=self._view,
             peers=peers,
             compute=self._compute,
-            key=self._keys.sui,
-            protocol_key=self._keys.protocol,
+            key=self._ring.keys.sui,
+            protocol_key=self._ring,
             us=us,
         )
         recoverer = BlobRecoverer(
@@ -299,7 +320,7 @@ class Duties:
         )
 
     def _epoch_loops(self, client: ChainClient, identity: Identity, recovery: RecoveryTask) -> list[Loop]:
-        key, view = self._keys.sui, self._view
+        key, view = self._ring.keys.sui, self._view
         keeper = EpochKeeper(
             storage=self._storage, chain=client, view=view, key=key, identity=identity, whole=recovery.whole
         )
@@ -337,7 +358,7 @@ class Duties:
 
         collector = Collector(
             storage=self._storage,
-            network_public_key=self._keys.network.public_key,
+            network_public_key=self._ring.keys.network.public_key,
             epoch_duration_ms=epoch_duration_ms,
             chain_now_ms=self._processor.chain_now_ms,
             kept=self._challenges.rounds.kept,

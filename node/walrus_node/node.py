@@ -29,6 +29,7 @@ from walrus_node.cheating.parts import Cheating
 from walrus_node.config import NodeConfig, NodeKeys
 from walrus_node.duties import Duties
 from walrus_node.events.processor import EventProcessor
+from walrus_node.keyring import KeyRing
 from walrus_node.loops import DISK_PAUSE_S, Backoff, repeat
 from walrus_node.memory import keep_trimmed
 from walrus_node.rpc import certificate
@@ -50,6 +51,7 @@ from walrus_node.store.reviving import free_bytes
 from walrus_node.store.room import WATCH_INTERVAL_S, RoomKeeper
 from walrus_node.store.rules import Condition
 from walrus_node.store.storage import Storage
+from walrus_sui.keys import NetworkKey
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +90,7 @@ class Node:
         self._config = config
         self._storage = storage
         self._view = ChainView()
+        self._ring = KeyRing(config.keys, keys, self._view)
         self._rng = random.Random()  # noqa: S311 - jitter, no secret
         gate = Gate(
             {
@@ -110,7 +113,7 @@ class Node:
             compute=self._compute,
             admitted=functools.partial(gate.admitted, Lane.CHALLENGE),
             users_active=lambda: any(gate.used(lane) for lane in (Lane.READ, Lane.WRITE)),
-            key=keys.protocol,
+            key=self._ring,
             policies=Policies(
                 name=config.name,
                 policy=config.challenges.policy(),
@@ -121,13 +124,14 @@ class Node:
         )
         self._duties = Duties(
             config=config,
-            keys=keys,
+            ring=self._ring,
             storage=storage,
             processor=processor,
             view=self._view,
             compute=self._compute,
             challenges=self._challenges,
             on_registered=self._registered,
+            show=self._show,
             rng=self._rng,
             public_networks=knobs == NO_KNOBS,
         )
@@ -142,7 +146,7 @@ class Node:
             processor=processor,
             view=self._view,
             compute=self._compute,
-            key=keys.protocol,
+            key=self._ring,
             gate=gate,
             room=self._room,
             held=self._challenges.held,
@@ -166,12 +170,15 @@ class Node:
             read_metadata=self._service.metadata,
             view=self._view,
             compute=self._compute,
-            key=keys.protocol,
+            key=self._ring,
             gate=gate,
             feeding=self._challenges.feeding,
         )
         server_identity = certificate.obtain(
-            config.data_dir / _CERTIFICATE, keys.network, config.public.host, now=dt.datetime.now(dt.UTC)
+            config.data_dir / _CERTIFICATE,
+            certificate.last_shown(config.data_dir / _CERTIFICATE, keys.network, keys.next_network),
+            config.public.host,
+            now=dt.datetime.now(dt.UTC),
         )
         stream_limits = StreamLimits(gate, Pace(limits.idle_stream_s, limits.slowest_bytes_per_s))
         envelopes = EnvelopeChecker(self._view)
@@ -194,7 +201,7 @@ class Node:
             challenges=challenges,
             records=records,
         )
-        faults = None if knobs.faults is None else FaultKnob(knobs.faults, keys.protocol.sign)
+        faults = None if knobs.faults is None else FaultKnob(knobs.faults, self._ring.sign)
         self._grpc = GrpcServer(servicer, server_identity, stream_limits, faults=faults)
         self._http = HttpServer(self._info, self.not_ready, EvidenceSource(storage=storage, view=self._view))
         self._stopping = False
@@ -305,6 +312,17 @@ class Node:
                 await self._grpc.set_serving(serving=serving)
                 told = serving
             await asyncio.sleep(_WATCH_INTERVAL_S)
+
+    async def _show(self, key: NetworkKey) -> None:
+        """New connections get a certificate with this key from now on."""
+        identity = await asyncio.to_thread(
+            certificate.obtain,
+            self._config.data_dir / _CERTIFICATE,
+            key,
+            self._config.public.host,
+            now=dt.datetime.now(dt.UTC),
+        )
+        self._grpc.show(identity)
 
     def _registered(self, identity: Identity) -> None:
         self._service.identity = identity

@@ -23,7 +23,7 @@ from walrus_node.challenges.rounds import Round
 from walrus_node.challenges.seldom import Seldom
 from walrus_node.store.storage import Storage
 from walrus_sui import bls
-from walrus_sui.keys import BlsKey
+from walrus_sui.keys import Signer
 from walrus_sui.telemetry import meter, names
 from walrus_sui.types import CommitteeMember
 
@@ -42,7 +42,7 @@ class ReportBook:
         rng: draws who is asked for everything.
     """
 
-    def __init__(self, *, storage: Storage, key: BlsKey, rng: random.Random) -> None:
+    def __init__(self, *, storage: Storage, key: Signer, rng: random.Random) -> None:
         self._storage = storage
         self._key = key
         self._rng = rng

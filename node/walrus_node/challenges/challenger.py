@@ -38,7 +38,7 @@ from walrus_node.challenges.voter import Voter
 from walrus_node.store.challenge_records import CaseRecord
 from walrus_node.store.records import NodeStatus
 from walrus_node.store.storage import Storage
-from walrus_sui.keys import BlsKey
+from walrus_sui.keys import Signer
 from walrus_sui.telemetry import meter, names
 from walrus_sui.types import CommitteeMember
 
@@ -78,7 +78,7 @@ class Challenger:
         voter: Voter,
         storage: Storage,
         peers: PeerPool,
-        key: BlsKey,
+        key: Signer,
         chain_now_ms: Callable[[], int],
         rng: random.Random,
         ring: Callable[[], None],

@@ -19,7 +19,7 @@ from walrus_node.challenges.rounds import Round, Rounds
 from walrus_node.store.records import NodeStatus, ShardStatus
 from walrus_node.store.storage import Storage
 from walrus_sui import bls
-from walrus_sui.keys import BlsKey
+from walrus_sui.keys import Signer
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Declarations:
         key: signs.
     """
 
-    def __init__(self, *, storage: Storage, rounds: Rounds, key: BlsKey) -> None:
+    def __init__(self, *, storage: Storage, rounds: Rounds, key: Signer) -> None:
         self._storage = storage
         self._rounds = rounds
         self._key = key

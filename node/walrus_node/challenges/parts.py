@@ -25,7 +25,7 @@ from walrus_node.challenges.voter import SlashingChain, Voter
 from walrus_node.events.processor import EventProcessor
 from walrus_node.store.records import Identity
 from walrus_node.store.storage import Storage
-from walrus_sui.keys import BlsKey, SuiKey
+from walrus_sui.keys import Signer, SuiKey
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Challenges:
         compute: Compute,
         admitted: Admission,
         users_active: Callable[[], bool],
-        key: BlsKey,
+        key: Signer,
         policies: Policies,
         roles: Roles = HONEST,
     ) -> None:

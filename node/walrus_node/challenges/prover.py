@@ -25,7 +25,7 @@ from walrus_node.challenges.rounds import Round, Rounds
 from walrus_node.challenges.turns import Turns
 from walrus_node.store.storage import Storage
 from walrus_sui import bls
-from walrus_sui.keys import BlsKey
+from walrus_sui.keys import Signer
 from walrus_sui.telemetry import meter, names
 from walrus_sui.types import CommitteeMember
 
@@ -65,7 +65,7 @@ class Prover:
         cells: Cells,
         declarations: Declarations,
         storage: Storage,
-        key: BlsKey,
+        key: Signer,
         chain_now_ms: Callable[[], int],
         users_active: Callable[[], bool],
         on_lost: Callable[[BlobId], None],

@@ -21,7 +21,7 @@ from walrus_codec.types import BlobId, NodeId
 from walrus_node.chain import Chain, ChainView
 from walrus_sui import bls, messages
 from walrus_sui.errors import ChainError
-from walrus_sui.keys import BlsKey, SuiKey
+from walrus_sui.keys import Signer, SuiKey
 from walrus_sui.types import CommitteeMember, SignedMessage
 
 _log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class ChainDenouncer:
         peers: PeerPool,
         compute: Compute,
         key: SuiKey,
-        protocol_key: BlsKey,
+        protocol_key: Signer,
         us: NodeId,
     ) -> None:
         self._chain = chain

@@ -1,7 +1,7 @@
 """The node's TLS certificate: made once from the network key, kept beside the data, reused after every restart.
 
 Clients pin the very certificate, so it must not change without need: it is made anew only when its key is not the
-configured one, when the registered host changed, or when it cannot be read. It holds no secret; the private key stays
+one to be shown, when the registered host changed, or when it cannot be read. It holds no secret; the private key stays
 in the key file and goes to the TLS library in memory.
 """
 
@@ -31,12 +31,28 @@ class ServerIdentity:
     certificate: bytes
 
 
+def last_shown(path: Path, key: NetworkKey, following: NetworkKey | None) -> NetworkKey:
+    """Which of two keys to show before the chain is found: `following` only if it was shown already.
+
+    Args:
+        path: the certificate file.
+        key: the configured key.
+        following: the one that is to take over; None without one.
+    """
+    if following is None:
+        return key
+    try:
+        return following if tls.public_key_of(path.read_bytes()) == following.public_key else key
+    except (OSError, CertificateError):
+        return key
+
+
 def obtain(path: Path, key: NetworkKey, host: str, *, now: dt.datetime) -> ServerIdentity:
     """Reads the certificate at `path`, or makes it; blocking.
 
     Args:
         path: the file; its folder is made when absent.
-        key: the registered network key.
+        key: the network key to show.
         host: the registered host, a DNS name or an IP address.
         now: with time zone.
 

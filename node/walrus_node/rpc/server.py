@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from walrus_node.rpc.servicer import StorageNodeServicer
 from walrus_node.rpc.streams import StreamLimits
 from walrus_proto.node.v1 import node_pb2, node_pb2_grpc
 from walrus_sui.telemetry import grpc_server_interceptors
+
+_log = logging.getLogger(__name__)
 
 SERVICE_NAME = node_pb2.DESCRIPTOR.services_by_name["StorageNode"].full_name
 
@@ -76,7 +79,7 @@ class GrpcServer:
             interceptors.append(injection)
             options["grpc.max_send_message_length"] = -1
         self._server = grpc.aio.server(interceptors=interceptors, options=tuple(options.items()))
-        self._identity = identity
+        self._identity = self._loaded = identity
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
         node_pb2_grpc.add_StorageNodeServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -89,7 +92,11 @@ class GrpcServer:
         Raises:
             WalrusNodeError: the port is taken, or the key is refused.
         """
-        credentials = grpc.ssl_server_credentials([(self._identity.private_key, self._identity.certificate)])
+        self._loaded = self._identity
+        credentials = grpc.dynamic_ssl_server_credentials(
+            _certificates(self._identity),
+            self._newer,  # type: ignore[arg-type]  # the stubs do not know that None stands for "no change"
+        )
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
             bound = self._server.add_secure_port(address, credentials)
@@ -101,6 +108,20 @@ class GrpcServer:
         await self._server.start()
         return bound
 
+    def show(self, identity: ServerIdentity) -> None:
+        """New connections get another certificate; those that stand go on."""
+        if identity != self._identity:
+            _log.info("the TLS certificate has changed")
+            self._identity = identity
+
+    def _newer(self) -> grpc.ServerCertificateConfiguration | None:
+        """Asked by the library's threads at each handshake; None when nothing has changed since."""
+        identity = self._identity
+        if identity is self._loaded:
+            return None
+        self._loaded = identity
+        return _certificates(identity)
+
     async def set_serving(self, *, serving: bool) -> None:
         """Tells the health service."""
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
@@ -111,3 +132,7 @@ class GrpcServer:
         """Takes no new calls, lets running ones end within `grace_s`, then cuts them."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_s)
+
+
+def _certificates(identity: ServerIdentity) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(identity.private_key, identity.certificate)])

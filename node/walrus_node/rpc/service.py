@@ -38,7 +38,7 @@ from walrus_node.store.room import RoomKeeper
 from walrus_node.store.rules import Condition
 from walrus_node.store.storage import SliverKey, Storage
 from walrus_sui import messages
-from walrus_sui.keys import BlsKey
+from walrus_sui.keys import Signer
 from walrus_sui.messages import Deletable, Persistence
 from walrus_sui.telemetry import meter, names
 from walrus_sui.types import StakingView
@@ -73,7 +73,7 @@ class NodeService:
         processor: EventProcessor,
         view: ChainView,
         compute: Compute,
-        key: BlsKey,
+        key: Signer,
         gate: Gate,
         room: RoomKeeper,
         held: HeldBack,

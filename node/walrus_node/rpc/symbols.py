@@ -35,7 +35,7 @@ from walrus_node.rpc.model import MissingSource, SignedMessage
 from walrus_node.rpc.rules import Lane
 from walrus_node.store.storage import SliverKey, Storage
 from walrus_sui import messages
-from walrus_sui.keys import BlsKey
+from walrus_sui.keys import Signer
 from walrus_sui.types import CommitteeMember
 
 _log = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ class RecoveryService:
         read_metadata: Callable[[BlobId], Awaitable[bytes]],
         view: ChainView,
         compute: Compute,
-        key: BlsKey,
+        key: Signer,
         gate: Gate,
         feeding: Feeding,
     ) -> None:

@@ -44,3 +44,15 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "tls").write_text("a file")
     with pytest.raises(StoreError, match="cannot write the TLS certificate"):
         certificate.obtain(tmp_path / "tls" / "certificate.pem", KEY, "h", now=NOW)
+
+
+def test_the_following_key_is_shown_after_a_restart_only_if_it_was_before(path):
+    following = NetworkKey.generate()
+    assert certificate.last_shown(path, KEY, None) is KEY
+    assert certificate.last_shown(path, KEY, following) is KEY
+    certificate.obtain(path, KEY, "node.example", now=NOW)
+    assert certificate.last_shown(path, KEY, following) is KEY
+    certificate.obtain(path, following, "node.example", now=NOW)
+    assert certificate.last_shown(path, KEY, following) is following
+    path.write_bytes(b"damaged")
+    assert certificate.last_shown(path, KEY, following) is KEY

@@ -80,7 +80,7 @@ def test_keys_are_loaded(tmp_path):
     for name, key in made.items():
         key.save(tmp_path / name)
     paths = KeysConfig(**{name: tmp_path / name for name in made})
-    assert vars(configs.load_keys(paths)) == made
+    assert vars(configs.load_keys(paths)) == made | {"next_protocol": None, "next_network": None}
     with pytest.raises(ConfigError, match="flag 0x04"):
         configs.load_keys(paths.model_copy(update={"protocol": tmp_path / "sui"}))
     with pytest.raises(ConfigError, match="nowhere"):

@@ -67,7 +67,7 @@ from walrus_node.store.storage import SliverKey, Storage
 from walrus_node.sync.task import SyncProgress
 from walrus_proto.node.v1 import node_pb2, node_pb2_grpc
 from walrus_proto.node.v1 import node_pb2 as pb
-from walrus_sui import bls, messages
+from walrus_sui import bls, messages, tls
 from walrus_sui.events import BlobDeleted, InvalidBlobId
 from walrus_sui.keys import BlsKey, NetworkKey
 from walrus_sui.messages import Deletable, Permanent
@@ -1242,6 +1242,22 @@ class TestTheServer:
             await second.start("127.0.0.1", port)
         await first.stop(0)
         await second.stop(0)
+
+    async def test_new_connections_get_another_certificate_and_standing_ones_go_on(self, world, tmp_path):
+        async def info(channel):
+            return await node_pb2_grpc.StorageNodeStub(channel).GetInfo(pb.GetInfoRequest(), timeout=10)
+
+        await info(world.channel)
+        now = dt.datetime.now(dt.UTC)
+        fresh = certificate.obtain(tmp_path / "c", NetworkKey.generate(), world.host, now=now)
+        world.server.show(fresh)
+        world.server.show(fresh)
+        assert await tls.fetch_certificate("127.0.0.1", world.port, 10) == fresh.certificate
+        await info(world.channel)
+        credentials = grpc.ssl_channel_credentials(fresh.certificate)
+        options = [("grpc.ssl_target_name_override", world.host)]
+        async with grpc.aio.secure_channel(f"127.0.0.1:{world.port}", credentials, options=options) as channel:
+            await info(channel)
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,10 @@ class ChainTwin:
         self.updates.append(record)
         return True
 
+    async def set_next_public_key(self, key, cap, bls_key):
+        self._reach("set_next_public_key")
+        self.updates.append(bls_key)
+
     async def voting_end(self, key):
         self._reach("voting_end")
 
