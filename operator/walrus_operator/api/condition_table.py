@@ -172,6 +172,7 @@ def _node_rows() -> Iterable[Row]:
     )
     yield Row(kind, t.SYNCED, "Unknown", r.NODE_UNREACHABLE, "The node does not answer.", "See condition Ready.")
     yield from _storage_rows()
+    yield from _key_rows()
     yield from _deletion_rows()
 
 
@@ -212,6 +213,28 @@ def _storage_rows() -> Iterable[Row]:
         "Lower votes.nodeCapacity, or leave it out; or make the node anew with a larger volume.",
     )
     yield Row(kind, ok, "Unknown", r.NODE_UNREACHABLE, "The node does not answer.", "See condition Ready.")
+
+
+def _key_rows() -> Iterable[Row]:
+    """KeysCurrent: how far a rotation of keys is."""
+    kind, current, r = Kind.NODE, ConditionType.KEYS_CURRENT, Reason
+    yield Row(kind, current, "True", r.KEYS_IN_USE, "The keys are those that `spec.rotateKeys` asks for.")
+    yield Row(
+        kind,
+        current,
+        "False",
+        r.KEYS_CHANGING,
+        "A new key was made and takes over; the message says how far it is.",
+        "Wait: a protocol key takes over with the next epoch, a network key within minutes. The node must run for it.",
+    )
+    yield Row(
+        kind,
+        current,
+        "Unknown",
+        r.NOT_VALID,
+        "The key Secret is not as it should be, so no key is changed.",
+        "See condition `Valid`.",
+    )
 
 
 def _deletion_rows() -> Iterable[Row]:

@@ -34,6 +34,7 @@ class ConditionType(StrEnum):
     CURRENT = "Current"
     CHANGE_DONE = "ChangeDone"
     STORAGE_OK = "StorageOk"
+    KEYS_CURRENT = "KeysCurrent"
     DELETION_BLOCKED = "DeletionBlocked"
     CHALLENGES_PASSING = "ChallengesPassing"
 
@@ -108,6 +109,9 @@ class Reason(StrEnum):
     DISK_NEARLY_FULL = "DiskNearlyFull"
     DISK_FAILING = "DiskFailing"
     VOLUME_TOO_SMALL = "VolumeTooSmall"
+
+    KEYS_IN_USE = "KeysInUse"
+    KEYS_CHANGING = "KeysChanging"
 
     NOT_LEAVING = "NotLeaving"
     REMOVABLE = "Removable"

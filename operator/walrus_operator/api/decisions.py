@@ -37,6 +37,18 @@ class CreateKeys:
 
 
 @dataclass(frozen=True)
+class PromoteKey:
+    """Put a node's next key in the place of the present one, which is forgotten: nothing needs it any more."""
+
+    secret: str
+    uid: str
+    file: str
+    next_file: str
+    public: str
+    """Public half of the next key; a Secret that holds another one is left alone."""
+
+
+@dataclass(frozen=True)
 class FundTreasury:
     """Give the devnet's treasury SUI (faucet) and WAL (exchange)."""
 
@@ -99,7 +111,7 @@ class DeleteObject:
     uid: str
 
 
-Action = CreateKeys | FundTreasury | Delegate | WithdrawStake | FundAddress | SetFinalizer | DeleteObject
+Action = CreateKeys | PromoteKey | FundTreasury | Delegate | WithdrawStake | FundAddress | SetFinalizer | DeleteObject
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ PROTOCOL_KEY = "protocol.key"
 NETWORK_KEY = "network.key"
 SUI_KEY = "sui.key"
 CHALLENGES_FILE = "challenges.json"
+NEXT_PROTOCOL_KEY = "protocol-next.key"
+NEXT_NETWORK_KEY = "network-next.key"
+"""Keys that are to take over, beside those that they replace, while a rotation lasts."""
 
 GRPC_PORT = 9187
 REST_PORT = 9185

@@ -35,6 +35,15 @@ class Votes(SpecModel):
     """Bytes that the node offers; three quarters of the volume without 256Mi when absent."""
 
 
+class RotateKeys(SpecModel):
+    """Which keys are to be new: each text that was not there before asks for a new key, once."""
+
+    protocol: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    """Asks for a new BLS key, which signs from the next epoch on."""
+    network: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    """Asks for a new key of the TLS certificate; the old one stays valid until everybody knows the new one."""
+
+
 class NodeTemplate(PodSettings):
     """Shape of a storage node: what every node of a network has in common."""
 
@@ -52,6 +61,8 @@ class NodeTemplate(PodSettings):
     """How the node leaves when it is deleted or the count is lowered. Drain: its stake is withdrawn, its pod serves until
     the epoch has moved its shards to others. Delete: stake, pod and volume go at once, and the others recover the shards.
     Delete on a devnet and Drain elsewhere when absent."""
+    rotate_keys: RotateKeys | None = None
+    """Asks for new keys, such as `{protocol: "2026-11"}`; no pod restarts for it."""
     topology_spread: Annotated[list[TopologySpread], Field(max_length=8)] | None = None
     """How node pods are spread; over Kubernetes nodes, as far as possible, when absent."""
     challenges: NodeChallenges | None = None
@@ -94,6 +105,23 @@ class PublicKeys(StatusModel):
     """secp256r1 public key of the TLS certificate, hex."""
     sui_address: str
     """Sui address that owns the node's registration."""
+    next_protocol: str | None = None
+    """BLS key that is to take over."""
+    next_network: str | None = None
+    """Network key that is to take over."""
+
+
+class KeysFor(StatusModel):
+    """For which texts of `spec.rotateKeys` keys were made."""
+
+    protocol: str | None = None
+    """The text that the present BLS key was made for; none for the first one."""
+    network: str | None = None
+    """The text that the present network key was made for."""
+    next_protocol: str | None = None
+    """The text that the next BLS key was made for."""
+    next_network: str | None = None
+    """The text that the next network key was made for."""
 
 
 class NodeStatus(StatusModel):
@@ -105,6 +133,8 @@ class NodeStatus(StatusModel):
     """Object id of the node's staking pool on chain."""
     public_keys: PublicKeys | None = None
     """Public halves of the node's keys."""
+    keys_for: KeysFor | None = None
+    """For which texts of `spec.rotateKeys` the keys were made."""
     weight: int | None = None
     """Shards in the current committee."""
     stake: int | None = None
@@ -134,4 +164,4 @@ class NodeStatus(StatusModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ]
-    """Valid, Ready, Registered, InCommittee, Synced, StorageOk, DeletionBlocked, ChallengesPassing."""
+    """Valid, Ready, Registered, InCommittee, Synced, StorageOk, KeysCurrent, DeletionBlocked, ChallengesPassing."""

@@ -219,6 +219,22 @@ class Seat:
 
 
 @dataclass(frozen=True)
+class RegisteredKeys:
+    """What the chain says of a node's keys, in hex."""
+
+    protocol: str
+    """BLS key of its pool."""
+    next_protocol: str | None
+    """BLS key that was announced and has not taken effect."""
+    in_committee: str | None
+    """BLS key that its messages are checked with in this epoch; None when it has no seat."""
+    network: str
+    """Key of its TLS certificate."""
+    further_network: tuple[str, ...] = ()
+    """Keys that its certificate may carry beside that."""
+
+
+@dataclass(frozen=True)
 class ChainView:
     """What the operator needs to know of the chain."""
 
@@ -242,6 +258,8 @@ class ChainView:
     staking_object: str
     registered: Mapping[SuiAddress, NodeId] = field(default_factory=dict)
     """Pool of each node key that was looked up and is registered."""
+    keys: Mapping[NodeId, RegisteredKeys] = field(default_factory=dict)
+    """Keys of the nodes that change theirs."""
     delegations: tuple[StakedWal, ...] = ()
     """What the treasury has delegated, piece by piece, with those that are being withdrawn."""
     balances: Mapping[SuiAddress, tuple[int, int]] = field(default_factory=dict)

@@ -17,7 +17,15 @@ from typing import Any
 
 from walrus_operator.api.base import API_VERSION
 from walrus_operator.api.conditions import Reason
-from walrus_operator.api.decisions import CreateKeys, DeleteObject, EventNote, Plan, SetFinalizer, StatusUpdate
+from walrus_operator.api.decisions import (
+    CreateKeys,
+    DeleteObject,
+    EventNote,
+    Plan,
+    PromoteKey,
+    SetFinalizer,
+    StatusUpdate,
+)
 from walrus_operator.api.markers import NETWORK_LABEL
 from walrus_operator.api.world import Manifest, NetworkObject, ObjectKey, Settings, Snapshot
 from walrus_operator.apply import drift, keys, money
@@ -101,6 +109,14 @@ class Applier:
         if new_keys:
             await guard()
             await _together(self._keys(outcome, network, action) for action in new_keys)
+        for action in plan.actions:
+            if isinstance(action, PromoteKey):
+                await guard()
+                await self._attempt(
+                    outcome,
+                    f"{action.next_file} of Secret {action.secret} is {action.file} now",
+                    keys.promote(self._kube, network, action),
+                )
         if plan.workload is None:
             return
         known = snapshot.live_objects

@@ -1,16 +1,19 @@
 """Makes key Secrets: randomness happens here and nowhere else.
 
 A Secret is created, never applied: when the name is taken, by a forgotten Secret or a second operator, the API server
-refuses and nothing is lost. Files are added to an existing Secret only under names that it does not have.
+refuses and nothing is lost. Files are added to an existing Secret only under names that it does not have. The one key that
+is ever dropped is the one that a rotation has replaced: the next one takes its name, in one write to the very Secret that
+the plan was made from.
 """
 
 from __future__ import annotations
 
 import base64
 
-from walrus_operator.api.decisions import CreateKeys, KeyKind
+from walrus_operator.api.decisions import CreateKeys, KeyKind, PromoteKey
 from walrus_operator.api.world import NetworkObject
 from walrus_operator.build.secrets import key_secret
+from walrus_operator.observe import reading
 from walrus_operator.observe.kube import KubeClient, KubeError
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
 
@@ -47,3 +50,21 @@ async def carry_out(kube: KubeClient, network: NetworkObject, action: CreateKeys
         version = live["metadata"]["resourceVersion"]
         change = {"metadata": {"resourceVersion": version}, "data": files}
         await kube.merge("Secret", network.namespace, action.secret, change)
+
+
+async def promote(kube: KubeClient, network: NetworkObject, action: PromoteKey) -> None:
+    """Puts a next key in the place of the present one.
+
+    Raises:
+        KubeError: refused; a 409 means that the Secret is not the one that the plan was made from.
+    """
+    live = await kube.get("Secret", network.namespace, action.secret)
+    if live is None or live["metadata"]["uid"] != action.uid:
+        raise KubeError(f"Secret {action.secret} was replaced while a key was exchanged in it", status=409)
+    if reading.secret(live).public.get(action.next_file) != action.public:
+        raise KubeError(f"Secret {action.secret} holds another key in {action.next_file} than before", status=409)
+    change = {
+        "metadata": {"resourceVersion": live["metadata"]["resourceVersion"], "uid": action.uid},
+        "data": {action.file: live["data"][action.next_file], action.next_file: None},
+    }
+    await kube.merge("Secret", network.namespace, action.secret, change)

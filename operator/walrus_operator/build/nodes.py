@@ -42,6 +42,8 @@ def config(network: NetworkObject, node: NodeWorkload, settings: Settings) -> di
             "protocol": f"{KEYS}/{names.PROTOCOL_KEY}",
             "network": f"{KEYS}/{names.NETWORK_KEY}",
             "sui": f"{KEYS}/{names.SUI_KEY}",
+            "next_protocol": f"{KEYS}/{names.NEXT_PROTOCOL_KEY}",
+            "next_network": f"{KEYS}/{names.NEXT_NETWORK_KEY}",
         },
         "chain": chain_config(network, settings),
         "public": {
@@ -104,7 +106,7 @@ def spread(network: NetworkObject, node: NodeWorkload) -> list[dict[str, Any]]:
     ]
 
 
-_NOT_OF_THE_POD = {"stake", "desired_state", "deletion_policy", "failure_domain", "network_ref", "challenges"}
+_NOT_OF_THE_POD = {"stake", "rotate_keys", "desired_state", "deletion_policy", "failure_domain", "network_ref", "challenges"}
 
 
 def asked_for(network: NetworkObject, spec: NodeSpec) -> str:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from walrus_codec.types import NodeId, SuiAddress
-from walrus_operator.api.world import ChainView, EpochPhase, Observed, Seat, UnixSeconds
+from walrus_operator.api.world import ChainView, EpochPhase, Observed, RegisteredKeys, Seat, UnixSeconds
 from walrus_sui import network_config
 from walrus_sui.client import ChainClient
 from walrus_sui.errors import WalrusSuiError
@@ -46,6 +46,8 @@ class ChainQuestions:
     config_url: str
     node_addresses: tuple[SuiAddress, ...] = ()
     """Sui addresses of the nodes' keys."""
+    rotating: tuple[SuiAddress, ...] = ()
+    """Those of nodes that change their keys."""
     treasury: SuiAddress | None = None
     gateways: tuple[SuiAddress, ...] = ()
 
@@ -157,6 +159,7 @@ class ChainObserver:
             system_object=config.system_object,
             staking_object=config.staking_object,
             registered=dict(memory.registered),
+            keys=await _keys(memory, client, questions.rotating, staking.committee),
             delegations=memory.delegations,
             balances=dict(memory.balances),
         )
@@ -190,6 +193,23 @@ async def _registrations(memory: _Memory, client: ChainClient, addresses: Iterab
     for address, caps in zip(unknown, answers, strict=True):
         if caps:
             memory.registered[address] = caps[0].node_id
+
+
+async def _keys(
+    memory: _Memory, client: ChainClient, addresses: Iterable[SuiAddress], committee: Committee
+) -> dict[NodeId, RegisteredKeys]:
+    node_ids = [memory.registered[address] for address in addresses if address in memory.registered]
+    found = {}
+    for node_id, pool in (await client.pools(node_ids)).items():
+        seat = committee.by_id(node_id)
+        found[node_id] = RegisteredKeys(
+            protocol=pool.bls_public_key.hex(),
+            next_protocol=pool.next_bls_public_key.hex() if pool.next_bls_public_key is not None else None,
+            in_committee=seat.bls_public_key.hex() if seat is not None else None,
+            network=pool.network_public_key.hex(),
+            further_network=tuple(key.hex() for key in pool.further_network_keys),
+        )
+    return found
 
 
 async def _money(memory: _Memory, client: ChainClient, questions: ChainQuestions, *, frozen: bool) -> None:

@@ -154,9 +154,9 @@ def _waiting(status: Mapping[str, Any]) -> str | None:
 
 def key_kind(file: str) -> KeyKind:
     """What a key file holds, by its name."""
-    if file == names.PROTOCOL_KEY:
+    if file in {names.PROTOCOL_KEY, names.NEXT_PROTOCOL_KEY}:
         return KeyKind.PROTOCOL
-    if file == names.NETWORK_KEY:
+    if file in {names.NETWORK_KEY, names.NEXT_NETWORK_KEY}:
         return KeyKind.NETWORK
     return KeyKind.SUI
 

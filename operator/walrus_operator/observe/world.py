@@ -103,6 +103,7 @@ def questions(view: ClusterView, settings: Settings) -> ChainQuestions:
         url = names.devnet_config_url(network.name, network.namespace, settings.cluster_domain)
         treasury_secret = names.treasury(network.name)
     addresses: list[SuiAddress] = []
+    rotating: list[SuiAddress] = []
     for node in view.nodes:
         secret = view.secrets.get(names.node_keys(node.name))
         address = secret.public.get(names.SUI_KEY) if secret else None
@@ -110,6 +111,8 @@ def questions(view: ClusterView, settings: Settings) -> ChainQuestions:
             address = node.status.public_keys.sui_address
         if address is not None:
             addresses.append(SuiAddress(address))
+            if secret is not None and {names.NEXT_PROTOCOL_KEY, names.NEXT_NETWORK_KEY} & secret.public.keys():
+                rotating.append(SuiAddress(address))
     # A node whose WalrusNode is gone is known by its keys until nothing is left of it on chain.
     keys = (secret.public.get(names.SUI_KEY) for secret in view.secrets.values() if secret.node)
     addresses += [SuiAddress(address) for address in keys if address and address not in addresses]
@@ -127,6 +130,7 @@ def questions(view: ClusterView, settings: Settings) -> ChainQuestions:
     return ChainQuestions(
         config_url=url,
         node_addresses=tuple(addresses),
+        rotating=tuple(rotating),
         treasury=SuiAddress(treasury_address) if treasury_address else None,
         gateways=tuple(gateways),
     )

@@ -3,7 +3,8 @@
 Keys are made once. The first pass that sees them writes their public halves into the status; from then on a Secret that
 is missing is a loss to report, never a reason to make new keys, because new keys are a new identity that the chain does
 not know. A StatefulSet without Secret and status (an operator that was killed at a bad moment, a status that was
-cleared) counts as a loss too.
+cleared) counts as a loss too. While keys are exchanged (`key_rotation`) a Secret holds the next ones beside the present
+ones; they are remembered like those, and the only keys that may ever take their place.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ def _node(snapshot: Snapshot, name: str, before: PublicKeys | None) -> CreateKey
             f"Secret {secret_name} is gone: restore it from a backup, with the keys{known}. It is never made again, "
             "because new keys would be another node",
         )
-    unusable = [file for file, _ in NODE_FILES if not secret.public.get(file)]
+    following = [file for file in (names.NEXT_PROTOCOL_KEY, names.NEXT_NETWORK_KEY) if file in secret.public]
+    unusable = [file for file in (*(file for file, _ in NODE_FILES), *following) if not secret.public.get(file)]
     if unusable:
         return KeyProblem(
             Reason.KEY_SECRET_INVALID,
@@ -96,14 +98,43 @@ def _node(snapshot: Snapshot, name: str, before: PublicKeys | None) -> CreateKey
         protocol=str(secret.public[names.PROTOCOL_KEY]),
         network=str(secret.public[names.NETWORK_KEY]),
         sui_address=str(secret.public[names.SUI_KEY]),
+        next_protocol=secret.public.get(names.NEXT_PROTOCOL_KEY),
+        next_network=secret.public.get(names.NEXT_NETWORK_KEY),
     )
-    if before is not None and now != before:
+    for what, pair, remembered in () if before is None else _pairs(now, before):
+        if remembered[1] is not None and pair == (remembered[0], None):
+            return KeyProblem(
+                Reason.KEY_SECRET_LOST,
+                f"Secret {secret_name} holds no next {what} key any more ({remembered[1]}), and the chain may know it "
+                "already: restore it from a backup. It is never made again",
+            )
+    if before is not None and not _follows(now, before):
         return KeyProblem(
             Reason.KEY_SECRET_CHANGED,
-            f"Secret {secret_name} holds other keys than the node started with (Sui address {now.sui_address} instead "
+            f"Secret {secret_name} holds other keys than are remembered in status.publicKeys (Sui address {now.sui_address} instead "
             f"of {before.sui_address}): restore it from a backup",
         )
     return now
+
+
+def _pairs(
+    now: PublicKeys, before: PublicKeys
+) -> tuple[tuple[str, tuple[str, str | None], tuple[str, str | None]], ...]:
+    """Present and next key of each kind, as they are and as they are remembered."""
+    return (
+        ("protocol", (now.protocol, now.next_protocol), (before.protocol, before.next_protocol)),
+        ("network", (now.network, now.next_network), (before.network, before.next_network)),
+    )
+
+
+def _follows(now: PublicKeys, before: PublicKeys) -> bool:
+    """Whether a Secret may hold these keys after those: the same, with a next one beside them, or the next one itself."""
+    return now.sui_address == before.sui_address and all(
+        pair == remembered
+        or (remembered[1] is None and pair[0] == remembered[0])
+        or (remembered[1] is not None and pair == (remembered[1], None))
+        for _, pair, remembered in _pairs(now, before)
+    )
 
 
 def _treasury(snapshot: Snapshot, create: list[CreateKeys]) -> tuple[str | None, KeyProblem | None]:

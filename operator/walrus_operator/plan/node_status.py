@@ -25,6 +25,7 @@ from walrus_operator.plan import stakes as pieces
 from walrus_operator.plan.challenges import Standing
 from walrus_operator.plan.departures import Departures
 from walrus_operator.plan.gates import RECOVERING, Hold
+from walrus_operator.plan.key_rotation import Rotations
 from walrus_operator.plan.keys import Keys
 from walrus_operator.plan.membership import Membership, memory_problem
 from walrus_operator.plan.times import iso
@@ -57,6 +58,7 @@ class _Context:
     snapshot: Snapshot
     membership: Membership
     keys: Keys
+    rotations: Rotations
     node: NodeObject
     member: NodeWorkload | None
     """None when nothing of the node should run."""
@@ -108,6 +110,7 @@ def views(
     keys: Keys,
     departures: Departures,
     standing: Standing,
+    rotations: Rotations,
     *,
     chain: ChainView | None,
     node_ids: Mapping[str, NodeId],
@@ -120,6 +123,7 @@ def views(
                 snapshot=snapshot,
                 membership=membership,
                 keys=keys,
+                rotations=rotations,
                 node=node,
                 member=members.get(node.name),
                 node_id=node_ids.get(node.name),
@@ -153,6 +157,7 @@ def _view(context: _Context) -> NodeView:
         _in_committee(context),
         _synced(context),
         _storage_ok(context),
+        _keys_current(context),
         _deletion_blocked(context),
         context.standing.node_condition(node.name),
     )
@@ -165,7 +170,8 @@ def _view(context: _Context) -> NodeView:
     status = NodeStatus(
         observed_generation=node.generation,
         node_id=context.node_id,
-        public_keys=before.public_keys or context.keys.nodes.get(node.name),
+        public_keys=context.keys.nodes.get(node.name) or before.public_keys,
+        keys_for=context.rotations.keys_for.get(node.name) or before.keys_for,
         weight=weight,
         stake=_stake(context) // FROST_PER_WAL if chain is not None else before.stake,
         state=_state(context),
@@ -355,6 +361,16 @@ def _storage_ok(context: _Context) -> Condition:
     if info is None:
         return _say(storage_ok, "Unknown", Reason.NODE_UNREACHABLE, "the node does not answer")
     return _say(storage_ok, "True", Reason.TAKES_SLIVERS, "the node takes slivers")
+
+
+def _keys_current(context: _Context) -> Condition:
+    current = ConditionType.KEYS_CURRENT
+    if context.node.name in context.keys.node_problems:
+        return _say(current, "Unknown", Reason.NOT_VALID, "see condition Valid")
+    changing = context.rotations.changing.get(context.node.name)
+    if changing:
+        return _say(current, "False", Reason.KEYS_CHANGING, "; ".join(changing))
+    return _say(current, "True", Reason.KEYS_IN_USE, "the keys are those that spec.rotateKeys asks for")
 
 
 def _deletion_blocked(context: _Context) -> Condition:

@@ -26,6 +26,7 @@ from walrus_operator.plan import (
     evictions,
     funding,
     gates,
+    key_rotation,
     keys,
     membership,
     network_status,
@@ -58,6 +59,7 @@ def plan(snapshot: Snapshot) -> Plan:
     members = membership.decide(snapshot)
     key_state = keys.decide(snapshot, members.members)
     node_ids = node_status.registered_ids(snapshot, chain)
+    rotations = key_rotation.decide(snapshot, members.members, key_state, chain=chain, node_ids=node_ids)
     facts = _gate_facts(snapshot, chain, verdict, node_ids=node_ids)
     leaving = departures.decide(snapshot, members, facts, node_ids=node_ids)
     rolling = rollout.decide(snapshot, members, facts, taken=leaving.taken)
@@ -67,7 +69,7 @@ def plan(snapshot: Snapshot) -> Plan:
     if chain is not None:
         mirror = epochs.decide(snapshot, node_names=name_of, schedule=schedule)
     standing = challenges.Standing(snapshot, chain, schedule, mirror.statuses)
-    views = node_status.views(snapshot, members, key_state, leaving, standing, chain=chain, node_ids=node_ids)
+    views = node_status.views(snapshot, members, key_state, leaving, standing, rotations, chain=chain, node_ids=node_ids)
     ready = [view.node.name for view in views if view.ready]
     shards = budget.shards(snapshot, node_ids=node_ids, ready=ready, n_shards=network.spec.shards)
     money = None
@@ -107,7 +109,7 @@ def plan(snapshot: Snapshot) -> Plan:
     numbers = rollout_status.numbers(rolling)
     if network.paused or not _may_deploy(network, verdict):
         return Plan(None, (), conditions, statuses, events, pause, rollout=numbers, challenges=standing.numbers())
-    actions: list[Action] = [*key_state.create]
+    actions: list[Action] = [*key_state.create, *rotations.actions]
     if money is not None and verdict.may_act and snapshot.chain.fresh is not None:
         actions += money.actions
     actions += _removals(snapshot, members)
@@ -136,7 +138,7 @@ def plan(snapshot: Snapshot) -> Plan:
         actions=tuple(actions),
         network_conditions=conditions,
         statuses=statuses,
-        events=(*events, *rolling.events),
+        events=(*events, *rotations.events, *rolling.events),
         requeue_after=pause,
         rollout=numbers,
         challenges=standing.numbers(),

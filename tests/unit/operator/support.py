@@ -23,6 +23,7 @@ from walrus_operator.api.decisions import (
     FundAddress,
     FundTreasury,
     Plan,
+    PromoteKey,
     SetFinalizer,
     WithdrawStake,
 )
@@ -36,6 +37,7 @@ from walrus_operator.api.world import (
     ObjectKey,
     Observed,
     PodView,
+    RegisteredKeys,
     Seat,
     SecretView,
     Settings,
@@ -105,6 +107,8 @@ class World:
     """What nodes say of their transfers, by node."""
     findings: dict[int, dict[str, Findings]] = field(default_factory=dict)
     """What nodes say of challenges, by epoch and node."""
+    chain_keys: dict[str, RegisteredKeys] = field(default_factory=dict)
+    """What the chain says of the keys of nodes that have changed theirs, by node."""
     epoch: int = 0
     phase: EpochPhase = EpochPhase.WAITING
     committee: tuple[Seat, ...] = ()
@@ -163,6 +167,24 @@ class World:
                 sui = SuiAddress(str(secret.public[names.SUI_KEY]))
                 self.registered.setdefault(sui, NodeId(address(f"pool of {node}")))
 
+    def nodes_change_keys(self) -> None:
+        """One step of every node that finds next keys in its Secret, as in `walrus_node.rotation`."""
+        for secret in self.secrets.values():
+            if secret.node is None or names.pod(secret.node) not in self.pods:
+                continue
+            files = {file: str(key) for file, key in secret.public.items()}
+            present, following = files[names.NETWORK_KEY], files.get(names.NEXT_NETWORK_KEY)
+            known = self._registered_keys(secret)
+            wanted = files.get(names.NEXT_PROTOCOL_KEY)
+            if wanted not in {None, known.protocol} and self.phase is not EpochPhase.PARAMS_SELECTED:
+                known = replace(known, next_protocol=wanted)
+            if following is not None and known.network != following:
+                step = (following, (present,)) if following in known.further_network else (present, (following,))
+                known = replace(known, network=step[0], further_network=step[1])
+            else:
+                known = replace(known, further_network=())
+            self.chain_keys[secret.node] = known
+
     def end_voting(self) -> None:
         """Chooses the next committee: shares by stake, and no shard moves that need not."""
         stakes: dict[NodeId, int] = {}
@@ -195,6 +217,9 @@ class World:
         self.previous, self.committee, self.following = self.committee, self.following, ()
         self.epoch += 1
         self.phase = EpochPhase.DONE
+        for node, known in self.chain_keys.items():
+            new = known.next_protocol or known.protocol
+            self.chain_keys[node] = replace(known, protocol=new, in_committee=new, next_protocol=None)
 
     @property
     def stakes(self) -> dict[NodeId, int]:
@@ -276,12 +301,27 @@ class World:
             system_object=self.system_object,
             staking_object="0x6",
             registered=dict(self.registered),
+            keys=self._keys(),
             delegations=tuple(self.delegations),
             balances=dict(self.balances),
         )
         if self.chain_answers:
             return Observed(view, UnixSeconds(self.now))
         return Observed(view, UnixSeconds(self.chain_seen_at), "connection refused", UnixSeconds(self.chain_seen_at))
+
+    def _registered_keys(self, secret: SecretView) -> RegisteredKeys:
+        protocol = str(secret.public[names.PROTOCOL_KEY])
+        first = RegisteredKeys(protocol, None, protocol, str(secret.public[names.NETWORK_KEY]))
+        return self.chain_keys.get(str(secret.node), first)
+
+    def _keys(self) -> dict[NodeId, RegisteredKeys]:
+        """As the operator asks: of nodes with next keys in their Secrets."""
+        found = {}
+        for secret in self.secrets.values():
+            pool = self.registered.get(SuiAddress(str(secret.public.get(names.SUI_KEY))))
+            if pool and any("-next" in file for file in secret.public):
+                found[pool] = self._registered_keys(secret)
+        return found
 
     def infos(self) -> Mapping[str, Observed[NodeInfo]]:
         found: dict[str, Observed[NodeInfo]] = {}
@@ -345,6 +385,8 @@ class World:
             self.writes += 1
             if isinstance(action, CreateKeys):
                 self._create_keys(action)
+            elif isinstance(action, PromoteKey):
+                self._promote(action)
             elif isinstance(action, FundTreasury):
                 treasury = SuiAddress(str(self.secrets[names.treasury(NETWORK)].public[names.SUI_KEY]))
                 self.balances[treasury] = (action.mist * 2, action.frost * 2)
@@ -407,6 +449,14 @@ class World:
             node=None if action.secret in network_keys else node,
         )
         self.ever[str(known)] = self.secrets[action.secret]
+
+    def _promote(self, action: PromoteKey) -> None:
+        secret = self.secrets[action.secret]
+        assert secret.uid == action.uid
+        files = dict(secret.public)
+        assert files[action.next_file] == action.public
+        files[action.file] = files.pop(action.next_file)
+        self.secrets[action.secret] = replace(secret, public=files)
 
     def _apply(self, manifest: Manifest) -> None:
         self.writes += 1
