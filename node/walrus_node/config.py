@@ -62,8 +62,7 @@ class KeysConfig(_Section):
     next_network: Path | None = None
     """secp256r1 key that is to take over, likewise."""
     overlap_s: Annotated[float, Field(gt=0)] = 90.0
-    """How long the old and the new network key are both valid before and after the change: longer than anybody takes to look
-    at the chain."""
+    """How long old and new network key are both valid before, and after, the change: until everybody has looked."""
 
 
 class ChainConfig(_Section):

@@ -19,7 +19,7 @@ from walrus_node.challenges.book import ReportBook
 from walrus_node.challenges.rounds import Round
 from walrus_node.store.challenge_records import CaseRecord
 from walrus_node.store.storage import Storage
-from walrus_sui.keys import BlsKey
+from walrus_sui.keys import Signer
 from walrus_sui.telemetry import meter, names
 
 
@@ -32,7 +32,7 @@ class Judge:
         key: signs seeds, which reports repeat.
     """
 
-    def __init__(self, *, storage: Storage, book: ReportBook, key: BlsKey) -> None:
+    def __init__(self, *, storage: Storage, book: ReportBook, key: Signer) -> None:
         self._storage = storage
         self._book = book
         self._key = key

@@ -35,6 +35,7 @@ class ConditionType(StrEnum):
     CHANGE_DONE = "ChangeDone"
     STORAGE_OK = "StorageOk"
     KEYS_CURRENT = "KeysCurrent"
+    FENCED = "Fenced"
     DELETION_BLOCKED = "DeletionBlocked"
     CHALLENGES_PASSING = "ChallengesPassing"
 
@@ -112,6 +113,9 @@ class Reason(StrEnum):
 
     KEYS_IN_USE = "KeysInUse"
     KEYS_CHANGING = "KeysChanging"
+
+    NOT_FENCED = "NotFenced"
+    FENCED = "Fenced"
 
     NOT_LEAVING = "NotLeaving"
     REMOVABLE = "Removable"

@@ -106,7 +106,15 @@ def spread(network: NetworkObject, node: NodeWorkload) -> list[dict[str, Any]]:
     ]
 
 
-_NOT_OF_THE_POD = {"stake", "rotate_keys", "desired_state", "deletion_policy", "failure_domain", "network_ref", "challenges"}
+_NOT_OF_THE_POD = {
+    "stake",
+    "rotate_keys",
+    "desired_state",
+    "deletion_policy",
+    "failure_domain",
+    "network_ref",
+    "challenges",
+}
 
 
 def asked_for(network: NetworkObject, spec: NodeSpec) -> str:

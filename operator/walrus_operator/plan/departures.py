@@ -10,8 +10,8 @@ unavailable until an epoch gives it to somebody else. Volumes go with their Stat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from walrus_codec.types import NodeId
 from walrus_operator.api import names
@@ -35,7 +35,7 @@ class Departures:
         unstaked: nodes whose stake should come back, the drained ones among them.
         holds: why a node that leaves, or whose volume should go, is still there.
         ended: leaving nodes of which only the record is left, or nothing.
-        taken: nodes whose pod goes in this pass.
+        taken: nodes whose pod goes in this pass, for whatever reason.
         actions: deletions and finalizers.
     """
 
@@ -48,7 +48,12 @@ class Departures:
 
 
 def decide(
-    snapshot: Snapshot, members: Membership, facts: gates.Facts, *, node_ids: Mapping[str, NodeId]
+    snapshot: Snapshot,
+    members: Membership,
+    facts: gates.Facts,
+    *,
+    node_ids: Mapping[str, NodeId],
+    taken: Iterable[str] = (),
 ) -> Departures:
     """What of the leaving nodes goes in this pass.
 
@@ -57,8 +62,9 @@ def decide(
         members: Who is asked for and who leaves.
         facts: What the gates look at.
         node_ids: Pool of each registered node, those without a WalrusNode included.
+        taken: Nodes that the same pass takes away for other reasons.
     """
-    found = Departures()
+    found = Departures(taken=[*taken])
     everyone = {node.name: node for node in snapshot.nodes}
     remain = any(member.name not in members.drained for member in members.members)
     known = set(node_ids.values())
@@ -86,7 +92,7 @@ def decide(
         if hold is not None:
             found.holds[name] = hold
             if node is None or node.spec is not None:
-                found.staying.append(membership.workload(name, node, snapshot))
+                found.staying.append(_as_it_runs(membership.workload(name, node, snapshot), snapshot))
             continue
         found.taken.append(name)
         found.unstaked.add(name)
@@ -98,6 +104,14 @@ def decide(
 
 def _running(snapshot: Snapshot, name: str) -> bool:
     return any(ObjectKey(kind, name) in snapshot.live for kind in WORKLOAD) or names.pod(name) in snapshot.pods
+
+
+def _as_it_runs(workload: NodeWorkload, snapshot: Snapshot) -> NodeWorkload:
+    """A fence on a node that leaves changes nothing: it goes as it leaves, and serves until then if it serves now."""
+    live = snapshot.live.get(ObjectKey("StatefulSet", workload.name))
+    if workload.spec.desired_state != "Fenced" or live is None:
+        return workload
+    return replace(workload, replicas=int((live.get("spec") or {}).get("replicas", 0)))
 
 
 def _unstake(found: Departures, name: str, *, remain: bool) -> Hold | None:

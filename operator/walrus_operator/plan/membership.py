@@ -19,6 +19,9 @@ from walrus_operator.api.network import NetworkSpec
 from walrus_operator.api.node import NodeSpec, NodeTemplate
 from walrus_operator.api.world import NodeObject, Snapshot
 
+SWITCHED_OFF = frozenset({"Hibernated", "Fenced"})
+"""Desired states without a pod; a fenced node keeps its pod until the budget bears that it goes (`fences`)."""
+
 
 class Leave(Enum):
     """How a node leaves."""
@@ -138,7 +141,7 @@ def workload(name: str, node: NodeObject | None, snapshot: Snapshot) -> NodeWork
     """What should run of a node."""
     # A WalrusNode that does not exist yet is written in this pass; its spec is the template's.
     spec = node.spec if node is not None and node.spec is not None else template_spec(snapshot)
-    return NodeWorkload(name=name, spec=spec, replicas=0 if spec.desired_state == "Hibernated" else 1)
+    return NodeWorkload(name=name, spec=spec, replicas=0 if spec.desired_state in SWITCHED_OFF else 1)
 
 
 def template_spec(snapshot: Snapshot) -> NodeSpec:

@@ -24,6 +24,7 @@ from walrus_operator.api.world import (
 from walrus_operator.plan import stakes as pieces
 from walrus_operator.plan.challenges import Standing
 from walrus_operator.plan.departures import Departures
+from walrus_operator.plan.fences import Fences
 from walrus_operator.plan.gates import RECOVERING, Hold
 from walrus_operator.plan.key_rotation import Rotations
 from walrus_operator.plan.keys import Keys
@@ -52,13 +53,22 @@ def usable(info: Observed[NodeInfo] | None, *, now: float) -> NodeInfo | None:
 
 
 @dataclass(frozen=True)
+class Steps:
+    """What the pass does about nodes, and what holds it."""
+
+    departures: Departures
+    rotations: Rotations
+    fences: Fences
+
+
+@dataclass(frozen=True)
 class _Context:
     """What the questions about one node share."""
 
     snapshot: Snapshot
     membership: Membership
     keys: Keys
-    rotations: Rotations
+    steps: Steps
     node: NodeObject
     member: NodeWorkload | None
     """None when nothing of the node should run."""
@@ -108,29 +118,28 @@ def views(
     snapshot: Snapshot,
     membership: Membership,
     keys: Keys,
-    departures: Departures,
+    steps: Steps,
     standing: Standing,
-    rotations: Rotations,
     *,
     chain: ChainView | None,
     node_ids: Mapping[str, NodeId],
 ) -> list[NodeView]:
     """A view of each WalrusNode that exists."""
-    members = {member.name: member for member in (*membership.members, *departures.staying)}
+    members = {member.name: member for member in (*membership.members, *steps.departures.staying)}
     return [
         _view(
             _Context(
                 snapshot=snapshot,
                 membership=membership,
                 keys=keys,
-                rotations=rotations,
+                steps=steps,
                 node=node,
                 member=members.get(node.name),
                 node_id=node_ids.get(node.name),
                 chain=chain,
                 info=usable(snapshot.infos.get(node.name), now=snapshot.now),
                 leaving=node.name in membership.leaving or node.name in membership.drained,
-                hold=departures.holds.get(node.name),
+                hold=steps.departures.holds.get(node.name),
                 standing=standing,
             )
         )
@@ -158,6 +167,7 @@ def _view(context: _Context) -> NodeView:
         _synced(context),
         _storage_ok(context),
         _keys_current(context),
+        _fenced(context),
         _deletion_blocked(context),
         context.standing.node_condition(node.name),
     )
@@ -171,7 +181,7 @@ def _view(context: _Context) -> NodeView:
         observed_generation=node.generation,
         node_id=context.node_id,
         public_keys=context.keys.nodes.get(node.name) or before.public_keys,
-        keys_for=context.rotations.keys_for.get(node.name) or before.keys_for,
+        keys_for=context.steps.rotations.keys_for.get(node.name) or before.keys_for,
         weight=weight,
         stake=_stake(context) // FROST_PER_WAL if chain is not None else before.stake,
         state=_state(context),
@@ -221,6 +231,8 @@ def _ready(context: _Context) -> Condition:
         )
     if member is None:
         return _say(ConditionType.READY, "False", Reason.NOT_VALID, "the node does not run; see condition Valid")
+    if member.replicas == 0 and member.spec.desired_state == "Fenced":
+        return _say(ConditionType.READY, "False", Reason.FENCED, "out of rotation; see condition Fenced")
     if member.replicas == 0:
         return _say(
             ConditionType.READY, "False", Reason.HIBERNATED, "switched off: set desiredState: Active to bring it back"
@@ -367,10 +379,22 @@ def _keys_current(context: _Context) -> Condition:
     current = ConditionType.KEYS_CURRENT
     if context.node.name in context.keys.node_problems:
         return _say(current, "Unknown", Reason.NOT_VALID, "see condition Valid")
-    changing = context.rotations.changing.get(context.node.name)
+    changing = context.steps.rotations.changing.get(context.node.name)
     if changing:
         return _say(current, "False", Reason.KEYS_CHANGING, "; ".join(changing))
     return _say(current, "True", Reason.KEYS_IN_USE, "the keys are those that spec.rotateKeys asks for")
+
+
+def _fenced(context: _Context) -> Condition:
+    fenced, member = ConditionType.FENCED, context.member
+    hold = context.steps.fences.holds.get(context.node.name)
+    if hold is not None:
+        return _say(fenced, "False", hold.reason, f"{hold.message}; the node runs on")
+    if member is None or member.spec.desired_state != "Fenced":
+        return _say(fenced, "False", Reason.NOT_FENCED, "the node is not to be fenced")
+    seat = _seat(context)
+    lost = f"its {seat.weight} shards count as unavailable" if seat is not None else "it holds no shards"
+    return _say(fenced, "True", Reason.FENCED, f"no pod; volume, keys and stake are left as they are; {lost}")
 
 
 def _deletion_blocked(context: _Context) -> Condition:
@@ -386,5 +410,5 @@ def _state(context: _Context) -> str:
     if context.member is None:
         return "Removed" if context.leaving else "Refused"
     if not context.member.replicas:
-        return "Hibernated"
+        return context.member.spec.desired_state
     return context.info.status if context.info else "Starting"

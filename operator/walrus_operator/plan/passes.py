@@ -24,6 +24,7 @@ from walrus_operator.plan import (
     departures,
     epochs,
     evictions,
+    fences,
     funding,
     gates,
     key_rotation,
@@ -61,15 +62,18 @@ def plan(snapshot: Snapshot) -> Plan:
     node_ids = node_status.registered_ids(snapshot, chain)
     rotations = key_rotation.decide(snapshot, members.members, key_state, chain=chain, node_ids=node_ids)
     facts = _gate_facts(snapshot, chain, verdict, node_ids=node_ids)
-    leaving = departures.decide(snapshot, members, facts, node_ids=node_ids)
+    fenced = fences.decide(snapshot, members, facts)
+    members = fenced.members
+    leaving = departures.decide(snapshot, members, facts, node_ids=node_ids, taken=fenced.taken)
     rolling = rollout.decide(snapshot, members, facts, taken=leaving.taken)
+    steps = node_status.Steps(leaving, rotations, fenced)
     schedule = challenge_schedule.decide(snapshot, network.spec, chain)
     name_of = {str(node_id): name for name, node_id in node_ids.items()}
     mirror = epochs.Epochs((), (), ())
     if chain is not None:
         mirror = epochs.decide(snapshot, node_names=name_of, schedule=schedule)
     standing = challenges.Standing(snapshot, chain, schedule, mirror.statuses)
-    views = node_status.views(snapshot, members, key_state, leaving, standing, rotations, chain=chain, node_ids=node_ids)
+    views = node_status.views(snapshot, members, key_state, steps, standing, chain=chain, node_ids=node_ids)
     ready = [view.node.name for view in views if view.ready]
     shards = budget.shards(snapshot, node_ids=node_ids, ready=ready, n_shards=network.spec.shards)
     money = None
@@ -105,7 +109,7 @@ def plan(snapshot: Snapshot) -> Plan:
         *rollout_status.events(network, report.rollout_status, rolling),
         *standing.events(),
     )
-    pause = _requeue(snapshot, conditions, verdict, waiting=bool(leaving.holds) or rolling.moving)
+    pause = _requeue(snapshot, conditions, verdict, waiting=bool(leaving.holds or fenced.holds) or rolling.moving)
     numbers = rollout_status.numbers(rolling)
     if network.paused or not _may_deploy(network, verdict):
         return Plan(None, (), conditions, statuses, events, pause, rollout=numbers, challenges=standing.numbers())

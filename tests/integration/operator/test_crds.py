@@ -117,7 +117,7 @@ def test_a_wrong_network_is_refused(kubectl: Kubectl, changes: list[tuple[str, o
     [
         ([("spec.networkRef", REMOVE)], "spec.networkRef: Required value"),
         ([("spec", REMOVE)], "spec: Required value"),
-        ([("spec.desiredState", "Asleep")], 'supported values: "Active", "Drained", "Hibernated"'),
+        ([("spec.desiredState", "Asleep")], 'supported values: "Active", "Drained", "Fenced", "Hibernated"'),
         ([("spec.weight", 10)], 'unknown field "spec.weight"'),
         ([("spec.challenges", {})], "spec.challenges.mode: Required value"),
         ([("metadata.name", "demo-gateway")], "belong to the network's own parts"),
