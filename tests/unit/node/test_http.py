@@ -8,7 +8,9 @@ import pytest
 from tests.unit.node.test_storage import feed, fill
 from tests.unit.node.worlds import IDENTITY, ChainTwin, object_id, registered, staking
 
-from walrus_codec.types import ShardIndex
+from walrus_client.challenges.reports import SignedReport
+from walrus_client.challenges.results import Results, Vote
+from walrus_codec.types import Epoch, NodeId, ShardIndex
 from walrus_node import gauges
 from walrus_node.chain import ChainView
 from walrus_node.challenges.evidence import EvidenceSource
@@ -19,6 +21,7 @@ from walrus_node.recovery.task import Progress
 from walrus_node.rpc.http import HttpServer
 from walrus_node.rpc.info import InfoSource
 from walrus_node.scrub.scrubber import ScrubProgress
+from walrus_node.store.challenge_records import VoteRecord
 from walrus_node.store.records import ShardStatus
 from walrus_node.store.room import RoomKeeper
 from walrus_node.sync.task import SyncProgress
@@ -134,3 +137,29 @@ async def test_a_taken_port_is_named(world):
     with pytest.raises(WalrusNodeError, match=str(world.port)):
         await other.start("127.0.0.1", world.port)
     await other.stop()
+
+
+async def test_what_is_known_of_challenges(world, memory_storage):
+    assert await world.get("/v1/challenges/5") == (503, "this node is not registered yet; try again later\n")
+    await memory_storage.set_identity(IDENTITY)
+    other = NodeId("0x" + "ee" * 32)
+    reports = {node: SignedReport(node.encode(), bytes(96)) for node in (IDENTITY.node_id, other)}
+    for node, signed in reports.items():
+        await memory_storage.add_report(Epoch(5), node, NodeId("0x" + "dd" * 32), signed, second=False)
+    await memory_storage.set_vote(Epoch(5), other, VoteRecord(voted=True, executed="EXECUTED", burned=7))
+    own = Results(
+        Epoch(5), IDENTITY.node_id, (reports[IDENTITY.node_id],), (Vote(other, voted=True, ended="EXECUTED", burned=7),)
+    )
+    status, text = await world.get("/v1/challenges/5?own")
+    assert (status, Results.from_json(text)) == (200, own)
+    status, text = await world.get("/v1/challenges/5")
+    assert (status, set(Results.from_json(text).reports)) == (200, set(reports.values()))
+    status, text = await world.get("/v1/challenges/4")
+    assert (status, Results.from_json(text)) == (200, Results(Epoch(4), IDENTITY.node_id, (), ()))
+    assert (await world.get("/v1/challenges/now"))[0] == 404
+
+
+def test_a_vote_of_an_early_record_has_burned_nothing():
+    whole = VoteRecord(voted=True, executed="EXECUTED", burned=9).to_bytes()
+    assert VoteRecord.from_bytes(whole).burned == 9
+    assert VoteRecord.from_bytes(whole[:-8]) == VoteRecord(voted=True, executed="EXECUTED")
