@@ -42,8 +42,10 @@ def changed(manifest: dict[str, Any], *changes: tuple[str, object]) -> dict[str,
     return result
 
 
-def apply(kubectl: Kubectl, manifest: dict[str, Any], **options: Any) -> subprocess.CompletedProcess[str]:
-    return kubectl("apply", "--filename", "-", text=json.dumps(manifest), **options)
+def apply(
+    kubectl: Kubectl, manifest: dict[str, Any], *, validate: str = "strict", **options: Any
+) -> subprocess.CompletedProcess[str]:
+    return kubectl("apply", f"--validate={validate}", "--filename", "-", text=json.dumps(manifest), **options)
 
 
 def refused(kubectl: Kubectl, manifest: dict[str, Any], *, says: str) -> None:
@@ -185,6 +187,22 @@ def test_a_partly_given_object_gets_the_other_defaults(kubectl: Kubectl) -> None
     template = json.loads(kubectl("get", "wnet", "net", "-o", "json").stdout)["spec"]["nodes"]["template"]
     assert template["stake"] == 1000
     assert template["resources"] == {"limits": {"cpu": 2, "memory": "2Gi"}}
+
+
+def test_what_the_schema_does_not_know_is_not_stored(kubectl: Kubectl) -> None:
+    """Who asks the API server not to complain gets the fields that are known, and those whole."""
+    extra = changed(
+        NETWORK, ("spec.unheardOf", {"deep": 1}), ("spec.nodes.template.votes", {"writePrice": 7, "tip": 1})
+    )
+    apply(kubectl, extra, validate="ignore")
+    spec = json.loads(kubectl("get", "wnet", "net", "-o", "json").stdout)["spec"]
+    assert "unheardOf" not in spec
+    assert spec["nodes"]["template"]["votes"]["writePrice"] == 7
+    assert "tip" not in spec["nodes"]["template"]["votes"]
+    # Free form where Kubernetes' own types are meant: kept as written.
+    affinity = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+    apply(kubectl, changed(NETWORK, ("spec.gateway", {"affinity": affinity})))
+    assert json.loads(kubectl("get", "wnet", "net", "-o", "json").stdout)["spec"]["gateway"]["affinity"] == affinity
 
 
 def test_columns_tell_the_story(kubectl: Kubectl) -> None:

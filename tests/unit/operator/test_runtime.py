@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import time
 from typing import Any
 
 import aiohttp
+import kopf
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -16,7 +18,7 @@ from walrus_operator.api.decisions import RolloutNumbers
 from walrus_operator.apply import carry_out
 from walrus_operator.handlers import watching
 from walrus_operator.observe.kube import RESOURCES, KubeError
-from walrus_operator.runtime import config, reconciler, rollouts
+from walrus_operator.runtime import config, engine, main, queue, reconciler, rollouts
 from walrus_operator.runtime.health import Health
 from walrus_sui.errors import ChainUnreachable
 
@@ -112,6 +114,38 @@ async def test_probes_answer_with_a_sentence(unused_tcp_port: int) -> None:
             assert "python_info" in text
     finally:
         await health.stop()
+
+
+@pytest.mark.parametrize("how", ["an error", "by itself"])
+async def test_watches_that_end_are_noticed_and_end_the_process(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes starts it again; an operator that is deaf and lives would lead for ever."""
+
+    async def watching_ends(**_: Any) -> None:
+        if how == "an error":
+            raise RuntimeError("the credentials are no longer good")
+
+    monkeypatch.setattr(kopf, "operator", watching_ends)
+    watches = engine.Engine(lambda _key: None, namespaces=["a"], identity="test")
+    operator = main.Operator(config.read(["run"], {}))
+    operator._engine, operator._worker = watches, queue.Worker(lambda _key: asyncio.sleep(0, None))
+    assert operator._not_alive() is None
+    watches.start()
+    async with asyncio.timeout(30):
+        await watches.ended.wait()
+    assert not watches.watching
+    assert operator._not_alive() == "the watches have ended"
+    assert await watches.stop()
+
+
+def test_a_queue_that_no_longer_turns_is_told_by_the_probe() -> None:
+    now = [1000.0]
+    operator = main.Operator(config.read(["run"], {}))
+    assert operator._not_alive() is None, "a standby has no queue"
+    operator._worker = queue.Worker(lambda _key: asyncio.sleep(0, None), clock=lambda: now[0])
+    operator._worker.last_turn = time.monotonic() - 59
+    assert operator._not_alive() is None
+    operator._worker.last_turn = time.monotonic() - 62
+    assert str(operator._not_alive()).startswith("the queue has not turned for 6")
 
 
 async def test_calls_that_never_had_their_turn_are_dropped_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
