@@ -230,6 +230,12 @@ async def hang(_transport: Transport, _call: Call) -> Answer:
     raise AssertionError("the caller has no time-out")
 
 
+async def dawdle(transport: Transport, call: Call) -> Answer:
+    """The right answer, late: other calls overtake this one."""
+    await asyncio.sleep(0.05)
+    return transport.serve(call)
+
+
 async def swallow(transport: Transport, call: Call) -> Answer:
     """It was done, and the answer is lost."""
     transport.serve(call)

@@ -40,7 +40,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.cluster = Cluster()
-        spec = {"shards": 10, "chain": {"devnet": {}}, "nodes": {"count": 4}}
+        spec = {"shards": 10, "chain": {"devnet": {}}, "nodes": {"count": 4, "template": {"deletionPolicy": "Drain"}}}
         manifest = {"apiVersion": "walrus-operator.dev/v1alpha1", "kind": "WalrusNetwork", "spec": spec}
         self.cluster.store.put(NETWORK, {**manifest, "metadata": {"name": NAME}})
         self.keys: dict[str, Any] = {}
@@ -155,6 +155,7 @@ FAULTS: dict[str, Fault] = {
     "429": refuse(429, "TooManyRequests", "too busy"),
     "500": refuse(500, "InternalError", "etcd has no leader"),
     "reset": fake_api.reset,
+    "late": fake_api.dawdle,
     "answer lost": fake_api.swallow,
     "nonsense": fake_api.nonsense,
 }
