@@ -8,6 +8,7 @@ fault. After every pass: no more shards are away than the network bears, and no 
 from __future__ import annotations
 
 import copy
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -180,6 +181,30 @@ async def test_each_kind_of_call_may_fail_once_in_each_way(fault: str, undisturb
     assert hit >= set(sorts) - {"LIST Pod continued"}
     assert differing(scene.outcome(), outcome) == []
     assert scene.says("Degraded")[0] == "False"
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_comes_together_it_ends_alike(seed: int, undisturbed: Callable[[], Any]) -> None:
+    """Every seventh call is answered wrongly, processes die, somebody deletes objects, and a rollout goes on meanwhile."""
+    _, outcome = await undisturbed()
+    chance, scene = random.Random(seed), Scene()
+    faults = list(FAULTS.values())
+    scene.cluster.transport.faults = lambda _call: chance.choice(faults) if chance.random() < 0.15 else None
+    objects = scene.cluster.store.objects
+    for number in range(40):
+        if number == 15:
+            scene.change_image()
+        if chance.random() < 0.1:
+            scene.start()
+        if chance.random() < 0.1:
+            lost = sorted(key for key in objects if key[0] in {"Service", "ConfigMap", "NetworkPolicy"})
+            if lost:
+                del objects[chance.choice(lost)]
+        await scene.one()
+    scene.cluster.transport.faults = lambda _call: None
+    await scene.settle()
+    assert len(scene.failures) > 5
+    assert differing(scene.outcome(), outcome) == []
 
 
 UNTOLD = {"GET WalrusNetwork", "PATCH WalrusNetwork/status", "POST Event"}
