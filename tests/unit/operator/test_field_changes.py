@@ -75,6 +75,8 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
         [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
         {NODES},
     ),
+    "nodes.template.rotateKeys.protocol": ("again", set()),
+    "nodes.template.rotateKeys.network": ("again", set()),
     "nodes.template.challenges.mode": ("Report", {CHALLENGES}),
     "gateway.replicas": (2, {GATEWAY_JOINS}),
     "gateway.service.type": ("NodePort", {SERVICE}),
