@@ -142,6 +142,14 @@ class Evictions:
 
 
 @dataclass(frozen=True)
+class Awake:
+    """Which of a network's single parts have pods; what has none keeps its objects and volume."""
+
+    devnet: bool = True
+    gateway: bool = True
+
+
+@dataclass(frozen=True)
 class Workload:
     """All objects that should exist for a network."""
 
@@ -157,6 +165,8 @@ class Workload:
     epochs: tuple[EpochRecord, ...]
     challenges: str = ""
     """The file with the policies of challenges; empty for none."""
+    awake: Awake = Awake()
+    """What of that has pods."""
     kept: Mapping[str, Manifest] = field(default_factory=dict)
     """StatefulSets as stored, by name, whose pod template and configuration stay as they are until they may restart."""
 

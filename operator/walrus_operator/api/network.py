@@ -276,6 +276,8 @@ class NetworkSpec(SpecModel):
     """The HTTP gateway."""
     monitoring: Monitoring = Monitoring()
     """How the network's processes are watched."""
+    hibernated: bool = False
+    """True puts the whole network to sleep: no pods; volumes, keys, stake and everything else stay."""
     rollout: Rollout = Rollout()
     """How careful the operator is."""
     challenges: Challenges = Challenges()

@@ -87,6 +87,7 @@ def network_rows() -> Iterable[Row]:
     )
     yield Row(kind, t.READY, "True", r.SERVING, "All nodes and gateways that should run serve.")
     yield Row(kind, t.READY, "False", r.NOT_VALID, "The spec cannot be carried out.", "See condition Valid.")
+    yield from _sleep_rows()
     yield Row(kind, t.READY, "False", r.CHAIN_STARTING, "The chain has not answered yet.", wait)
     yield Row(
         kind,
@@ -236,3 +237,16 @@ def network_rows() -> Iterable[Row]:
         "The operator only reports.",
         "Remove the annotation walrus-operator.dev/reconcile to go on.",
     )
+
+
+def _sleep_rows() -> Iterable[Row]:
+    """What a network says that sleeps, or goes to sleep."""
+    kind, t, asleep = Kind.NETWORK, ConditionType, Reason.HIBERNATED
+    wake = "Set spec.hibernated: false to wake it."
+    yield Row(kind, t.READY, "False", asleep, "The network sleeps, with its data.", wake)
+    yield Row(kind, t.AVAILABLE, "False", asleep, "The network sleeps; nothing is lost.", wake)
+    yield Row(kind, t.COMMITTEE_SYNCED, "Unknown", asleep, "The network sleeps, and nobody looks at the chain.", wake)
+    yield Row(
+        kind, t.PROGRESSING, "True", asleep, "The network goes to sleep: the message names a pod that still ends."
+    )
+    yield Row(kind, t.PROGRESSING, "False", asleep, "The network sleeps.", wake)

@@ -79,13 +79,16 @@ def revision(network: NetworkObject, settings: Settings) -> Revision | None:
     return templates.revision(_template(network, network.spec.chain.devnet, settings, _file(network)))
 
 
-def manifests(network: NetworkObject, settings: Settings, *, kept: Manifest | None = None) -> list[Manifest]:
+def manifests(
+    network: NetworkObject, settings: Settings, *, kept: Manifest | None = None, awake: bool = True
+) -> list[Manifest]:
     """ConfigMap, Service and StatefulSet of the devnet; nothing on a real chain.
 
     Args:
         network: The owner.
         settings: Of the operator.
         kept: The StatefulSet when it goes on making the pods that it makes; its ConfigMap stays as it is then.
+        awake: Whether it has a pod; the network may sleep.
     """
     if network.spec is None or network.spec.chain.devnet is None:
         return []
@@ -96,7 +99,7 @@ def manifests(network: NetworkObject, settings: Settings, *, kept: Manifest | No
 
     def workload(template: Manifest) -> Manifest:
         return common.stateful_set(
-            network, name, COMPONENT, replicas=1, template=template, pods=pods, storage=devnet.storage
+            network, name, COMPONENT, replicas=int(awake), template=template, pods=pods, storage=devnet.storage
         )
 
     if kept is not None:

@@ -93,13 +93,16 @@ def revision(network: NetworkObject, settings: Settings) -> Revision | None:
     return templates.revision(_template(network, network.spec.gateway, settings, file))
 
 
-def manifests(network: NetworkObject, settings: Settings, *, kept: Manifest | None = None) -> list[Manifest]:
+def manifests(
+    network: NetworkObject, settings: Settings, *, kept: Manifest | None = None, awake: bool = True
+) -> list[Manifest]:
     """ConfigMap, Service and StatefulSet of the gateway.
 
     Args:
         network: The owner.
         settings: Of the operator.
         kept: The StatefulSet when it goes on making the pods that it makes; its ConfigMap stays as it is then.
+        awake: Whether it has pods; the network may sleep.
     """
     if network.spec is None:
         return []
@@ -114,7 +117,9 @@ def manifests(network: NetworkObject, settings: Settings, *, kept: Manifest | No
         face["metadata"]["annotations"] = dict(gateway.service.annotations)
 
     def workload(template: Manifest) -> Manifest:
-        return common.stateful_set(network, name, COMPONENT, replicas=gateway.replicas, template=template, pods=pods)
+        return common.stateful_set(
+            network, name, COMPONENT, replicas=gateway.replicas if awake else 0, template=template, pods=pods
+        )
 
     if kept is not None:
         return [face, *templates.with_kept_template(workload({}), kept)]

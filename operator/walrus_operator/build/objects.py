@@ -24,12 +24,16 @@ def manifests(workload: Workload, settings: Settings) -> list[Manifest]:
     found += policies.network_policies(network, settings)
     found.append(policies.disruption_budget(network, workload.evictions))
     if workload.devnet:
-        found += devnet.manifests(network, settings, kept=workload.kept.get(names.devnet(network.name)))
+        found += devnet.manifests(
+            network, settings, kept=workload.kept.get(names.devnet(network.name)), awake=workload.awake.devnet
+        )
     for node in workload.nodes:
         found += nodes.manifests(network, node, settings, kept=workload.kept.get(node.name))
     if workload.gateway:
         # Without replicas the objects stay, so that a gateway that is switched off and on keeps its Service's address.
-        found += gateway.manifests(network, settings, kept=workload.kept.get(names.gateway(network.name)))
+        found += gateway.manifests(
+            network, settings, kept=workload.kept.get(names.gateway(network.name)), awake=workload.awake.gateway
+        )
     return [common.signed(manifest) for manifest in found]
 
 

@@ -16,12 +16,14 @@ from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reaso
 from walrus_operator.api.decisions import StatusUpdate
 from walrus_operator.api.network import GatewayStatus, NetworkStatus, NodeCounts, RolloutStatus, ShardCounts
 from walrus_operator.api.world import EpochPhase, NetworkObject, ObjectKey, Snapshot
+from walrus_operator.plan import hibernation
 from walrus_operator.plan import membership as members
 from walrus_operator.plan.budget import Shards
 from walrus_operator.plan.chain_state import ChainState, ChainVerdict
 from walrus_operator.plan.challenges import Standing
 from walrus_operator.plan.departures import Departures
 from walrus_operator.plan.funding import Funding
+from walrus_operator.plan.hibernation import Sleep
 from walrus_operator.plan.keys import Keys
 from walrus_operator.plan.membership import Membership
 from walrus_operator.plan.node_status import NodeView
@@ -46,6 +48,7 @@ class Facts:
     rollout: Rollout
     rollout_status: RolloutStatus
     challenges: Standing
+    sleep: Sleep
 
 
 def listed(items: Iterable[str]) -> str:
@@ -70,7 +73,7 @@ def report(snapshot: Snapshot, facts: Facts) -> tuple[tuple[Condition, ...], Sta
     ]
     not_ready = [view.node.name for view in should_run if not view.ready] + not_created
     gateways_ready, gateways_wanted = gateways(snapshot)
-    conditions = (
+    found = (
         _valid(snapshot, facts),
         _ready(snapshot, facts, not_ready, gateways_ready, gateways_wanted),
         _available(snapshot, facts, not_ready),
@@ -81,6 +84,7 @@ def report(snapshot: Snapshot, facts: Facts) -> tuple[tuple[Condition, ...], Sta
         _paused(snapshot),
         facts.challenges.network_condition(),
     )
+    conditions = hibernation.conditions(found, facts.sleep)
     desired = len(should_run) + len(not_created)
     remembered = network.status
     spec = network.spec

@@ -28,7 +28,7 @@ from walrus_operator.plan.fences import Fences
 from walrus_operator.plan.gates import RECOVERING, Hold
 from walrus_operator.plan.key_rotation import Rotations
 from walrus_operator.plan.keys import Keys
-from walrus_operator.plan.membership import Membership, memory_problem
+from walrus_operator.plan.membership import SWITCHED_OFF, Membership, memory_problem
 from walrus_operator.plan.times import iso
 
 INFO_MAX_AGE = 20.0
@@ -234,9 +234,9 @@ def _ready(context: _Context) -> Condition:
     if member.replicas == 0 and member.spec.desired_state == "Fenced":
         return _say(ConditionType.READY, "False", Reason.FENCED, "out of rotation; see condition Fenced")
     if member.replicas == 0:
-        return _say(
-            ConditionType.READY, "False", Reason.HIBERNATED, "switched off: set desiredState: Active to bring it back"
-        )
+        asleep = snapshot.network.spec is not None and snapshot.network.spec.hibernated
+        why = "the network sleeps" if asleep else "switched off: set desiredState: Active to bring it back"
+        return _say(ConditionType.READY, "False", Reason.HIBERNATED, why)
     name = names.pod(node.name)
     pod = snapshot.pods.get(name)
     if pod is None:
@@ -410,5 +410,6 @@ def _state(context: _Context) -> str:
     if context.member is None:
         return "Removed" if context.leaving else "Refused"
     if not context.member.replicas:
-        return context.member.spec.desired_state
+        state = context.member.spec.desired_state
+        return state if state in SWITCHED_OFF else "Hibernated"
     return context.info.status if context.info else "Starting"

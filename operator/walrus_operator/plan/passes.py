@@ -9,6 +9,7 @@ only through the gates.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from walrus_codec.types import NodeId, SuiAddress
@@ -27,6 +28,7 @@ from walrus_operator.plan import (
     fences,
     funding,
     gates,
+    hibernation,
     key_rotation,
     keys,
     membership,
@@ -63,7 +65,8 @@ def plan(snapshot: Snapshot) -> Plan:
     rotations = key_rotation.decide(snapshot, members.members, key_state, chain=chain, node_ids=node_ids)
     facts = _gate_facts(snapshot, chain, verdict, node_ids=node_ids)
     fenced = fences.decide(snapshot, members, facts)
-    members = fenced.members
+    sleep = hibernation.decide(snapshot)
+    members = hibernation.put_to_bed(fenced.members, sleep)
     leaving = departures.decide(snapshot, members, facts, node_ids=node_ids, taken=fenced.taken)
     rolling = rollout.decide(snapshot, members, facts, taken=leaving.taken)
     steps = node_status.Steps(leaving, rotations, fenced)
@@ -99,6 +102,7 @@ def plan(snapshot: Snapshot) -> Plan:
         rollout=rolling,
         rollout_status=rollout_status.report(snapshot, network.spec, rolling),
         challenges=standing,
+        sleep=sleep,
     )
     conditions, status = network_status.report(snapshot, report)
     existing_epochs = {epoch.name for epoch in snapshot.epochs}
@@ -110,9 +114,11 @@ def plan(snapshot: Snapshot) -> Plan:
         *standing.events(),
     )
     pause = _requeue(snapshot, conditions, verdict, waiting=bool(leaving.holds or fenced.holds) or rolling.moving)
+    pause = IDLE if sleep.asleep else pause
     numbers = rollout_status.numbers(rolling)
     if network.paused or not _may_deploy(network, verdict):
         return Plan(None, (), conditions, statuses, events, pause, rollout=numbers, challenges=standing.numbers())
+    staying = leaving.staying if sleep.nodes else [replace(node, replicas=0) for node in leaving.staying]
     actions: list[Action] = [*key_state.create, *rotations.actions]
     if money is not None and verdict.may_act and snapshot.chain.fresh is not None:
         actions += money.actions
@@ -124,12 +130,12 @@ def plan(snapshot: Snapshot) -> Plan:
         workload=Workload(
             network=network,
             devnet=network.spec.chain.devnet is not None,
-            nodes=(*members.members, *leaving.staying),
+            nodes=(*members.members, *staying),
             templated=members.templated,
             gateway=membership.gateway_problem(network.spec) is None,
             evictions=evictions.decide(
                 facts,
-                (*members.members, *leaving.staying),
+                (*members.members, *staying),
                 snapshot.pods,
                 remembered=shards.weights,
                 n_shards=network.spec.shards,
@@ -137,7 +143,8 @@ def plan(snapshot: Snapshot) -> Plan:
             ),
             epochs=mirror.records,
             challenges=schedule.to_json(),
-            kept=rolling.kept,
+            awake=sleep.awake,
+            kept=hibernation.kept(rolling.kept, network.name, sleep),
         ),
         actions=tuple(actions),
         network_conditions=conditions,

@@ -62,6 +62,8 @@ def damage(world: World, kind: str, number: int) -> None:
         case "drain":
             if ObjectKey("WalrusNode", node) in world.objects:
                 world.edit_node(node, desiredState="Drained")
+        case "sleep":
+            world.edit(hibernated=number % 2 == 0)
         case "fence":
             if ObjectKey("WalrusNode", node) in world.objects:
                 world.edit_node(node, desiredState="Fenced")
@@ -105,7 +107,7 @@ KINDS = [
     "pod dies", "pod is not ready", "hibernate", "wake", "object deleted", "workload deleted", "secret lost", "count",
     "chain silent", "chain answers", "epoch", "time", "node silent", "nodes answer", "voting ends", "drain", "stake",
     "policy", "volume deleted", "image", "canary", "restart", "operator", "pod is dead",
-    "fence", "new keys", "keys announced", "next key lost",
+    "fence", "sleep", "new keys", "keys announced", "next key lost",
 ]  # fmt: skip
 stories = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 30)), max_size=6)
 
@@ -161,7 +163,8 @@ def test_no_pass_takes_more_shards_down_than_the_fault_budget_bears(
             deleted = [action.key for action in decided.actions if isinstance(action, DeleteObject)]
             taken = {key.name.removesuffix(ends[key.kind]) for key in deleted if key.kind in ends}
             before = {name for name in world.infos() if world.pods[f"{name}-0"].ready}
-            workloads = decided.workload.nodes if decided.workload is not None else ()
+            awake = decided.workload is not None and decided.workload.awake.gateway
+            workloads = decided.workload.nodes if decided.workload is not None and awake else ()
             fenced = {node.name for node in workloads if node.spec.desired_state == "Fenced" and not node.replicas}
             taken |= {name for name in fenced & before if replicas(world, name)}
             # Where nothing runs, a new pod takes nothing away.
