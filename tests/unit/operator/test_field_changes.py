@@ -29,6 +29,7 @@ POLICIES, SERVICE, BUDGET, VOLUMES, CHALLENGES = (
     "writes what becomes of volumes",
     "writes the policy of challenges",
 )
+NEXT_KEYS, SLEEPS = "makes next keys", "ends all pods"
 FIXED = "fixed at genesis"
 ALL_PODS = {NODES, GATEWAY, DEVNET}
 
@@ -70,13 +71,13 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "nodes.template.votes.nodeCapacity": (1_000_000, {NODES}),
     "nodes.template.storage.size": (None, {FIXED}),
     "nodes.template.storage.storageClassName": (None, {FIXED}),
+    "nodes.template.rotateKeys.protocol": ("1", {NEXT_KEYS}),
+    "nodes.template.rotateKeys.network": ("1", {NEXT_KEYS}),
     "nodes.template.deletionPolicy": ("Drain", {FINALIZERS}),
     "nodes.template.topologySpread": (
         [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
         {NODES},
     ),
-    "nodes.template.rotateKeys.protocol": ("again", set()),
-    "nodes.template.rotateKeys.network": ("again", set()),
     "nodes.template.challenges.mode": ("Report", {CHALLENGES}),
     "gateway.replicas": (2, {GATEWAY_JOINS}),
     "gateway.service.type": ("NodePort", {SERVICE}),
@@ -99,6 +100,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "challenges.bytesPerSecond": (3_000_000, {CHALLENGES}),
     "challenges.graceMilliseconds": (1000, {CHALLENGES}),
     "challenges.keepEpochs": (9, {CHALLENGES}),
+    "hibernated": (True, {SLEEPS, BUDGET}),
     "persistentVolumeClaimPolicy": ("Retain", {VOLUMES}),
 }
 NEEDS = {"gateway.service.nodePort": {"gateway": {"service": {"type": "NodePort"}}}}
@@ -183,10 +185,15 @@ def effects(world: World, pods: dict[str, str], objects: dict[ObjectKey, Any], l
     if any(key.kind == "StorageEpoch" and key not in now for key in changed):
         found.add(EPOCHS)
     pods_of_sets = {f"{key.name}-0" for key in changed if key.kind == "StatefulSet"}
-    if any(name in pods and pods[name] == world.pods[name].uid for name in pods_of_sets) and GATEWAY_JOINS not in found:
+    same = {name for name, pod in world.pods.items() if pods.get(name) == pod.uid}
+    if pods_of_sets & same and GATEWAY_JOINS not in found:
         found.add(VOLUMES)
     if any(entry.startswith(("Delegate", "WithdrawStake")) for entry in log):
         found.add(STAKE)
+    if any(entry.startswith("CreateKeys") and "-next.key" in entry for entry in log):
+        found.add(NEXT_KEYS)
+    if pods and not world.pods:
+        found.add(SLEEPS)
     if any(entry.startswith("SetFinalizer") for entry in log):
         found.add(FINALIZERS)
     return found
