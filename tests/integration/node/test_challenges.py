@@ -1,6 +1,7 @@
 """Availability challenges between processes: honest epochs slash nobody, cheaters are slashed, to the last unit of WAL."""
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -11,10 +12,15 @@ import grpc.aio
 import pytest
 from tests.integration.node.test_recovery import is_whole
 from tests.integration.node.world import PATIENCE_S, until
+from typer.testing import CliRunner
 
+from walrus_client.challenges.policy import Mode, Policy
 from walrus_client.challenges.reports import Report
+from walrus_client.challenges.results import Results
+from walrus_client.challenges.schedule import Schedule
 from walrus_client.challenges.verdicts import Outcome, Verdict
-from walrus_codec.types import Axis
+from walrus_client.cli import app
+from walrus_codec.types import Axis, Epoch
 from walrus_node.cheating.orders import Orders
 from walrus_node.store.kv import Batch
 from walrus_node.store.rocks import RocksStore
@@ -32,8 +38,11 @@ PASSED = (Verdict.PASS, Outcome.PASS)
 
 
 @pytest.fixture(scope="module")
-def network(make_network):
-    challenges = {"network": "Vote", "grace_ms": 30_000}
+def network(make_network, tmp_path_factory):
+    """Four nodes that are told by a file, as an operator tells them, to challenge each other."""
+    file = tmp_path_factory.mktemp("policy") / "challenges.json"
+    file.write_text(Schedule(((Epoch(0), Policy(mode=Mode.VOTE, grace_ms=30_000)),)).to_json())
+    challenges = {"policy_file": str(file)}
     # Scrub would find what is missing before anybody asks for it.
     changes = {"challenges": challenges, "scrub": {"enabled": False}}
     return make_network(4, manual_ms=EPOCH_MS, changes=changes, faults=True, seed="challenges")
@@ -81,13 +90,18 @@ class Clock:
     def none_pending(self):
         return all(self.of(node)["pending"] == 0 for node in self.network.nodes)
 
-    async def verdicts(self):
-        """Until all have judged all; attempts that were void on a busy machine are made again."""
+    async def verdicts(self, at_last=lambda: None):
+        """Until all have judged all; attempts that were void on a busy machine are made again.
+
+        Returns what `at_last` says while the window is still open.
+        """
         for percent in (41, 47, 53):
             await self.at(percent, "sees the window", lambda said: said["window_open"] is True)
             if await asyncio.to_thread(self.have_ended):
                 break
+        said_at_last = await asyncio.to_thread(at_last)
         await self.at(61, "has judged", lambda said: judged(said) == 3)
+        return said_at_last
 
     async def votes_end(self, *voters):
         """Until these have voted and seen the end of it; what is pulled or seen later needs the clock to move on."""
@@ -112,6 +126,15 @@ class Clock:
                         if names[report.challenger] == node.name:
                             found[node.name, names[report.prover]] = (report.verdict, report.reason)
         return found
+
+
+def shown(clock):
+    """What `walrusctl challenges` shows of the epoch when it asks all nodes, and what each of them answers."""
+    nodes, epoch = clock.network.nodes, str(clock.epoch)
+    asked = [word for node in nodes for word in ("--node", f"http://127.0.0.1:{node.http_port}")]
+    done = CliRunner().invoke(app, ["challenges", "--epoch", epoch, *asked, "-o", "json"])
+    answers = [Results.from_json(node.get(f"/v1/challenges/{epoch}?own")[1]) for node in nodes]
+    return json.loads(done.stdout), answers
 
 
 def judged(said):
@@ -230,11 +253,11 @@ async def test_a_node_that_lost_slivers_in_silence_is_slashed(network, blobs):
         commission = (await chain.pool(cheater.known_id)).commission
         assert commission > 0
         clock = Clock(network, view)
-        await clock.verdicts()
+        recovered = await clock.verdicts(at_last=lambda: cheater.info["recovery"]["slivers_recovered"])
         for node in honest:
             said = clock.of(node)
             assert (said["passed"], said["failed"]) == (2, 1), (node.name, said)
-        assert cheater.info["recovery"]["slivers_recovered"] == 0, "nobody feeds it in the window"
+        assert recovered == 0, "nobody feeds it in the window"
         before = await supply(network, chain)
         await clock.votes_end(*honest)
         assert [(clock.of(node)["votes"], clock.of(node)["executed"]) for node in honest] == [(1, 1)] * 3
@@ -244,6 +267,15 @@ async def test_a_node_that_lost_slivers_in_silence_is_slashed(network, blobs):
         assert before - await supply(network, chain) == commission
         for node in honest:
             assert (await chain.pool(node.known_id)).commission > 0
+        page, told = await asyncio.to_thread(shown, clock)
+        failed = {
+            (entry["challenger"], entry["challenged"]) for entry in page["verdicts"] if entry["verdict"] == "FAIL"
+        }
+        assert failed == {(node.known_id, cheater.known_id) for node in honest}, page
+        assert len(page["verdicts"]) == 12
+        votes = [vote for answer in told for vote in answer.votes]
+        assert {(vote.candidate, vote.slashed) for vote in votes} == {(cheater.known_id, True)}
+        assert sum(vote.burned for vote in votes) == commission, "told by whoever has executed it"
 
 
 async def test_a_node_that_drops_a_tenth_is_slashed_and_one_that_only_lies_about_others_slashes_nobody(network, blobs):
