@@ -159,7 +159,8 @@ async def test_the_status_is_stored_whole(kubectl: Kubectl, operator: Operator) 
     assert status["chainId"] == "played"
     assert status["shards"]["display"] == "0/10"
     assert {entry["type"] for entry in status["conditions"]} == {
-        *("Valid", "Ready", "Available", "CommitteeSynced", "Progressing", "Degraded", "RequiresUpdate", "Paused")
+        *("Valid", "Ready", "Available", "CommitteeSynced", "Progressing", "Degraded", "RequiresUpdate", "Paused"),
+        "ChallengesPassing",
     }
     assert all(entry["observedGeneration"] == 1 for entry in status["conditions"])
     node = get(kubectl, "wn", "net-0")["status"]
@@ -198,8 +199,9 @@ async def test_a_field_that_is_no_longer_wanted_goes(kubectl: Kubectl, operator:
     await operator.settle()
     assert "note" not in get(kubectl, "service", "net-gateway")["metadata"]["annotations"]
     assert "annotations" not in get(kubectl, "wn", "net-0")["spec"]
-    # What would restart a node waits for its turn.
-    assert pod_annotations(kubectl, "net-0")["note"] == "hello"
+    # What would restart a node waits for its turn: at most the first one, in whose pod nothing runs, has had it.
+    notes = [pod_annotations(kubectl, name).get("note") for name in ("net-0", "net-1", "net-2")]
+    assert notes.count("hello") >= 2
     assert says(kubectl, "wnet", "net", "Progressing")[0] == "True"
 
 
