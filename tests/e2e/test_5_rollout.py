@@ -58,8 +58,10 @@ def another_name(kubectl: Kubectl) -> tuple[str, dict[str, str]]:
 
 
 def test_the_same_source_under_another_image_of_the_operator_restarts_nothing(
-    kubectl: Kubectl, reader: BackgroundReader
+    kubectl: Kubectl, gateway: Gateway, reader: BackgroundReader
 ) -> None:
+    data = os.urandom(2**20)
+    reader.watch(store(gateway, data), data)
     kubectl.wait("wnet", NETWORK, "Ready", "True", seconds=300)
     _, other = another_name(kubectl)
     before = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in kubectl.items("pods")}
