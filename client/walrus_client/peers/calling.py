@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from enum import Enum
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import grpc
 import grpc.aio
@@ -36,6 +36,11 @@ D = TypeVar("D")
 P_co = TypeVar("P_co", covariant=True)
 P_contra = TypeVar("P_contra", contravariant=True)
 D_co = TypeVar("D_co", covariant=True)
+
+CallError: TypeAlias = grpc.aio.AioRpcError | grpc.aio.UsageError
+CALL_ERRORS = (grpc.aio.AioRpcError, grpc.aio.UsageError)
+"""What a call ends with that does not succeed; the second when its channel was closed before gRPC had begun it, as happens when
+another task has found a new certificate."""
 
 _LOST_STATUS = "Internal error from Core"
 """What grpc.aio itself says when a write fails before the status that the node has sent is there: no word of the node."""
@@ -88,13 +93,13 @@ class Caller:
         channel = await self.channel.get()
         try:
             return self._read(await call(stub_of(channel)))
-        except grpc.aio.AioRpcError as error:
+        except CALL_ERRORS as error:
             if not is_connection_failure(error) or not await self.channel.refresh(channel):
                 raise self.peer_error(error) from error
         channel = await self.channel.get()
         try:
             return self._read(await call(stub_of(channel)))
-        except grpc.aio.AioRpcError as error:
+        except CALL_ERRORS as error:
             raise self.peer_error(error) from error
 
     async def stream(
@@ -114,9 +119,10 @@ class Caller:
         channel = await self.channel.get()
         started = False
         while True:
-            stream = await call(stub_of(channel))
-            parts = aiter(stream)
+            stream = None
             try:
+                stream = await call(stub_of(channel))
+                parts = aiter(stream)
                 while True:
                     async with asyncio.timeout(idle_s):
                         part = await anext(parts, _END)
@@ -132,19 +138,22 @@ class Caller:
                 return
             except TimeoutError:
                 raise PeerTimeoutError(self.name, f"nothing of its answer came for {idle_s:.0f} s") from None
-            except grpc.aio.AioRpcError as error:
+            except CALL_ERRORS as error:
                 if started or not is_connection_failure(error) or not await self.channel.refresh(channel):
                     raise self.peer_error(error) from error
                 channel = await self.channel.get()
             finally:
-                stream.cancel()
+                if stream is not None:
+                    stream.cancel()
 
     def _read(self, answer: T) -> T:
         with self.well_formed():
             return decoded(answer)
 
-    def peer_error(self, error: grpc.aio.AioRpcError) -> PeerError:
+    def peer_error(self, error: CallError) -> PeerError:
         """What gRPC tells, as ours."""
+        if isinstance(error, grpc.aio.UsageError):
+            return PeerUnreachableError(self.name, f"the call could not begin: {error}")
         refusal = refusal_of(error)
         if refusal is not None:
             return PeerRefusedError(
@@ -182,6 +191,8 @@ def decoded(message: T | None) -> T:
     return message
 
 
-def is_connection_failure(error: grpc.aio.AioRpcError) -> bool:
-    """Whether the node was not reached, rather than that it refused."""
+def is_connection_failure(error: CallError) -> bool:
+    """Whether the node was not reached, rather than that it refused, or that nobody tried."""
+    if isinstance(error, grpc.aio.UsageError):
+        return False
     return error.code() is grpc.StatusCode.UNAVAILABLE and refusal_of(error) is None

@@ -19,6 +19,7 @@ from walrus_client.challenges.messages import Refusal
 from walrus_client.challenges.policy import ATTEMPTS, MAX_SAMPLES
 from walrus_client.challenges.reports import MAX_REPORT, SIGNATURE_LENGTH, SignedReport
 from walrus_client.errors import PeerError, PeerMisbehavedError
+from walrus_client.peers.calling import CALL_ERRORS, CallError
 from walrus_client.peers.wire import MalformedAnswer
 from walrus_codec.types import Epoch, NodeId
 from walrus_proto.node.v1 import node_pb2 as pb
@@ -203,9 +204,7 @@ class ChallengeCall:
         as_error: translates gRPC's errors.
     """
 
-    def __init__(
-        self, name: str, call: Any, reply: Reply, as_error: Callable[[grpc.aio.AioRpcError], PeerError]
-    ) -> None:
+    def __init__(self, name: str, call: Any, reply: Reply, as_error: Callable[[CallError], PeerError]) -> None:
         self._name = name
         self._call = call
         self._as_error = as_error
@@ -216,7 +215,7 @@ class ChallengeCall:
         try:
             await self._call.write(pb.ChallengeRequest(seed=seed))
             await self._call.done_writing()
-        except grpc.aio.AioRpcError as error:
+        except CALL_ERRORS as error:
             raise self._as_error(error) from error
         except asyncio.InvalidStateError:
             raise PeerMisbehavedError(self._name, "it ended the challenge before the seed") from None
@@ -225,7 +224,7 @@ class ChallengeCall:
         """The next message, None at the end of the stream; raises `PeerError`."""
         try:
             response = await self._call.read()
-        except grpc.aio.AioRpcError as error:
+        except CALL_ERRORS as error:
             raise self._as_error(error) from error
         if response is END:
             return None

@@ -17,7 +17,7 @@ import grpc.aio
 from walrus_client.budget import ByteBudget, Place
 from walrus_client.challenges.reports import SignedReport
 from walrus_client.peers import challenges, wire
-from walrus_client.peers.calling import Caller, Parts, decoded, is_connection_failure, stub_of
+from walrus_client.peers.calling import CALL_ERRORS, Caller, Parts, decoded, is_connection_failure, stub_of
 from walrus_client.peers.challenges import ChallengeCall, Hello, ReportParser
 from walrus_client.peers.records import RecordParser
 from walrus_client.peers.shards import ExpectedShard, ShardParser, SyncedSlivers
@@ -263,7 +263,7 @@ class NodeClient:
                     await call.write(pb.ChallengeRequest(opening=opening))
                     response = await call.read()
                     break
-                except grpc.aio.AioRpcError as error:
+                except CALL_ERRORS as error:
                     if not is_connection_failure(error) or not await self._caller.channel.refresh(channel):
                         raise self._caller.peer_error(error) from error
                 channel = await self._caller.channel.get()

@@ -88,6 +88,19 @@ async def test_a_new_certificate_of_the_same_key_is_followed(node: FakeNode, cli
     assert (await client.get_info()).name == "node-1"
 
 
+async def test_a_call_on_a_channel_that_another_task_has_just_closed_has_not_reached_the_node(
+    node: FakeNode, client: NodeClient
+) -> None:
+    await client.get_info()
+    node.calls.clear()
+    await (await client._caller.channel.get()).close()
+    with pytest.raises(PeerUnreachableError, match="Channel is closed"):
+        await client.get_info()
+    with pytest.raises(PeerUnreachableError, match="Channel is closed"):
+        await slivers(client)
+    assert node.calls == []
+
+
 async def test_an_impostor_at_the_known_address_gets_nothing(node: FakeNode, client: NodeClient) -> None:
     await client.get_info()
     await node.stop()
