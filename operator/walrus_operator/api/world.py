@@ -177,6 +177,8 @@ class PodView:
     """When a terminating pod's time to end is over."""
     created_at: UnixSeconds | None = None
     ready_since: UnixSeconds | None = None
+    ready_changed: UnixSeconds | None = None
+    """When it became ready, or ceased to be."""
     image: str = ""
     zone: str = ""
     """`topology.kubernetes.io/zone`, where the cluster puts it on pods."""

@@ -97,13 +97,13 @@ def pod(live: Manifest) -> PodView:
     """A pod."""
     meta, status = live["metadata"], live.get("status") or {}
     conditions = status.get("conditions") or []
-    ready = next(
-        (entry for entry in conditions if entry.get("type") == "Ready" and entry.get("status") == "True"), None
-    )
+    readiness: Mapping[str, Any] = next((entry for entry in conditions if entry.get("type") == "Ready"), {})
+    ready = readiness.get("status") == "True"
+    changed = _seconds(readiness.get("lastTransitionTime"))
     return PodView(
         name=meta["name"],
         uid=meta["uid"],
-        ready=ready is not None,
+        ready=ready,
         phase=str(status.get("phase", "Unknown")),
         revision=str((meta.get("labels") or {}).get("controller-revision-hash", "")),
         ip=status.get("podIP"),
@@ -111,7 +111,8 @@ def pod(live: Manifest) -> PodView:
         terminating="deletionTimestamp" in meta,
         gone_by=_seconds(meta.get("deletionTimestamp")),
         created_at=_seconds(meta.get("creationTimestamp")),
-        ready_since=_seconds(ready.get("lastTransitionTime")) if ready is not None else None,
+        ready_since=changed if ready else None,
+        ready_changed=changed,
         image=str(((live.get("spec") or {}).get("containers") or [{}])[0].get("image", "")),
         zone=str((meta.get("labels") or {}).get(ZONE_LABEL, "")),
         made_from=revision(meta.get("annotations")),

@@ -23,7 +23,7 @@ from walrus_operator.api.conditions import Reason
 from walrus_operator.api.decisions import DeleteObject, EventNote
 from walrus_operator.api.markers import APPROVED_ANNOTATION, OVERRIDE_ANNOTATION
 from walrus_operator.api.network import NetworkSpec
-from walrus_operator.api.world import Manifest, NodeInfo, ObjectKey, Seat, Snapshot
+from walrus_operator.api.world import ChainView, Manifest, NodeInfo, ObjectKey, PodView, Seat, Snapshot
 from walrus_operator.plan import parts, rollout_gates, rollout_members, windows
 from walrus_operator.plan.gates import ACTIVE, Facts, Hold
 from walrus_operator.plan.membership import Membership
@@ -373,14 +373,24 @@ def _restarts(
     return tuple(actions), tuple(events)
 
 
+def _away_since(pod: PodView, chain: ChainView | None) -> float | None:
+    """Since when at most a node has not rejoined; None when nobody can say."""
+    if pod.terminating:  # the pod of before, whatever its age, has until the end of its grace to go
+        return pod.gone_by
+    if chain is not None and chain.epoch and chain.change_done_at_ms is None:
+        return None  # the epoch changes: who is behind has just been left behind
+    epoch = chain.change_done_at_ms / 1000 if chain is not None and chain.change_done_at_ms is not None else None
+    moments = [moment for moment in (pod.created_at, pod.ready_changed, epoch) if moment is not None]
+    return max(moments, default=None)
+
+
 def _stuck(members: Mapping[str, Member], returning: Mapping[str, str], snapshot: Snapshot) -> Hold | None:
     """The node that the rollout waits for in vain."""
     for name in sorted(returning, key=lambda name: (len(name), name)):
         pod = members[name].pod
         if pod is None:
             continue
-        # The pod of before, whatever its age, has until the end of its grace to go.
-        since = pod.gone_by if pod.terminating else pod.created_at
+        since = _away_since(pod, snapshot.chain.value)
         hopeless = not pod.terminating and pod.waiting is not None and pod.waiting.split(",")[0] in _HOPELESS
         late = since is not None and snapshot.now - since > STUCK_AFTER
         if hopeless or late:

@@ -488,6 +488,24 @@ def test_an_old_pod_has_until_the_end_of_its_grace_to_go(world: World) -> None:
     assert "demo-5 was restarted and does not rejoin: its pod is being replaced" in status(world)["stuck"]
 
 
+@pytest.mark.parametrize("moment", ["ready_changed", "epoch"])
+def test_a_node_that_is_behind_only_now_is_not_stuck(world: World, moment: str) -> None:
+    """Its pod is old: it has just stopped answering, or an epoch has just begun."""
+    world.edit(image="walrus:2")
+    assert passes(world, 2) == [[], ["demo-0"]]
+    for name, pod in world.pods.items():
+        world.pods[name] = replace(pod, created_at=UnixSeconds(START - 10 * STUCK_AFTER), ready=name != "demo-0-0")
+    world.now = START + STUCK_AFTER + 10
+    if moment == "ready_changed":
+        world.pods["demo-0-0"] = replace(world.pods["demo-0-0"], ready_changed=UnixSeconds(START + 10))
+    else:
+        world.now -= 10
+    for now, state in ((world.now, "Rolling"), (world.now + 1, "Held")):
+        world.now = now
+        world.pass_once()
+        assert status(world)["state"] == state
+
+
 def test_restarts_are_events(world: World) -> None:
     world.edit(image="walrus:2")
     passes(world, 1)
