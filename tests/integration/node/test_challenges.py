@@ -173,7 +173,7 @@ async def clients(network, chain, blobs):
                 await asyncio.sleep(0.1)
 
     async def store():
-        await network.store(chain, os.urandom(20_000))
+        await network.store(chain, os.urandom(20_000), epochs=2)  # so few that one lost blob is found, later on
 
     async def read():
         blob = blobs[done["reads"] % len(blobs)]
