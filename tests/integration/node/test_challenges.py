@@ -32,7 +32,7 @@ from walrus_proto.sui.rpc.v2 import state_service_pb2, state_service_pb2_grpc
 from walrus_sui.errors import CertificateError, ChainError
 
 EPOCH_MS = 3_600_000
-HONEST_EPOCHS = int(os.environ.get("CHALLENGE_EPOCHS", "2"))
+HONEST_EPOCHS = int(os.environ.get("HONEST_EPOCHS", "2"))
 """Epochs in a row without a cheater; `make soak` takes more."""
 pytestmark = pytest.mark.timeout(300 + 100 * HONEST_EPOCHS)
 SIZES = [1, 700, 50_000, 50_000, 200_000, 200_000]
