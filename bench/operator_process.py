@@ -28,7 +28,9 @@ from walrus_operator.api.base import API_VERSION
 from walrus_operator.api.world import Settings
 from walrus_operator.apply.carry_out import Applier
 from walrus_operator.observe.cluster import ClusterObserver
+from walrus_operator.observe.findings import FindingsObserver
 from walrus_operator.observe.kube import RESOURCES, KubeClient
+from walrus_operator.observe.nodes import HttpNodeReader
 from walrus_operator.observe.world import Observer
 from walrus_operator.runtime.engine import Engine
 from walrus_operator.runtime.reconciler import Reconciler
@@ -51,7 +53,8 @@ async def measure(rounds: int, server: str) -> dict[str, float]:
     importlib.import_module("walrus_sui.client.transport")
     async with await KubeClient.connect() as kube, aiohttp.ClientSession() as controllers:
         chain = PlayedChain(NODES)
-        observer = Observer(ClusterObserver(kube), chain, PlayedNodes(), settings=SETTINGS)  # type: ignore[arg-type]  # played
+        findings = FindingsObserver(HttpNodeReader())
+        observer = Observer(ClusterObserver(kube), chain, PlayedNodes(), findings, settings=SETTINGS)  # type: ignore[arg-type]  # played
         applier = Applier(kube, chain, settings=SETTINGS)  # type: ignore[arg-type]  # played
         operator = Reconciler(observer, applier, kube, guard=guard, identity="bench")
         marks: list[str] = []
