@@ -1,9 +1,11 @@
-"""The benchmark of the official encoder tells the truth: another blob id fails it, a peer that cannot be had is named."""
+"""The benchmarks run and tell the truth: another blob id fails the official encoder's, a peer that cannot be had is named."""
 
 import importlib
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -118,3 +120,26 @@ def test_the_official_encoder_is_pinned_by_its_hash_and_the_lock_names_no_host()
         assert package["integrity"].startswith("sha512-"), path
         assert package["version"] == declared.get(path.removeprefix("node_modules/"), package["version"])
     assert set(declared) <= {path.removeprefix("node_modules/") for path in packages}
+
+
+def test_the_operator_of_the_benchmark_is_made_as_the_real_one_is(tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    command = [sys.executable, "bench/run.py", "--only", "reconcile.idle.100", "--rounds", "1", "--out", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(out.read_text())
+    assert row["value"] > 0
+    assert row["target"] == 1
+
+
+def test_the_table_says_what_was_missed_and_what_could_not_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "bench")
+    table = importlib.import_module("table")
+    row = {"name": "a", "value": 49.4, "bound": 100.0, "unit": "MB/s", "ratio": 0.494, "target": 0.5, "n_cores": 2}
+    assert table.cells(row) == ("a", "49.4", "100", "MB/s", "0.49", "≥ 0.5, missed", "2")
+    assert table.cells(row | {"ratio": 0.496})[5] == "≥ 0.5", "as it is shown"
+    assert table.cells(row | {"value": None, "ratio": None}) == ("a", "-", "-", "-", "-", "≥ 0.5", "-")
+    page = f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n"
+    assert table.with_table(page, "new") == f"before\n{table.BEGIN}\n\nnew\n\n{table.END}\nafter\n"
+    with pytest.raises(ValueError, match="lacks the comments"):
+        table.with_table("before\nafter\n", "new")
