@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.unit.operator.rolling import Rolling, status
 from tests.unit.operator.support import SETTINGS, START, World, network_manifest
 
 from walrus_operator.api.conditions import Reason
-from walrus_operator.api.decisions import DeleteObject, Plan
 from walrus_operator.api.markers import APPROVED_ANNOTATION, SPEC_DIGEST_ANNOTATION, TEMPLATE_DIGEST_ANNOTATION
 from walrus_operator.api.world import EpochPhase, ObjectKey, UnixSeconds
 from walrus_operator.ctl import plan_page
@@ -29,34 +29,8 @@ def world() -> World:
     return found
 
 
-def restarted(decided: Plan) -> list[str]:
-    return [action.key.name for action in decided.actions if isinstance(action, DeleteObject)]
-
-
-def passes(world: World, count: int) -> list[list[str]]:
-    """Which pods each pass restarts; the cluster does its part after each."""
-    found = []
-    for _ in range(count):
-        decided, _ = world.pass_once()
-        found.append(restarted(decided))
-        world.kubelet()
-    return found
-
-
-def batches(world: World, *, at_most: int = 60) -> list[list[str]]:
-    """The batches of a rollout until it is complete."""
-    found: list[list[str]] = []
-    for _ in range(at_most):
-        if (batch := passes(world, 1)[0]) != []:
-            found.append(batch)
-        if status(world)["state"] == "Complete":
-            return found
-    raise AssertionError(f"not complete after {at_most} passes: {status(world)}")
-
-
-def status(world: World) -> dict[str, Any]:
-    found: dict[str, Any] = world.network["status"]["rollout"]
-    return found
+ROLLING = Rolling(everything=True)
+restarted, passes, batches = ROLLING.restarted, ROLLING.passes, ROLLING.batches
 
 
 def held(world: World) -> dict[str, str]:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.unit.operator.rolling import Rolling, status
 from tests.unit.operator.support import SETTINGS, START, World, network_manifest
 
-from walrus_operator.api.decisions import DeleteObject, Plan
 from walrus_operator.api.markers import APPROVED_ANNOTATION, OVERRIDE_ANNOTATION
 from walrus_operator.api.world import EpochPhase, ObjectKey, UnixSeconds
 from walrus_operator.plan.gates import GATES_OFF_ANNOTATION
@@ -29,36 +29,8 @@ def world() -> World:
     return running(10, 100)
 
 
-def restarted(decided: Plan) -> list[str]:
-    """Nodes whose pods a plan deletes; gateway and devnet follow them (see test_plan_parts)."""
-    names = [action.key.name.removesuffix("-0") for action in decided.actions if isinstance(action, DeleteObject)]
-    return [name for name in names if name.removeprefix("demo-").isdigit()]
-
-
-def passes(world: World, count: int) -> list[list[str]]:
-    """Which nodes each pass restarts; the cluster does its part after each."""
-    found = []
-    for _ in range(count):
-        decided, _ = world.pass_once()
-        found.append(restarted(decided))
-        world.kubelet()
-    return found
-
-
-def roll(world: World, *, at_most: int = 60) -> list[list[str]]:
-    """The batches of a rollout until it is complete."""
-    batches: list[list[str]] = []
-    for _ in range(at_most):
-        if (batch := passes(world, 1)[0]) != []:
-            batches.append(batch)
-        if status(world)["state"] == "Complete":
-            return batches
-    raise AssertionError(f"not complete after {at_most} passes: {status(world)}")
-
-
-def status(world: World) -> dict[str, Any]:
-    found: dict[str, Any] = world.network["status"]["rollout"]
-    return found
+ROLLING = Rolling(everything=False)
+restarted, passes, roll = ROLLING.restarted, ROLLING.passes, ROLLING.batches
 
 
 def image(world: World, name: str) -> str:
