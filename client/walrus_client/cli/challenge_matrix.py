@@ -18,6 +18,10 @@ from walrus_codec.types import Epoch, NodeId
 
 _SIGNS = {Verdict.PASS: ".", Verdict.FAIL: "F", Verdict.EXCUSED: "E", Verdict.NONE: "-"}
 _LEGEND = ". PASS  F FAIL  E EXCUSED  - NONE  ? no report  ! two different reports"
+_NOTHING = (
+    "Nobody has told of any: challenges are off (spec.challenges.mode of the WalrusNetwork; `challenges` of a node's "
+    "configuration), the epoch's window has not begun, or the epoch is too long ago."
+)
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ def render(found: Mapping[str, Any]) -> str:
     lines = [f"Challenges of epoch {found['epoch']}{mode}: {len(said)} of {found['expected']} verdicts, {total}"]
     if not found["signaturesChecked"]:
         lines.append("Signatures were not checked: each node is believed what it says in its own name.")
+    if not said and not found["equivocating"]:
+        lines.append(_NOTHING)
     lines += ["", *_grid(members, said, set(found["equivocating"])), "", _LEGEND]
     trouble = [line for member in members for line in _trouble(member, found["verdicts"])]
     if trouble:

@@ -97,6 +97,7 @@ def reports():
 
 def test_the_matrix_as_text():
     page = document(E7, PARTIES, reports(), checked=True, outcome=OUTCOME)
+    assert "challenges are off" not in render(page)
     assert sorted(render(page).splitlines()) == sorted(TEXT.splitlines())
     assert render(page).splitlines()[:7] == TEXT.splitlines()[:7]
 
@@ -122,7 +123,7 @@ def test_a_hundred_members_fit_a_terminal():
     parties = [Party(NodeId(f"0x{number:064x}"), f"demo-{number}") for number in range(100)]
     lines = render(document(E7, parties, Reports(E7), checked=False)).splitlines()
     assert max(len(line) for line in lines if line.startswith(" ")) <= 120
-    assert lines[3].endswith(" " * 10 + "".join(str(tens) * 10 for tens in range(1, 10)))
+    assert lines[4].endswith(" " * 10 + "".join(str(tens) * 10 for tens in range(1, 10)))
 
 
 def invoke(*arguments, source=None):
@@ -199,3 +200,9 @@ def test_a_node_that_is_named_is_believed_what_it_says_itself(node_url):
 def test_wrong_usage(arguments, says):
     code, _, err = invoke(*arguments)
     assert (code, says in err) == (2, True)
+
+
+def test_an_epoch_of_which_nobody_tells_is_explained():
+    lines = render(document(E7, PARTIES, Reports(E7), checked=True)).splitlines()
+    assert lines[0].startswith("Challenges of epoch 7: 0 of 12 verdicts")
+    assert "challenges are off (spec.challenges.mode" in lines[1]
