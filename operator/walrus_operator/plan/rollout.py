@@ -178,7 +178,7 @@ def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequ
     kept = {
         **{name: member.live for name, member in known.items() if member.kept and name not in chosen},
         **{
-            name: snapshot.live.get(ObjectKey("StatefulSet", name)) for name in members.leaving
+            name: rollout_members.read(snapshot, name, name, names.pod(name)).live for name in members.leaving
         },  # nobody restarts those
         **following.kept,
     }

@@ -1,7 +1,7 @@
 """A whole network goes to sleep with its data, from the outside in, and wakes as it was."""
 
 import pytest
-from tests.unit.operator.support import World
+from tests.unit.operator.support import World, network_manifest
 
 from walrus_operator.api.world import ObjectKey
 
@@ -115,3 +115,17 @@ def test_an_image_that_changed_meanwhile_is_what_it_wakes_with(world: World) -> 
     sleep(world, hibernated=False)
     world.settle()
     assert {pod.image for pod in world.pods.values()} == {"walrus:new"}
+
+
+def test_a_node_that_leaves_wakes_with_its_network_because_it_holds_shards_still() -> None:
+    world = World(network=network_manifest(shards=22, nodes={"count": 7, "template": {"deletionPolicy": "Drain"}}))
+    world.bring_up()
+    world.edit(nodes={"count": 6})
+    world.settle()
+    world.edit(hibernated=True)
+    world.settle()
+    assert world.pods == {}
+    world.edit(hibernated=False)
+    world.settle()
+    assert world.pods["demo-6-0"].ready
+    assert world.says("DeletionBlocked", "demo-6") == ("True", "HoldsShards")
