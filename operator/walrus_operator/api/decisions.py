@@ -109,9 +109,30 @@ class DeleteObject:
 
     key: ObjectKey
     uid: str
+    orphan: bool = False
+    """Leave what belongs to it: a StatefulSet's pod runs on."""
 
 
-Action = CreateKeys | PromoteKey | FundTreasury | Delegate | WithdrawStake | FundAddress | SetFinalizer | DeleteObject
+@dataclass(frozen=True)
+class GrowClaim:
+    """Ask for a larger volume; storage classes may refuse that."""
+
+    claim: str
+    uid: str
+    size: str
+
+
+Action = (
+    CreateKeys
+    | PromoteKey
+    | FundTreasury
+    | Delegate
+    | WithdrawStake
+    | FundAddress
+    | SetFinalizer
+    | DeleteObject
+    | GrowClaim
+)
 
 
 @dataclass(frozen=True)

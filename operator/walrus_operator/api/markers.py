@@ -13,6 +13,8 @@ APPROVED_ANNOTATION = "walrus-operator.dev/approved-rollout"
 """On a WalrusNetwork with `rollout.mode: Supervised`: the target that may be rolled out."""
 OVERRIDE_ANNOTATION = "walrus-operator.dev/exceed-budget-once"
 """On a WalrusNode that is heavier than the budget: UID of the pod that may be restarted all the same."""
+REPLACE_VOLUME_ANNOTATION = "walrus-operator.dev/replace-volume"
+"""On a WalrusNode: UID of the volume claim that is to be replaced by an empty one."""
 
 NETWORK_LABEL = "walrus-operator.dev/network"
 NODE_LABEL = "walrus-operator.dev/node"

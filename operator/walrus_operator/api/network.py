@@ -16,7 +16,7 @@ from walrus_operator.api.base import Duration, SpecModel, StatusModel, cel, rule
 from walrus_operator.api.challenges import Challenges, NetworkResults
 from walrus_operator.api.conditions import ConditionStatus
 from walrus_operator.api.node import NodeTemplate
-from walrus_operator.api.pods import LocalReference, PodSettings, Resources, Storage
+from walrus_operator.api.pods import FixedStorage, LocalReference, PodSettings, Resources
 
 KIND = "WalrusNetwork"
 PLURAL = "walrusnetworks"
@@ -36,7 +36,7 @@ def _immutable(field: str) -> dict[str, object]:
 class Devnet(PodSettings):
     """An embedded Sui devnet with the Walrus contracts, in a pod of its own."""
 
-    storage: Storage = Storage(size="2Gi")
+    storage: FixedStorage = FixedStorage(size="2Gi")
     """Volume of the ledger."""
     resources: Resources | None = Resources(requests={"cpu": "100m", "memory": "256Mi"}, limits={"memory": "1Gi"})
     """CPU and memory of the devnet."""

@@ -52,7 +52,9 @@ class NodeTemplate(PodSettings):
     votes: Votes = Votes()
     """Registration parameters."""
     storage: Storage = Storage(size="10Gi")
-    """Volume for blobs."""
+    """Volume for blobs. A larger size enlarges it in place if its class lets it; otherwise, and for another class, it is
+    replaced when the node's turn in the rollout comes, and recovered from the other nodes. A smaller size is for new volumes
+    only."""
     image: Annotated[str, Field(min_length=1, max_length=512)] | None = None
     """Image of the node; the network's image when absent."""
     resources: Resources | None = Resources(requests={"cpu": "50m", "memory": "192Mi"}, limits={"memory": "1Gi"})

@@ -27,25 +27,29 @@ class Resources(SpecModel):
 class Storage(SpecModel):
     """A persistent volume."""
 
+    size: Quantity = "10Gi"
+    """Size of the volume."""
+    storage_class_name: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    """Storage class; the cluster's default class when absent."""
+
+
+class FixedStorage(Storage):
+    """A persistent volume that stays as it was made."""
+
     model_config = ConfigDict(
         json_schema_extra=rules(
             cel(
                 "self.size == oldSelf.size",
-                "the size of a volume cannot change yet: keep the old size",
+                "the size of this volume cannot change: keep the old size",
                 field_path=".size",
             ),
             cel(
                 "has(self.storageClassName) == has(oldSelf.storageClassName) && "
                 "(!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
-                "the storage class of a volume cannot change: keep the old class",
+                "the storage class of this volume cannot change: keep the old class",
             ),
         )
     )
-
-    size: Quantity = "10Gi"
-    """Size of the volume."""
-    storage_class_name: Annotated[str, Field(min_length=1, max_length=253)] | None = None
-    """Storage class; the cluster's default class when absent."""
 
 
 class Toleration(SpecModel):

@@ -194,6 +194,9 @@ class ClaimView:
     uid: str
     terminating: bool = False
     """Somebody deleted it; it goes when its pod has gone."""
+    size: str = ""
+    """What it asks for."""
+    storage_class: str | None = None
 
 
 class EpochPhase(StrEnum):
@@ -374,6 +377,8 @@ class Snapshot:
     """What the pods of each StatefulSet should be made from, by its name: WalrusNodes, devnet, gateway."""
     deleted_pods: Mapping[str, str] = field(default_factory=dict)
     """Pods that the previous pass deleted, with their UIDs; what is read may be older than that."""
+    refused_growth: Mapping[str, str] = field(default_factory=dict)
+    """Volume claims that the API server has refused to enlarge, with their UIDs."""
     last_error: str | None = None
     """Why the previous pass failed; None when it did not."""
     refusals: tuple[tuple[Reason, str], ...] = ()

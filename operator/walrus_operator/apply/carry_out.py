@@ -21,6 +21,7 @@ from walrus_operator.api.decisions import (
     CreateKeys,
     DeleteObject,
     EventNote,
+    GrowClaim,
     Plan,
     PromoteKey,
     SetFinalizer,
@@ -36,6 +37,11 @@ from walrus_operator.observe.kube import KubeClient, KubeError
 log = logging.getLogger(__name__)
 
 PARALLEL_WRITES = 8
+
+_OF_A_RESTART = frozenset({"PersistentVolumeClaim", "Pod"})
+"""What goes for a pod that comes back."""
+_NOT_RESIZABLE = "resize"
+"""Word of the API server's refusal when a storage class cannot enlarge volumes; it forbids other things in other words."""
 
 Guard = Callable[[], Awaitable[None]]
 """Raises when this process may no longer act."""
@@ -53,6 +59,8 @@ class Outcome:
     """Pods that were deleted, with their UIDs: what is read next may still show them as they were."""
     unmade: set[ObjectKey] = field(default_factory=set)
     """Objects that are not as they should be, because this pass could not write them."""
+    refused_growth: dict[str, str] = field(default_factory=dict)
+    """Volume claims that cannot be enlarged, with their UIDs."""
     acted: bool = False
     """Whether anything changed, so that another look soon is worth it."""
 
@@ -93,9 +101,13 @@ class Applier:
                 await guard()
                 await self._finalizer(outcome, network.namespace, action)
         for action in plan.actions:
+            if isinstance(action, GrowClaim):
+                await guard()
+                await self._grow(outcome, network.namespace, action)
+        for action in plan.actions:
             if isinstance(action, DeleteObject):
                 key = action.key
-                if key.kind == "Pod" and outcome.unmade & _made_of(key.name):
+                if key.kind in _OF_A_RESTART and outcome.unmade & _made_of(key.name.removeprefix("data-")):
                     log.warning("%s is not restarted: what it would be made of could not be written", key)
                     continue
                 await guard()
@@ -157,7 +169,8 @@ class Applier:
         key = action.key
 
         async def call() -> None:
-            if await self._kube.delete(key.kind, namespace, key.name, uid=action.uid) and key.kind == "Pod":
+            done = await self._kube.delete(key.kind, namespace, key.name, uid=action.uid, orphan=action.orphan)
+            if done and key.kind == "Pod":
                 outcome.deleted_pods[key.name] = action.uid
 
         await self._attempt(outcome, f"{key} deleted", call())
@@ -206,6 +219,24 @@ class Applier:
                 return
             if not error.conflict:  # changed meanwhile: the next pass tells what is true then
                 raise
+        outcome.acted = True
+
+    async def _grow(self, outcome: Outcome, namespace: str, action: GrowClaim) -> None:
+        change = {"metadata": {"uid": action.uid}, "spec": {"resources": {"requests": {"storage": action.size}}}}
+        try:
+            await self._kube.merge("PersistentVolumeClaim", namespace, action.claim, change)
+        except KubeError as error:
+            if not (error.forbidden or error.invalid or error.conflict or error.not_found):
+                raise
+            if error.forbidden and _NOT_RESIZABLE in str(error):
+                log.info("volume claim %s cannot be enlarged and is replaced: %s", action.claim, error)
+                outcome.refused_growth[action.claim] = action.uid
+            elif error.forbidden or error.invalid:  # no right, no quota, or a policy: no reason to lose data
+                outcome.refusals.append((Reason.OBJECT_REJECTED, str(error)))
+                log.warning("refused: %s", error)
+                return
+        else:
+            outcome.done.append(f"PersistentVolumeClaim {action.claim} grows to {action.size}")
         outcome.acted = True
 
     async def _money(self, outcome: Outcome, snapshot: Snapshot, plan: Plan, guard: Guard) -> None:

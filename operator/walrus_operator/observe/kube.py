@@ -114,6 +114,11 @@ class KubeError(Exception):
         return self.status == 410
 
     @property
+    def forbidden(self) -> bool:
+        """Whether this may not be done, by permission or by an admission rule."""
+        return self.status == 403
+
+    @property
     def invalid(self) -> bool:
         """Whether the object itself is at fault, so that trying again is useless."""
         return self.status in {400, 413, 422}
@@ -273,9 +278,11 @@ class KubeClient:
             content_type="application/merge-patch+json",
         )
 
-    async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> bool:
-        """Deletes the very object with this UID; False when it is gone or was replaced."""
-        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+    async def delete(self, kind: str, namespace: str, name: str, *, uid: str, orphan: bool = False) -> bool:
+        """Deletes the very object with this UID; False when it is gone or was replaced. An orphaned child stays."""
+        options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        if orphan:
+            options["propagationPolicy"] = "Orphan"
         try:
             await self.write("DELETE", RESOURCES[kind].path(namespace, name), body=options)
         except KubeError as error:

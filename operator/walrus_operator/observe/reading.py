@@ -134,8 +134,14 @@ def _seconds(text: str | None) -> UnixSeconds | None:
 
 def claim(live: Manifest) -> ClaimView:
     """A volume claim."""
-    meta = live["metadata"]
-    return ClaimView(name=meta["name"], uid=meta["uid"], terminating="deletionTimestamp" in meta)
+    meta, spec = live["metadata"], live.get("spec") or {}
+    return ClaimView(
+        name=meta["name"],
+        uid=meta["uid"],
+        terminating="deletionTimestamp" in meta,
+        size=str(((spec.get("resources") or {}).get("requests") or {}).get("storage", "")),
+        storage_class=spec.get("storageClassName"),
+    )
 
 
 def _waiting(status: Mapping[str, Any]) -> str | None:

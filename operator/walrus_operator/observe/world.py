@@ -43,6 +43,7 @@ class Observer:
         last_error: str | None = None,
         refusals: tuple[tuple[Reason, str], ...] = (),
         deleted_pods: Mapping[str, str] | None = None,
+        refused_growth: Mapping[str, str] | None = None,
     ) -> Snapshot | None:
         """A snapshot of one network; None when it does not exist.
 
@@ -75,6 +76,7 @@ class Observer:
             findings=findings,
             revisions=objects.revisions(view.network, view.nodes, self._settings),
             deleted_pods=deleted_pods or {},
+            refused_growth=refused_growth or {},
             last_error=last_error,
             refusals=refusals,
             cluster_domain=self._settings.cluster_domain,

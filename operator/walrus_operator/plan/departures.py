@@ -19,7 +19,7 @@ from walrus_operator.api.conditions import Reason
 from walrus_operator.api.decisions import Action, DeleteObject, NodeWorkload, SetFinalizer
 from walrus_operator.api.markers import DRAIN_FINALIZER
 from walrus_operator.api.world import ChainView, NodeObject, ObjectKey, Snapshot
-from walrus_operator.plan import gates, membership
+from walrus_operator.plan import gates, membership, volumes
 from walrus_operator.plan.gates import Hold
 from walrus_operator.plan.membership import Leave, Membership
 
@@ -190,15 +190,23 @@ def _finalizers(snapshot: Snapshot, members: Membership, found: Departures) -> l
 
 
 def _volumes(snapshot: Snapshot, members: Membership, facts: gates.Facts, found: Departures) -> None:
-    """A volume claim that was deleted goes when its pod goes: the pod is deleted for that, and comes back without data."""
+    """A volume claim that was deleted goes when its pod goes: the pod is deleted for that, and comes back without data.
+
+    One that is to be replaced is deleted with its pod, so that the node keeps its data until its turn has come.
+    """
+    everyone = {node.name: node for node in snapshot.nodes}
     for member in members.members:
         pod = snapshot.pods.get(names.pod(member.name))
         claim = snapshot.claims.get(names.claim(member.name))
-        if pod is None or pod.terminating or claim is None or not claim.terminating:
+        if pod is None or pod.terminating or claim is None:
+            continue
+        if not claim.terminating and not volumes.asked_to_go(everyone.get(member.name), claim):
             continue
         hold = gates.first(gates.BEFORE_RESTART, facts, member.name, found.taken)
         if hold is not None:
             found.holds[member.name] = hold
             continue
         found.taken.append(member.name)
+        if not claim.terminating:
+            found.actions.append(DeleteObject(ObjectKey("PersistentVolumeClaim", claim.name), claim.uid))
         found.actions.append(DeleteObject(ObjectKey("Pod", pod.name), pod.uid))

@@ -36,6 +36,7 @@ from walrus_operator.plan import (
     node_status,
     rollout,
     rollout_status,
+    volumes,
 )
 from walrus_operator.plan.chain_state import ChainState, ChainVerdict
 from walrus_operator.plan.membership import Membership
@@ -126,16 +127,20 @@ def plan(snapshot: Snapshot) -> Plan:
     actions += leaving.actions
     actions += mirror.deletions
     actions += rolling.actions
+    everyone = (*members.members, *staying)
+    kept = hibernation.kept(rolling.kept, network.name, sleep)
+    resting = volumes.remade_at_rest(snapshot, (node for node in everyone if node.name not in kept))
+    actions += resting.values()
     return Plan(
         workload=Workload(
             network=network,
             devnet=network.spec.chain.devnet is not None,
-            nodes=(*members.members, *staying),
+            nodes=everyone,
             templated=members.templated,
             gateway=membership.gateway_problem(network.spec) is None,
             evictions=evictions.decide(
                 facts,
-                (*members.members, *staying),
+                everyone,
                 snapshot.pods,
                 remembered=shards.weights,
                 n_shards=network.spec.shards,
@@ -144,7 +149,7 @@ def plan(snapshot: Snapshot) -> Plan:
             epochs=mirror.records,
             challenges=schedule.to_json(),
             awake=sleep.awake,
-            kept=hibernation.kept(rolling.kept, network.name, sleep),
+            kept={**kept, **{name: snapshot.live[action.key] for name, action in resting.items()}},
         ),
         actions=tuple(actions),
         network_conditions=conditions,

@@ -20,11 +20,11 @@ from typing import Any
 
 from walrus_operator.api import names
 from walrus_operator.api.conditions import Reason
-from walrus_operator.api.decisions import DeleteObject, EventNote
+from walrus_operator.api.decisions import Action, DeleteObject, EventNote
 from walrus_operator.api.markers import APPROVED_ANNOTATION, OVERRIDE_ANNOTATION
 from walrus_operator.api.network import NetworkSpec
 from walrus_operator.api.world import ChainView, Manifest, NodeInfo, ObjectKey, PodView, Seat, Snapshot
-from walrus_operator.plan import parts, rollout_gates, rollout_members, windows
+from walrus_operator.plan import parts, rollout_gates, rollout_members, volumes, windows
 from walrus_operator.plan.gates import ACTIVE, Facts, Hold
 from walrus_operator.plan.membership import Membership
 from walrus_operator.plan.parts import Parts
@@ -59,7 +59,7 @@ class Rollout:
         holds: why the other outdated nodes may not.
         stuck: why the rollout does not go on by itself; None when it may.
         kept: StatefulSets whose templates are left alone, by name; those of gateway and devnet too.
-        actions: pods to delete; those of gateway and devnet too.
+        actions: pods to delete, and what goes before them; those of gateway and devnet too.
         events: what to tell of them.
         parts: gateway and devnet, which follow the nodes.
         facts: what the gates looked at.
@@ -76,7 +76,7 @@ class Rollout:
     holds: Mapping[str, Hold]
     stuck: Hold | None
     kept: Mapping[str, Manifest]
-    actions: tuple[DeleteObject, ...]
+    actions: tuple[Action, ...]
     events: tuple[EventNote, ...]
     facts: Facts
     roll: Roll
@@ -122,7 +122,9 @@ def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequ
         raise ValueError("a rollout needs a readable spec")
     spec = network.spec.rollout
     known = {
-        member.name: rollout_members.read(snapshot, member.name, member.name, names.pod(member.name))
+        member.name: rollout_members.read(
+            snapshot, member.name, member.name, names.pod(member.name), storage=member.spec.storage
+        )
         for member in members.members
         if member.replicas
     }
@@ -176,7 +178,9 @@ def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequ
         name: why for name, why in returning.items() if outdated or not others_left or name not in roll.proven
     }
     kept = {
-        **{name: member.live for name, member in known.items() if member.kept and name not in chosen},
+        **{
+            name: member.live for name, member in known.items() if member.remade or (member.kept and name not in chosen)
+        },
         **{
             name: rollout_members.read(snapshot, name, name, names.pod(name)).live for name in members.leaving
         },  # nobody restarts those
@@ -216,6 +220,7 @@ def choose(
     """
     chosen: list[str] = []
     holds: dict[str, Hold] = {}
+    alone = False
     for member in ordered:
         if member.pod is not None and member.pod.terminating:
             holds[member.name] = Hold(
@@ -223,7 +228,17 @@ def choose(
             )
             continue
         asked = rollout_gates.BEFORE_REPAIR if member.dead else rollout_gates.BEFORE_ROLL
-        hold = rollout_gates.first(asked, facts, roll, member.name, (*taken, *chosen))
+        others = (*taken, *chosen)
+        # A pod in which nothing runs is repaired with its data.
+        losing = member.loses_data and not member.dead
+        # Who allows a restart beyond the budget does not allow to lose data beyond it.
+        seen = replace(facts, overridden=frozenset(), pods={}) if losing else facts
+        hold = rollout_gates.first(asked, seen, roll, member.name, others)
+        if hold is None and others and (losing or alone):
+            hold = Hold(
+                Reason.PREVIOUS_NODE_NOT_REJOINED, f"{others[0]} goes first: volumes are replaced one after the other"
+            )
+        alone = alone or (hold is None and losing)
         if hold is None:
             chosen.append(member.name)
         else:
@@ -359,16 +374,25 @@ def _turn(member: Member, facts: Facts) -> tuple[bool, bool, int, int, str]:
 
 def _restarts(
     ordered: Iterable[Member], chosen: Sequence[str], facts: Facts
-) -> tuple[tuple[DeleteObject, ...], tuple[EventNote, ...]]:
-    """Deletes the pods of chosen nodes whose StatefulSet is ready to make the new one."""
-    actions, events = [], []
+) -> tuple[tuple[Action, ...], tuple[EventNote, ...]]:
+    """Deletes the pods of chosen nodes whose StatefulSet is ready to make the new one, and before that what must go first."""
+    actions: list[Action] = []
+    events: list[EventNote] = []
     for member in ordered:
-        if member.name not in chosen or member.pod is None or not member.written:
+        if member.name not in chosen or member.pod is None or not (member.written or member.remade):
+            continue
+        first, waits = volumes.before_restart(member.volume, member.pod) if member.volume is not None else ([], False)
+        if member.dead and member.runs == member.wanted and not waits:
+            continue  # it is the right one already, and its volume waits until it runs
+        actions += first
+        if waits:
             continue
         seat = facts.seats.get(member.name)
         shards = f"{seat.weight} shards" if seat else "no shards"
         actions.append(DeleteObject(ObjectKey("Pod", member.pod.name), member.pod.uid))
         sentence = f"pod {member.pod.name} ends and comes back with what the spec asks for; it holds {shards}"
+        if first:
+            sentence += ", which it recovers from the other nodes: its volume is replaced"
         events.append(EventNote(ObjectKey("WalrusNode", member.name), "Restarting", sentence))
     return tuple(actions), tuple(events)
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from walrus_operator.api.markers import SPEC_DIGEST_ANNOTATION, TEMPLATE_DIGEST_ANNOTATION
+from walrus_operator.api.pods import Storage
 from walrus_operator.api.world import Manifest, ObjectKey, PodView, Revision, Snapshot
+from walrus_operator.plan import volumes
+from walrus_operator.plan.volumes import Volume
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Member:
     """What its StatefulSet makes pods from."""
     live: Manifest | None
     """Its StatefulSet, if that wants a pod."""
+    volume: Volume | None = None
+    """A node's volume; those of gateway and devnet stay as they were made."""
 
     @property
     def runs(self) -> Revision | None:
@@ -32,12 +37,15 @@ class Member:
     @property
     def current(self) -> bool:
         """Whether its pod is what the spec asks for, or will be when it is created."""
-        return self.wanted is not None and (self.live is None or self.runs == self.wanted)
+        if self.wanted is None or (self.volume is not None and not self.volume.fits):
+            return False
+        # Without a StatefulSet a pod may run on that is older than what is wanted.
+        return (self.live is None and (self.pod is None or self.pod.terminating)) or self.runs == self.wanted
 
     @property
     def by_operator_only(self) -> bool:
         """Whether nothing but the version of the operator makes the difference; also when nobody can know."""
-        if self.current or self.wanted is None:
+        if self.current or self.wanted is None or (self.volume is not None and not self.volume.fits):
             return False
         return self.runs is None or self.runs.spec == self.wanted.spec
 
@@ -46,6 +54,16 @@ class Member:
         """Whether its template must not be written unless the node may restart."""
         runs_it = self.pod is not None and self.wanted is not None and self.pod.made_from == self.wanted
         return self.live is not None and not runs_it and (self.wanted is None or self.stored != self.wanted)
+
+    @property
+    def remade(self) -> bool:
+        """Whether its StatefulSet must be made anew, because the API server would refuse to change it."""
+        return self.live is not None and self.volume is not None and self.volume.remade
+
+    @property
+    def loses_data(self) -> bool:
+        """Whether it comes back with an empty volume."""
+        return self.volume is not None and self.volume.replaced
 
     @property
     def dead(self) -> bool:
@@ -61,7 +79,7 @@ class Member:
         return bool(seen >= self.live["metadata"].get("generation", 0))
 
 
-def read(snapshot: Snapshot, name: str, workload: str, pod: str) -> Member:
+def read(snapshot: Snapshot, name: str, workload: str, pod: str, *, storage: Storage | None = None) -> Member:
     """What there is of a pod.
 
     Args:
@@ -69,6 +87,7 @@ def read(snapshot: Snapshot, name: str, workload: str, pod: str) -> Member:
         name: By which the rollout calls it.
         workload: Its StatefulSet.
         pod: Its name.
+        storage: The volume that a node should have.
     """
     live = snapshot.live.get(ObjectKey("StatefulSet", workload))
     if live is not None and not int((live.get("spec") or {}).get("replicas", 0)):
@@ -78,7 +97,8 @@ def read(snapshot: Snapshot, name: str, workload: str, pod: str) -> Member:
     stored = None
     if SPEC_DIGEST_ANNOTATION in annotations and TEMPLATE_DIGEST_ANNOTATION in annotations:
         stored = Revision(annotations[SPEC_DIGEST_ANNOTATION], annotations[TEMPLATE_DIGEST_ANNOTATION])
-    return Member(name, snapshot.revisions.get(workload), snapshot.pods.get(pod), stored, live)
+    volume = volumes.look(snapshot, workload, storage) if storage is not None else None
+    return Member(name, snapshot.revisions.get(workload), snapshot.pods.get(pod), stored, live, volume)
 
 
 def left_alone(member: Member, restart: str | None) -> bool:

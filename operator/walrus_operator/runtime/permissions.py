@@ -48,7 +48,7 @@ NETWORK_PERMISSIONS: tuple[Permission, ...] = (
     *_verbs("", "configmaps", "get", "list", "create", "patch", "delete"),
     *_verbs("", "secrets", "get", "list", "create", "patch", "delete"),
     *_verbs("", "pods", "get", "list", "watch", "delete"),
-    *_verbs("", "persistentvolumeclaims", "get", "list"),
+    *_verbs("", "persistentvolumeclaims", "get", "list", "patch", "delete"),
     *_verbs("networking.k8s.io", "networkpolicies", "get", "list", "create", "patch"),
     *_verbs("policy", "poddisruptionbudgets", "get", "list", "create", "patch"),
     *_verbs("", "events", "create"),

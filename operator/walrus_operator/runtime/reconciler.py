@@ -50,6 +50,7 @@ class _Carried:
     error: str | None = None
     refusals: tuple[tuple[Reason, str], ...] = ()
     deleted_pods: dict[str, str] = field(default_factory=dict)
+    refused_growth: dict[str, str] = field(default_factory=dict)
 
 
 class Reconciler:
@@ -120,6 +121,7 @@ class Reconciler:
             last_error=carried.error,
             refusals=carried.refusals,
             deleted_pods=carried.deleted_pods,
+            refused_growth=carried.refused_growth,
         )
         if snapshot is None:
             self._carried.pop(key, None)
@@ -137,6 +139,7 @@ class Reconciler:
         recovered = carried.error is not None
         changed = tuple(outcome.refusals) != carried.refusals
         carried.error, carried.refusals = None, tuple(outcome.refusals)
+        carried.refused_growth |= outcome.refused_growth
         carried.deleted_pods = outcome.deleted_pods | still_shown(snapshot)
         if outcome.acted or recovered or changed:
             return min(AFTER_ACTING, plan.requeue_after)

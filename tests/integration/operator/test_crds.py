@@ -160,8 +160,11 @@ def test_an_epoch_is_steered_until_it_begins(kubectl: Kubectl) -> None:
             [("spec.chain", {"devnet": None, "external": {"networkConfig": "https://example.com/x"}})],
             "the kind of chain is fixed at genesis",
         ),
-        ([("spec.nodes.template.storage.size", "20Gi")], "the size of a volume cannot change yet"),
-        ([("spec.nodes.template.storage.storageClassName", "fast")], "the storage class of a volume cannot change"),
+        ([("spec.chain.devnet.storage", {"size": "20Gi"})], "the size of this volume cannot change"),
+        (
+            [("spec.chain.devnet.storage", {"size": "2Gi", "storageClassName": "fast"})],
+            "the storage class of this volume cannot change",
+        ),
     ],
 )
 def test_what_genesis_fixed_cannot_change(kubectl: Kubectl, changes: list[tuple[str, object]], says: str) -> None:

@@ -22,6 +22,7 @@ from walrus_operator.api.decisions import (
     DeleteObject,
     FundAddress,
     FundTreasury,
+    GrowClaim,
     Plan,
     PromoteKey,
     SetFinalizer,
@@ -88,6 +89,8 @@ class World:
     registered: dict[SuiAddress, NodeId] = field(default_factory=dict)
     claims: dict[str, ClaimView] = field(default_factory=dict)
     delegations: list[StakedWal] = field(default_factory=list)
+    orphans: set[str] = field(default_factory=set)
+    """Pods without a StatefulSet."""
     ever: dict[str, SecretView] = field(default_factory=dict)
     """All key Secrets that were made, by their first public key."""
     dismissed: set[str] = field(default_factory=set)
@@ -97,6 +100,10 @@ class World:
     balances: dict[SuiAddress, tuple[int, int]] = field(default_factory=dict)
     graceful: int = 0
     """How many times the kubelet looks at a deleted pod before it has ended."""
+    grows: bool = False
+    """Whether volumes can be enlarged in place."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Claims that could not, as the operator remembers them."""
     broken: set[str] = field(default_factory=set)
     """Pods that do not come up when they are made."""
     silent_nodes: set[str] = field(default_factory=set)
@@ -155,9 +162,22 @@ class World:
                     image=live["spec"]["template"]["spec"]["containers"][0]["image"],
                     made_from=made_from,
                 )
+        # Pods whose StatefulSet was deleted without them run on.
+        wanted |= {name: pod for name, pod in self.pods.items() if name in self.orphans and name not in wanted}
+        orphaned = {f"data-{name}" for name in self.orphans}
+        self.orphans -= {f"{key.name}-0" for key in self.objects if key.kind == "StatefulSet"}
         self.pods = wanted
-        claims = {f"data-{pod}": ClaimView(f"data-{pod}", f"uid-data-{pod}") for pod in wanted}
-        self.claims = {name: self.claims.get(name, claim) for name, claim in claims.items()}
+        # Volumes stay with their StatefulSet, whether it has pods or not.
+        owners = {f"data-{key.name}-0" for key in self.objects if key.kind == "StatefulSet"}
+        kept = {name: claim for name, claim in self.claims.items() if name in owners | orphaned}
+        self.claims = kept | {f"data-{pod}": self.claims.get(f"data-{pod}") or self._claim(pod) for pod in wanted}
+
+    def _claim(self, pod: str) -> ClaimView:
+        """A new volume, as the StatefulSet's template has it."""
+        live = self.objects.get(ObjectKey("StatefulSet", pod.rpartition("-")[0]), {})
+        spec = next((template["spec"] for template in live.get("spec", {}).get("volumeClaimTemplates", ())), {})
+        size = spec.get("resources", {}).get("requests", {}).get("storage", "")
+        return ClaimView(f"data-{pod}", self._uid(), size=size, storage_class=spec.get("storageClassName", "standard"))
 
     def nodes_register(self) -> None:
         """Running nodes register with their own key."""
@@ -372,6 +392,7 @@ class World:
             findings={epoch: dict(found) for epoch, found in self.findings.items()},
             revisions=objects.revisions(network, custom_nodes, self.settings),
             operator_version="0.1.0",
+            refused_growth=dict(self.refused),
             **extra,
         )
 
@@ -390,6 +411,13 @@ class World:
             elif isinstance(action, FundTreasury):
                 treasury = SuiAddress(str(self.secrets[names.treasury(NETWORK)].public[names.SUI_KEY]))
                 self.balances[treasury] = (action.mist * 2, action.frost * 2)
+            elif isinstance(action, GrowClaim):
+                claim = self.claims[action.claim]
+                assert claim.uid == action.uid
+                if self.grows:
+                    self.claims[action.claim] = replace(claim, size=action.size)
+                else:
+                    self.refused[action.claim] = action.uid
             elif isinstance(action, Delegate):
                 for node_id, amount in action.frost:
                     self.stake(node_id, amount)
@@ -463,13 +491,18 @@ class World:
         key = drift.key_of(manifest)
         self.log.append(f"apply {key}")
         live = self.objects.get(key)
+        fixed = [(found or {}).get("spec", {}).get("volumeClaimTemplates") for found in (live, manifest)]
+        assert live is None or fixed[0] == fixed[1], "updates to statefulset spec are forbidden"
         if live is None:
             live = {"metadata": {"uid": self._uid(), "generation": 0, "resourceVersion": "1"}}
         self.objects[key] = merged(live, manifest)
         self.objects[key]["metadata"]["generation"] += 1
 
     def _delete(self, action: DeleteObject) -> None:
-        if action.key.kind == "Secret":
+        if action.key.kind == "PersistentVolumeClaim":
+            assert self.claims[action.key.name].uid == action.uid
+            self.claims[action.key.name] = replace(self.claims[action.key.name], terminating=True)
+        elif action.key.kind == "Secret":
             self.dismissed.add(str(self.secrets.pop(action.key.name).public))
         elif action.key.kind == "Pod":
             assert self.pods[action.key.name].uid == action.uid
@@ -482,6 +515,8 @@ class World:
                 del self.claims[claim]
         elif action.key in self.objects:  # it may have lost its last finalizer a moment ago
             assert self.objects[action.key]["metadata"]["uid"] == action.uid
+            if action.orphan:
+                self.orphans.add(f"{action.key.name}-0")
             self.delete(action.key)
 
     def delete(self, key: ObjectKey) -> None:

@@ -29,7 +29,7 @@ POLICIES, SERVICE, BUDGET, VOLUMES, CHALLENGES = (
     "writes what becomes of volumes",
     "writes the policy of challenges",
 )
-NEXT_KEYS, SLEEPS = "makes next keys", "ends all pods"
+NEXT_KEYS, SLEEPS, EMPTIED = "makes next keys", "ends all pods", "replaces volumes"
 FIXED = "fixed at genesis"
 ALL_PODS = {NODES, GATEWAY, DEVNET}
 
@@ -69,8 +69,8 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "nodes.template.votes.storagePrice": (5, {NODES}),
     "nodes.template.votes.writePrice": (5, {NODES}),
     "nodes.template.votes.nodeCapacity": (1_000_000, {NODES}),
-    "nodes.template.storage.size": (None, {FIXED}),
-    "nodes.template.storage.storageClassName": (None, {FIXED}),
+    "nodes.template.storage.size": ("20Gi", {NODES, EMPTIED}),
+    "nodes.template.storage.storageClassName": ("fast", {NODES, EMPTIED}),
     "nodes.template.rotateKeys.protocol": ("1", {NEXT_KEYS}),
     "nodes.template.rotateKeys.network": ("1", {NEXT_KEYS}),
     "nodes.template.deletionPolicy": ("Drain", {FINALIZERS}),
@@ -192,6 +192,8 @@ def effects(world: World, pods: dict[str, str], objects: dict[ObjectKey, Any], l
         found.add(STAKE)
     if any(entry.startswith("CreateKeys") and "-next.key" in entry for entry in log):
         found.add(NEXT_KEYS)
+    if any(entry.startswith("DeleteObject") and "PersistentVolumeClaim" in entry for entry in log):
+        found.add(EMPTIED)
     if pods and not world.pods:
         found.add(SLEEPS)
     if any(entry.startswith("SetFinalizer") for entry in log):
