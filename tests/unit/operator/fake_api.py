@@ -90,6 +90,8 @@ class Store:
     def __init__(self, page: int = 3) -> None:
         self.page = page
         self.objects: dict[Key, Manifest] = {}
+        self.orphans: set[str] = set()
+        """Pods whose StatefulSet was deleted without them."""
         self.version = 0
 
     def handle(self, call: Call) -> Answer:
@@ -113,7 +115,9 @@ class Store:
         wanted = call.body["metadata"].get("resourceVersion")
         if wanted not in {None, live["metadata"]["resourceVersion"]}:
             return refusal(409, "Conflict", "the object has been modified")
-        return Answer(200, self.put(key, merged(live, call.body)))
+        if call.body["metadata"].get("uid") not in {None, live["metadata"]["uid"]}:
+            return refusal(409, "Conflict", "the UID is another one")
+        return Answer(200, self.put(key, without_nulls(merged(live, call.body))))
 
     def put(self, key: Key, manifest: Manifest) -> Manifest:
         """Stores an object; a new one gets a UID, a changed spec a new generation, and nothing changes nothing."""
@@ -140,12 +144,17 @@ class Store:
                 return refusal(404, "NotFound", f"{call.kind} {call.name} not found")
             return Answer(200, self.put(key, {**live, "status": call.body["status"]}))
         desired = {field: value for field, value in call.body.items() if field != "status"}
+        fixed = [(found or {}).get("spec", {}).get("volumeClaimTemplates") for found in (live, desired)]
+        if live is not None and fixed[0] != fixed[1]:
+            return refusal(422, "Invalid", "updates to statefulset spec for these fields are forbidden")
         return Answer(200, self.put(key, merged(live or {}, desired)))
 
     def _delete(self, key: Key, live: Manifest, call: Call) -> Answer:
         wanted = (call.body.get("preconditions") or {}).get("uid")
         if wanted not in {None, live["metadata"]["uid"]}:
             return refusal(409, "Conflict", "the UID in the precondition is another one")
+        if call.body.get("propagationPolicy") == "Orphan":
+            self.orphans |= {f"{key[2]}-{index}" for index in range(live["spec"]["replicas"])}
         self.remove(key)
         return Answer(200, {"kind": "Status", "status": "Success"})
 
@@ -173,6 +182,13 @@ class Store:
         ]
         head = {"kind": f"{call.kind}List", "apiVersion": RESOURCES[call.kind].api_version}
         return Answer(200, {**head, "metadata": meta, "items": items[start:end]})
+
+
+def without_nulls(patched: Any) -> Any:
+    """What a merge patch leaves: a field that it sets to null is gone."""
+    if isinstance(patched, dict):
+        return {key: without_nulls(value) for key, value in patched.items() if value is not None}
+    return patched
 
 
 Fault = Callable[["Transport", Call], Any]
@@ -274,7 +290,11 @@ class Cluster:
             owners = live["metadata"].get("ownerReferences") or []
             if owners and not any(owner["uid"] in uids for owner in owners):
                 self.store.remove(key)
-        wanted: set[str] = set()
+        for name, live in self.of("PersistentVolumeClaim").items():
+            if "deletionTimestamp" in live["metadata"] and name.removeprefix("data-") not in self.of("Pod"):
+                del self.store.objects["PersistentVolumeClaim", live["metadata"]["namespace"], name]
+        self.store.orphans -= {f"{name}-0" for name in self.of("StatefulSet")}
+        wanted = set(self.store.orphans)
         for name, live in self.of("StatefulSet").items():
             template = live["spec"]["template"]
             made_from = revision(template["metadata"].get("annotations"))
@@ -286,9 +306,20 @@ class Cluster:
                 wanted.add(f"{name}-{index}")
                 if f"{name}-{index}" not in self.of("Pod"):
                     self._make_pod(f"{name}-{index}", namespace, template, hash_)
+                self._make_claims(f"{name}-{index}", live)
         for name, live in self.of("Pod").items():
             if name not in wanted:
                 self.store.remove(("Pod", live["metadata"]["namespace"], name))
+
+    def _make_claims(self, pod: str, live: Manifest) -> None:
+        """The volumes of a pod that has none; those that are there are taken as they are."""
+        for template in live["spec"].get("volumeClaimTemplates") or ():
+            name = f"{template['metadata']['name']}-{pod}"
+            key = ("PersistentVolumeClaim", live["metadata"]["namespace"], name)
+            if key not in self.store.objects:
+                labels = dict(live["spec"]["selector"]["matchLabels"])
+                meta = {"name": name, "labels": labels, "finalizers": ["kubernetes.io/pvc-protection"]}
+                self.store.put(key, {"apiVersion": "v1", "kind": key[0], "metadata": meta, "spec": template["spec"]})
 
     def _make_pod(self, name: str, namespace: str, template: Mapping[str, Any], hash_: str) -> None:
         self.pods_made += 1

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from tests.unit.operator.support import address
 
 from walrus_codec.types import Epoch, NodeId, ObjectId, ShardIndex, SuiAddress
-from walrus_operator.api.world import ChainView, EpochPhase, NodeInfo, Observed, PodView, Seat, UnixSeconds
+from walrus_operator.api.world import (
+    ChainView,
+    EpochPhase,
+    NodeInfo,
+    Observed,
+    PodView,
+    RegisteredKeys,
+    Seat,
+    UnixSeconds,
+)
 from walrus_operator.observe.chain import ChainQuestions
 from walrus_sui.types import StakedWal
 
@@ -20,6 +29,8 @@ class PlayedChain:
         self.n_shards = n_shards
         self.epoch = 1
         self.phase = EpochPhase.DONE
+        self.keys: Callable[[SuiAddress], RegisteredKeys | None] = lambda _sui: None
+        """What the chain says of the keys of nodes that change theirs."""
         self.left: set[NodeId] = set()
         """Pools that have neither stake nor seat any more."""
 
@@ -47,6 +58,7 @@ class PlayedChain:
             system_object="0x5",
             staking_object="0x6",
             registered=pools,
+            keys={pools[sui]: keys for sui in questions.rotating if (keys := self.keys(sui)) is not None},
             delegations=tuple(
                 StakedWal(ObjectId(address(f"stake in {pool}")), pool, 1000 * 10**9, Epoch(1), None)
                 for pool in pools.values()
