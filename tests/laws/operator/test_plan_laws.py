@@ -11,6 +11,7 @@ from tests.unit.operator.support import World, network_manifest
 from walrus_codec.quorum import max_faulty
 from walrus_operator.api import names
 from walrus_operator.api.decisions import DeleteObject
+from walrus_operator.api.markers import REPLACE_VOLUME_ANNOTATION
 from walrus_operator.api.world import EpochPhase, ObjectKey, Seat, SecretView
 from walrus_operator.plan.passes import plan
 
@@ -85,6 +86,15 @@ def damage(world: World, kind: str, number: int) -> None:
             claim = world.claims.get(f"data-{node}-0")
             if claim is not None:
                 world.claims[claim.name] = replace(claim, terminating=True)
+        case "volume wanted else":
+            storage = {"size": f"{5 * (1 + number % 4)}Gi"}
+            world.edit(nodes={"template": {"storage": storage | ({"storageClassName": "fast"} if number > 20 else {})}})
+        case "volumes grow":
+            world.grows = number % 2 == 0
+        case "volume to be replaced":
+            claim, live = world.claims.get(f"data-{node}-0"), world.objects.get(ObjectKey("WalrusNode", node))
+            if claim is not None and live is not None:
+                live["metadata"].setdefault("annotations", {})[REPLACE_VOLUME_ANNOTATION] = claim.uid
         case "image":
             world.edit(image=f"walrus:{number % 3}")
         case "canary":
@@ -108,6 +118,7 @@ KINDS = [
     "chain silent", "chain answers", "epoch", "time", "node silent", "nodes answer", "voting ends", "drain", "stake",
     "policy", "volume deleted", "image", "canary", "restart", "operator", "pod is dead",
     "fence", "sleep", "new keys", "keys announced", "next key lost",
+    "volume wanted else", "volumes grow", "volume to be replaced",
 ]  # fmt: skip
 stories = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 30)), max_size=6)
 
@@ -159,9 +170,11 @@ def test_no_pass_takes_more_shards_down_than_the_fault_budget_bears(
         for _ in range(2):
             snapshot = world.snapshot()
             decided = plan(snapshot)
-            ends = {"StatefulSet": "", "Pod": "-0"}
-            deleted = [action.key for action in decided.actions if isinstance(action, DeleteObject)]
-            taken = {key.name.removesuffix(ends[key.kind]) for key in deleted if key.kind in ends}
+            ends = {"StatefulSet": "", "Pod": "-0", "PersistentVolumeClaim": "-0"}
+            gone = [action for action in decided.actions if isinstance(action, DeleteObject) and not action.orphan]
+            deleted = [action.key for action in gone]
+            emptied = {key.name[5:-2] for key in deleted if key.kind == "PersistentVolumeClaim"}
+            taken = {key.name.removeprefix("data-").removesuffix(ends[key.kind]) for key in deleted if key.kind in ends}
             before = {name for name in world.infos() if world.pods[f"{name}-0"].ready}
             awake = decided.workload is not None and decided.workload.awake.gateway
             workloads = decided.workload.nodes if decided.workload is not None and awake else ()
@@ -172,7 +185,7 @@ def test_no_pass_takes_more_shards_down_than_the_fault_budget_bears(
             up = before - taken
             for seats in (world.committee, world.following):
                 weight = {owner(world, seat): seat.weight for seat in seats}
-                if any(weight.get(name) for name in taken - dead):
+                if any(weight.get(name) for name in (taken - dead) | emptied):
                     assert world.chain_answers
                     assert sum(held for name, held in weight.items() if name not in up) <= max_faulty(10) - reserve
             world.carry_out(snapshot, decided)
