@@ -20,7 +20,7 @@ class Challenges(SpecModel):
     A change restarts nothing. It holds from a later epoch on, when all nodes know of it.
     """
 
-    mode: ChallengeMode = "Off"
+    mode: ChallengeMode = "Vote"
     """Off: nobody is asked. Report: nodes challenge each other and sign what they find. Vote: they also vote to burn the
     commission of a node that more than f shards have seen fail."""
     kept: Annotated[
