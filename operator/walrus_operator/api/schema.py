@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from walrus_operator.api import epoch, network, node
+from walrus_operator.api import epoch, network, network_status, node
 from walrus_operator.api.base import GROUP, VERSION, cel
 
 _DROPPED = {"title", "additionalProperties", "const", "$defs"}
@@ -191,7 +191,7 @@ NETWORK = Crd(
     singular="walrusnetwork",
     short_name="wnet",
     spec=network.NetworkSpec,
-    status=network.NetworkStatus,
+    status=network_status.NetworkStatus,
     description="A Walrus storage network: chain, storage nodes and gateway.",
     columns=(
         Column("Ready", _condition("Ready")),

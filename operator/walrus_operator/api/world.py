@@ -17,7 +17,8 @@ from walrus_client.challenges.verdicts import Outcome, Verdict
 from walrus_codec.types import NodeId, ShardIndex, SuiAddress
 from walrus_operator.api.conditions import Reason
 from walrus_operator.api.markers import PAUSE_ANNOTATION, PAUSED
-from walrus_operator.api.network import NetworkSpec, NetworkStatus
+from walrus_operator.api.network import NetworkSpec
+from walrus_operator.api.network_status import NetworkStatus
 from walrus_operator.api.node import NodeSpec, NodeStatus
 from walrus_sui.types import StakedWal
 

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ValidationError
 from walrus_operator.api import names
 from walrus_operator.api.decisions import KeyKind
 from walrus_operator.api.markers import NODE_LABEL, SPEC_DIGEST_ANNOTATION, TEMPLATE_DIGEST_ANNOTATION
-from walrus_operator.api.network import NetworkSpec, NetworkStatus
+from walrus_operator.api.network import NetworkSpec
+from walrus_operator.api.network_status import NetworkStatus
 from walrus_operator.api.node import NodeSpec, NodeStatus
 from walrus_operator.api.world import (
     ClaimView,

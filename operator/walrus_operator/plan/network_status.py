@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from walrus_operator.api import names
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, Truth, condition, merge
 from walrus_operator.api.decisions import StatusUpdate
-from walrus_operator.api.network import GatewayStatus, NetworkStatus, NodeCounts, RolloutStatus, ShardCounts
+from walrus_operator.api.network_status import GatewayStatus, NetworkStatus, NodeCounts, RolloutStatus, ShardCounts
 from walrus_operator.api.world import EpochPhase, NetworkObject, ObjectKey, Snapshot
 from walrus_operator.plan import hibernation
 from walrus_operator.plan import membership as members

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from walrus_operator.api.decisions import EventNote, RolloutNumbers
-from walrus_operator.api.network import (
-    NetworkSpec,
+from walrus_operator.api.network import NetworkSpec
+from walrus_operator.api.network_status import (
     RolloutBudget,
     RolloutHold,
     RolloutPart,
