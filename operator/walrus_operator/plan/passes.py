@@ -33,6 +33,7 @@ from walrus_operator.plan import (
     keys,
     membership,
     network_status,
+    node_conditions,
     node_status,
     rollout,
     rollout_status,
@@ -70,7 +71,7 @@ def plan(snapshot: Snapshot) -> Plan:
     members = hibernation.put_to_bed(fenced.members, sleep)
     leaving = departures.decide(snapshot, members, facts, node_ids=node_ids, taken=fenced.taken)
     rolling = rollout.decide(snapshot, members, facts, taken=leaving.taken)
-    steps = node_status.Steps(leaving, rotations, fenced)
+    steps = node_conditions.Steps(leaving, rotations, fenced)
     schedule = challenge_schedule.decide(snapshot, network.spec, chain)
     name_of = {str(node_id): name for name, node_id in node_ids.items()}
     mirror = epochs.Epochs((), (), ())
