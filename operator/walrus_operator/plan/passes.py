@@ -32,6 +32,7 @@ from walrus_operator.plan import (
     key_rotation,
     keys,
     membership,
+    network_conditions,
     network_status,
     node_conditions,
     node_status,
@@ -93,7 +94,7 @@ def plan(snapshot: Snapshot) -> Plan:
             gateways=[SuiAddress(address) for address in key_state.gateways.values()],
             faucet=network.spec.chain.devnet is not None,
         )
-    report = network_status.Facts(
+    report = network_conditions.Facts(
         verdict=verdict,
         membership=members,
         keys=key_state,
