@@ -23,25 +23,17 @@ from walrus_operator.api.conditions import Reason
 from walrus_operator.api.decisions import Action, DeleteObject, EventNote
 from walrus_operator.api.markers import APPROVED_ANNOTATION, OVERRIDE_ANNOTATION
 from walrus_operator.api.network import NetworkSpec
-from walrus_operator.api.world import ChainView, Manifest, NodeInfo, ObjectKey, PodView, Seat, Snapshot
+from walrus_operator.api.world import Manifest, ObjectKey, Snapshot
 from walrus_operator.plan import parts, rollout_gates, rollout_members, volumes, windows
-from walrus_operator.plan.gates import ACTIVE, Facts, Hold
+from walrus_operator.plan.gates import Facts, Hold
 from walrus_operator.plan.membership import Membership
 from walrus_operator.plan.parts import Parts
+from walrus_operator.plan.rejoining import not_rejoined, stuck, unfinished
 from walrus_operator.plan.rollout_gates import Roll
 from walrus_operator.plan.rollout_members import Member, left_alone
-from walrus_operator.plan.times import iso
-
-FOLLOWS_WITHIN = 60.0
-"""Seconds by which a node that follows the chain may be behind; empty checkpoints are recorded only now and then."""
-STUCK_AFTER = 300.0
-"""Seconds after which a node that has not rejoined is reported; a start on a busy machine takes its time."""
 
 UNDER_WAY = frozenset({"Rolling", "Held"})
 """States of a rollout that has not ended."""
-
-_HOPELESS = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CrashLoopBackOff", "RunContainerError"})
-"""What a container waits for that seldom goes away by itself."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +159,7 @@ def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequ
         roll,
         others,
         outdated=others_left,
-        nodes=_unfinished([member.name for member in ordered], known, roll, taken),
+        nodes=unfinished([member.name for member in ordered], known, roll, taken),
         running=frozenset(name for name, member in known.items() if member.live is not None),
         going=going,
     )
@@ -197,7 +189,7 @@ def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequ
         under_way=under_way,
         chosen=chosen,
         holds=holds,
-        stuck=_stuck({**known, **others}, {**waited_for, **following.returning}, snapshot) if under_way else None,
+        stuck=stuck({**known, **others}, {**waited_for, **following.returning}, snapshot) if under_way else None,
         kept={name: live for name, live in kept.items() if live is not None},
         actions=(*actions, *following.actions),
         events=(*events, *following.events),
@@ -246,42 +238,6 @@ def choose(
     return tuple(chosen), holds
 
 
-def not_rejoined(facts: Facts, member: Member, snapshot: Snapshot, settle: float = 0.0) -> str | None:
-    """Why a node does not count as back; None when it does.
-
-    Args:
-        facts: What nodes say.
-        member: The node.
-        snapshot: The world.
-        settle: Seconds that its pod must have been ready, so that everybody finds its new address.
-    """
-    pod, info, seat = member.pod, facts.infos.get(member.name), facts.seats.get(member.name)
-    if pod is None or pod.terminating:
-        return "its pod is being replaced"
-    if not pod.ready:
-        return f"its pod is {pod.phase}{f', {pod.waiting}' if pod.waiting else ''}"
-    if info is None:
-        observed = snapshot.infos.get(member.name)
-        return f"it does not answer: {(observed.error if observed else None) or 'not yet'}"
-    behind = _behind(facts, info, seat)
-    if behind is None and pod.ready_since is not None and snapshot.now < pod.ready_since + settle:
-        return f"not everybody finds its new address before {iso(pod.ready_since + settle)}"
-    return behind
-
-
-def _behind(facts: Facts, info: NodeInfo, seat: Seat | None) -> str | None:
-    if facts.chain is not None and info.epoch < facts.chain.epoch:
-        return f"it is in epoch {info.epoch}, the chain in {facts.chain.epoch}"
-    if not info.chain_reachable or info.chain_age > FOLLOWS_WITHIN:
-        return "it does not follow the chain"
-    if seat is None:
-        return None
-    if info.status != ACTIVE:
-        return f"it reports {info.status}"
-    missing = sum(1 for shard in seat.shards if info.shards.get(shard) != ACTIVE)
-    return f"{missing} of its {seat.weight} shards are not ready" if missing else None
-
-
 def _with_new_answers(snapshot: Snapshot, facts: Facts) -> Facts:
     """Facts with nothing but what nodes have said in this pass, and what users allow for this pod alone."""
     fresh = {name: info.fresh for name, info in snapshot.infos.items()}
@@ -300,21 +256,6 @@ def _with_new_answers(snapshot: Snapshot, facts: Facts) -> Facts:
         pods=pods,
         overridden=frozenset(overridden),
     )
-
-
-def _unfinished(outdated: Sequence[str], members: Mapping[str, Member], roll: Roll, taken: Sequence[str]) -> str | None:
-    """Why gateway and devnet wait for the nodes; None when all are restarted and back.
-
-    A node that has been down for long does not hold up those who read and write, unless nobody has come back with its spec.
-    """
-    if outdated:
-        return f"{outdated[0]} is still to be restarted{f', and {len(outdated) - 1} more' if outdated[1:] else ''}"
-    for name in sorted(roll.returning, key=lambda name: (len(name), name)):
-        pod = members[name].pod
-        began = pod.created_at if pod is not None and not pod.terminating else None
-        if name not in roll.proven or began is None or roll.now - began <= STUCK_AFTER:
-            return f"{name} has not rejoined: {roll.returning[name]}"
-    return f"{taken[0]} is being removed" if taken else None
 
 
 def _target(members: Iterable[Member]) -> str:
@@ -395,32 +336,3 @@ def _restarts(
             sentence += ", which it recovers from the other nodes: its volume is replaced"
         events.append(EventNote(ObjectKey("WalrusNode", member.name), "Restarting", sentence))
     return tuple(actions), tuple(events)
-
-
-def _away_since(pod: PodView, chain: ChainView | None) -> float | None:
-    """Since when at most a node has not rejoined; None when nobody can say."""
-    if pod.terminating:  # the pod of before, whatever its age, has until the end of its grace to go
-        return pod.gone_by
-    if chain is not None and chain.epoch and chain.change_done_at_ms is None:
-        return None  # the epoch changes: who is behind has just been left behind
-    epoch = chain.change_done_at_ms / 1000 if chain is not None and chain.change_done_at_ms is not None else None
-    moments = [moment for moment in (pod.created_at, pod.ready_changed, epoch) if moment is not None]
-    return max(moments, default=None)
-
-
-def _stuck(members: Mapping[str, Member], returning: Mapping[str, str], snapshot: Snapshot) -> Hold | None:
-    """The node that the rollout waits for in vain."""
-    for name in sorted(returning, key=lambda name: (len(name), name)):
-        pod = members[name].pod
-        if pod is None:
-            continue
-        since = _away_since(pod, snapshot.chain.value)
-        hopeless = not pod.terminating and pod.waiting is not None and pod.waiting.split(",")[0] in _HOPELESS
-        late = since is not None and snapshot.now - since > STUCK_AFTER
-        if hopeless or late:
-            return Hold(
-                Reason.PREVIOUS_NODE_NOT_REJOINED,
-                f"{name} was restarted and does not rejoin: {returning[name]}. No other node is restarted until it does: see "
-                f"`kubectl describe pod {pod.name}` and its log, and correct the spec or set it back",
-            )
-    return None

@@ -13,7 +13,7 @@ from walrus_operator.api.markers import APPROVED_ANNOTATION, OVERRIDE_ANNOTATION
 from walrus_operator.api.world import EpochPhase, ObjectKey, UnixSeconds
 from walrus_operator.plan.gates import GATES_OFF_ANNOTATION
 from walrus_operator.plan.passes import plan
-from walrus_operator.plan.rollout import STUCK_AFTER
+from walrus_operator.plan.rejoining import STUCK_AFTER
 from walrus_operator.runtime.reconciler import still_shown
 
 
