@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from walrus_codec.types import NodeId, SuiAddress
-from walrus_operator.api.world import ChainView, EpochPhase, Observed, RegisteredKeys, Seat, UnixSeconds
+from walrus_operator.api.chain_view import ChainView, EpochPhase, RegisteredKeys, Seat
+from walrus_operator.api.world import Observed, UnixSeconds
 from walrus_sui import network_config
 from walrus_sui.client import ChainClient
 from walrus_sui.errors import WalrusSuiError

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from walrus_operator.api.base import seconds
+from walrus_operator.api.chain_view import ChainView
 from walrus_operator.api.conditions import Reason
-from walrus_operator.api.world import ChainView, Snapshot
+from walrus_operator.api.world import Snapshot
 from walrus_operator.plan.times import iso
 from walrus_sui.public_networks import PUBLIC_SYSTEM_OBJECTS
 

@@ -14,8 +14,9 @@ from walrus_client.challenges.policy import Mode, Policy
 from walrus_client.challenges.schedule import Schedule, ScheduleError, differ_widely
 from walrus_codec.types import Epoch
 from walrus_operator.api import names
+from walrus_operator.api.chain_view import ChainView
 from walrus_operator.api.network import NetworkSpec
-from walrus_operator.api.world import ChainView, ObjectKey, Snapshot
+from walrus_operator.api.world import ObjectKey, Snapshot
 
 LEAD = 120.0
 """Seconds until every kubelet has brought a changed ConfigMap into its pods."""

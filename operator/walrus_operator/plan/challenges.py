@@ -19,11 +19,12 @@ from walrus_client.challenges.verdicts import Verdict
 from walrus_codec import quorum
 from walrus_codec.types import Epoch, NodeId
 from walrus_operator.api import names
+from walrus_operator.api.chain_view import ChainView
 from walrus_operator.api.challenges import ChallengeResults, MemberResults, NetworkResults, NodeResults
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, Truth, condition
 from walrus_operator.api.decisions import ChallengeNumbers, EventNote, StatusUpdate
 from walrus_operator.api.epoch import EpochMember
-from walrus_operator.api.world import ChainView, Findings, ObjectKey, Snapshot
+from walrus_operator.api.world import Findings, ObjectKey, Snapshot
 
 RECENT = 4
 """Epochs after which a verdict says nothing about a node any more; so long an excuse counts too."""

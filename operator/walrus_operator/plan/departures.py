@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 
 from walrus_codec.types import NodeId
 from walrus_operator.api import names
+from walrus_operator.api.chain_view import ChainView
 from walrus_operator.api.conditions import Reason
 from walrus_operator.api.decisions import Action, DeleteObject, NodeWorkload, SetFinalizer
 from walrus_operator.api.markers import DRAIN_FINALIZER
-from walrus_operator.api.world import ChainView, NodeObject, ObjectKey, Snapshot
+from walrus_operator.api.world import NodeObject, ObjectKey, Snapshot
 from walrus_operator.plan import gates, membership, volumes
 from walrus_operator.plan.gates import Hold
 from walrus_operator.plan.membership import Leave, Membership

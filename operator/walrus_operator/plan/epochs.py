@@ -15,10 +15,11 @@ from walrus_client.challenges.policy import Mode
 from walrus_client.challenges.schedule import Schedule
 from walrus_codec.types import Epoch
 from walrus_operator.api import names
+from walrus_operator.api.chain_view import ChainView, EpochPhase, Seat
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, condition, merge
 from walrus_operator.api.decisions import DeleteObject, EpochRecord, StatusUpdate
 from walrus_operator.api.epoch import EpochChain, EpochMember, EpochPrices, EpochStatus
-from walrus_operator.api.world import ChainView, EpochObject, EpochPhase, ObjectKey, Seat, Snapshot
+from walrus_operator.api.world import EpochObject, ObjectKey, Snapshot
 from walrus_operator.plan import challenges
 from walrus_operator.plan.times import iso
 

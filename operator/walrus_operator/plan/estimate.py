@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from walrus_operator.api.chain_view import ChainView
 from walrus_operator.api.network import MaintenanceWindow
-from walrus_operator.api.world import ChainView
 from walrus_operator.plan import windows
 from walrus_operator.plan.rollout_gates import RESTART_SECONDS
 

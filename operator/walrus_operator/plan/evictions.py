@@ -23,8 +23,9 @@ from dataclasses import dataclass
 
 from walrus_codec.quorum import max_faulty
 from walrus_operator.api import names
+from walrus_operator.api.chain_view import Seat
 from walrus_operator.api.decisions import Evictions, NodeWorkload
-from walrus_operator.api.world import PodView, Seat
+from walrus_operator.api.world import PodView
 from walrus_operator.plan import gates
 
 RECOVERED_ANEW = "ActiveRecover"

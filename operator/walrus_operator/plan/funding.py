@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from walrus_codec.types import NodeId, SuiAddress
+from walrus_operator.api.chain_view import FROST_PER_WAL, MIST_PER_SUI, ChainView
 from walrus_operator.api.decisions import Action, Delegate, FundAddress, FundTreasury, NodeWorkload
-from walrus_operator.api.world import FROST_PER_WAL, MIST_PER_SUI, ChainView
 from walrus_operator.plan import stakes as pieces
 
 GATEWAY_FLOOR_MIST = 1 * MIST_PER_SUI

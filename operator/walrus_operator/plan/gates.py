@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 
 from walrus_codec.quorum import max_faulty
 from walrus_codec.types import NodeId
+from walrus_operator.api.chain_view import ChainView, EpochPhase, Seat
 from walrus_operator.api.conditions import Reason
 from walrus_operator.api.markers import OVERRIDE_ANNOTATION
-from walrus_operator.api.world import ChainView, EpochPhase, NodeInfo, Seat
+from walrus_operator.api.world import NodeInfo
 
 ACTIVE = "Active"
 RECOVERING = frozenset(

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 
 from walrus_codec.types import NodeId
 from walrus_operator.api import names
+from walrus_operator.api.chain_view import ChainView, RegisteredKeys
 from walrus_operator.api.decisions import Action, CreateKeys, EventNote, KeyKind, NodeWorkload, PromoteKey
 from walrus_operator.api.node import KeysFor, PublicKeys, RotateKeys
-from walrus_operator.api.world import ChainView, NodeObject, ObjectKey, RegisteredKeys, SecretView, Snapshot
+from walrus_operator.api.world import NodeObject, ObjectKey, SecretView, Snapshot
 from walrus_operator.plan.keys import Keys
 
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from walrus_operator.api.chain_view import EpochPhase
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, Truth, condition
 from walrus_operator.api.network_status import RolloutStatus
-from walrus_operator.api.world import EpochPhase, ObjectKey, Snapshot
+from walrus_operator.api.world import ObjectKey, Snapshot
 from walrus_operator.plan import hibernation
 from walrus_operator.plan import membership as members
 from walrus_operator.plan.budget import Shards

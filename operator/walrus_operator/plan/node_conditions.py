@@ -12,17 +12,10 @@ from dataclasses import dataclass
 
 from walrus_codec.types import NodeId
 from walrus_operator.api import names, sizing
+from walrus_operator.api.chain_view import FROST_PER_WAL, ChainView, EpochPhase, Seat
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, Truth, condition
 from walrus_operator.api.decisions import NodeWorkload
-from walrus_operator.api.world import (
-    FROST_PER_WAL,
-    ChainView,
-    EpochPhase,
-    NodeInfo,
-    NodeObject,
-    Seat,
-    Snapshot,
-)
+from walrus_operator.api.world import NodeInfo, NodeObject, Snapshot
 from walrus_operator.plan import stakes as pieces
 from walrus_operator.plan.challenges import Standing
 from walrus_operator.plan.departures import Departures

@@ -7,18 +7,11 @@ from dataclasses import dataclass
 
 from walrus_codec.types import NodeId, SuiAddress
 from walrus_operator.api import names
+from walrus_operator.api.chain_view import FROST_PER_WAL, ChainView
 from walrus_operator.api.conditions import Condition, ConditionType, merge
 from walrus_operator.api.decisions import NodeWorkload, StatusUpdate
 from walrus_operator.api.node import NodeStatus
-from walrus_operator.api.world import (
-    FROST_PER_WAL,
-    ChainView,
-    NodeInfo,
-    NodeObject,
-    ObjectKey,
-    Observed,
-    Snapshot,
-)
+from walrus_operator.api.world import NodeInfo, NodeObject, ObjectKey, Observed, Snapshot
 from walrus_operator.plan import node_conditions
 from walrus_operator.plan.challenges import Standing
 from walrus_operator.plan.keys import Keys

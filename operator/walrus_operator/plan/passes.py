@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 from walrus_codec.types import NodeId, SuiAddress
 from walrus_operator.api import names
+from walrus_operator.api.chain_view import ChainView, EpochPhase
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, condition, merge
 from walrus_operator.api.decisions import Action, DeleteObject, EventNote, Plan, StatusUpdate, Workload
-from walrus_operator.api.world import ChainView, EpochPhase, NetworkObject, ObjectKey, Snapshot
+from walrus_operator.api.world import NetworkObject, ObjectKey, Snapshot
 from walrus_operator.plan import (
     budget,
     chain_state,

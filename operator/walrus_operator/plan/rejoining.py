@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from walrus_operator.api.chain_view import ChainView, Seat
 from walrus_operator.api.conditions import Reason
-from walrus_operator.api.world import ChainView, NodeInfo, PodView, Seat, Snapshot
+from walrus_operator.api.world import NodeInfo, PodView, Snapshot
 from walrus_operator.plan.gates import ACTIVE, Facts, Hold
 from walrus_operator.plan.rollout_gates import Roll
 from walrus_operator.plan.rollout_members import Member

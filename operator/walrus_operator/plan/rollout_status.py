@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from walrus_operator.api.chain_view import Seat
 from walrus_operator.api.decisions import EventNote, RolloutNumbers
 from walrus_operator.api.network import NetworkSpec
 from walrus_operator.api.network_status import (
@@ -19,7 +20,7 @@ from walrus_operator.api.network_status import (
     RolloutStep,
     RolloutVersion,
 )
-from walrus_operator.api.world import NetworkObject, ObjectKey, Seat, Snapshot
+from walrus_operator.api.world import NetworkObject, ObjectKey, Snapshot
 from walrus_operator.plan import estimate, gates
 from walrus_operator.plan.gates import Facts
 from walrus_operator.plan.rollout import UNDER_WAY, Rollout

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from walrus_codec.types import NodeId
+from walrus_operator.api.chain_view import FROST_PER_WAL, ChainView
 from walrus_operator.api.decisions import Part, WithdrawStake
-from walrus_operator.api.world import FROST_PER_WAL, ChainView
 from walrus_sui.types import StakedWal
 
 

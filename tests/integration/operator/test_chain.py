@@ -11,8 +11,9 @@ from tests.integration.chain.conftest import Devnet
 from tests.integration.chain.world import Node, World
 
 from walrus_client.errors import TreasuryError
+from walrus_operator.api.chain_view import FROST_PER_WAL, MIST_PER_SUI, ChainView, EpochPhase
 from walrus_operator.api.decisions import Delegate, FundAddress, FundTreasury
-from walrus_operator.api.world import FROST_PER_WAL, MIST_PER_SUI, ChainView, EpochPhase, Observed
+from walrus_operator.api.world import Observed
 from walrus_operator.apply import money
 from walrus_operator.observe.chain import ChainObserver, ChainQuestions
 from walrus_operator.plan import stakes

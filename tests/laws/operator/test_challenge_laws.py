@@ -15,8 +15,9 @@ from tests.unit.operator.support import NETWORK, START, World, network_manifest
 from walrus_client.challenges.schedule import Schedule, differ_widely
 from walrus_codec.types import Epoch
 from walrus_operator.api import names
+from walrus_operator.api.chain_view import ChainView, EpochPhase
 from walrus_operator.api.network import NetworkSpec
-from walrus_operator.api.world import ChainView, EpochObject, EpochPhase, ObjectKey, Snapshot, UnixSeconds
+from walrus_operator.api.world import EpochObject, ObjectKey, Snapshot, UnixSeconds
 from walrus_operator.observe import reading
 from walrus_operator.plan import challenge_schedule
 from walrus_operator.plan.challenge_schedule import LEAD

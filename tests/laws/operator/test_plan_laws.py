@@ -10,9 +10,10 @@ from tests.unit.operator.support import World, network_manifest
 
 from walrus_codec.quorum import max_faulty
 from walrus_operator.api import names
+from walrus_operator.api.chain_view import EpochPhase, Seat
 from walrus_operator.api.decisions import DeleteObject
 from walrus_operator.api.markers import REPLACE_VOLUME_ANNOTATION
-from walrus_operator.api.world import EpochPhase, ObjectKey, Seat, SecretView
+from walrus_operator.api.world import ObjectKey, SecretView
 from walrus_operator.plan.passes import plan
 
 NODES = 4

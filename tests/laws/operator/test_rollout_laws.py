@@ -10,8 +10,9 @@ from tests.unit.operator.support import START, World, network_manifest
 
 from walrus_codec.quorum import max_faulty
 from walrus_codec.types import NodeId, ShardIndex
+from walrus_operator.api.chain_view import EpochPhase, Seat
 from walrus_operator.api.decisions import DeleteObject
-from walrus_operator.api.world import EpochPhase, NodeInfo, PodView, Revision, Seat
+from walrus_operator.api.world import NodeInfo, PodView, Revision
 from walrus_operator.plan import gates, rollout, rollout_status
 from walrus_operator.plan.passes import plan
 from walrus_operator.plan.rollout import Member, Rollout

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from tests.unit.operator.support import START, World, network_manifest
 
 from walrus_codec.quorum import max_faulty
+from walrus_operator.api.chain_view import EpochPhase
 from walrus_operator.api.decisions import DeleteObject
-from walrus_operator.api.world import EpochPhase, ObjectKey, UnixSeconds
+from walrus_operator.api.world import ObjectKey, UnixSeconds
 from walrus_operator.plan.passes import plan
 
 NODES, SHARDS = 5, 22

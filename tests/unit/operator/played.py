@@ -8,16 +8,8 @@ from collections.abc import Callable, Mapping
 from tests.unit.operator.support import address
 
 from walrus_codec.types import Epoch, NodeId, ObjectId, ShardIndex, SuiAddress
-from walrus_operator.api.world import (
-    ChainView,
-    EpochPhase,
-    NodeInfo,
-    Observed,
-    PodView,
-    RegisteredKeys,
-    Seat,
-    UnixSeconds,
-)
+from walrus_operator.api.chain_view import ChainView, EpochPhase, RegisteredKeys, Seat
+from walrus_operator.api.world import NodeInfo, Observed, PodView, UnixSeconds
 from walrus_operator.observe.chain import ChainQuestions
 from walrus_sui.types import StakedWal
 

@@ -16,6 +16,7 @@ from typing import Any
 from walrus_codec.types import Epoch, NodeId, ObjectId, ShardIndex, SuiAddress
 from walrus_operator.api import names
 from walrus_operator.api.base import API_VERSION
+from walrus_operator.api.chain_view import ChainView, EpochPhase, RegisteredKeys, Seat
 from walrus_operator.api.decisions import (
     CreateKeys,
     Delegate,
@@ -29,17 +30,13 @@ from walrus_operator.api.decisions import (
     WithdrawStake,
 )
 from walrus_operator.api.world import (
-    ChainView,
     ClaimView,
-    EpochPhase,
     Findings,
     Manifest,
     NodeInfo,
     ObjectKey,
     Observed,
     PodView,
-    RegisteredKeys,
-    Seat,
     SecretView,
     Settings,
     Snapshot,

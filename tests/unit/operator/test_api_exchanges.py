@@ -15,7 +15,7 @@ from tests.unit.operator.test_api_faults import NAME, NAMESPACE, NETWORK, Scene,
 
 from walrus_codec.types import SuiAddress
 from walrus_operator.api import names
-from walrus_operator.api.world import RegisteredKeys
+from walrus_operator.api.chain_view import RegisteredKeys
 from walrus_operator.observe import reading
 
 NODE = ("WalrusNode", NAMESPACE, "own")

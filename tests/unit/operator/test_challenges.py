@@ -14,7 +14,8 @@ from walrus_client.challenges.schedule import Schedule
 from walrus_client.challenges.verdicts import Outcome, Verdict
 from walrus_codec.types import Epoch, NodeId
 from walrus_operator.api import names
-from walrus_operator.api.world import EpochPhase, Findings, ObjectKey
+from walrus_operator.api.chain_view import EpochPhase
+from walrus_operator.api.world import Findings, ObjectKey
 from walrus_operator.ctl import findings, page
 from walrus_operator.plan import challenge_schedule
 

@@ -8,8 +8,9 @@ import pytest
 from tests.unit.operator.support import World, network_manifest
 
 from walrus_codec.types import NodeId, ShardIndex
+from walrus_operator.api.chain_view import EpochPhase, Seat
 from walrus_operator.api.conditions import Reason
-from walrus_operator.api.world import EpochPhase, NodeInfo, Seat
+from walrus_operator.api.world import NodeInfo
 from walrus_operator.plan import gates
 
 

@@ -6,7 +6,8 @@ import pytest
 from tests.unit.operator.support import World
 
 from walrus_operator.api import names
-from walrus_operator.api.world import EpochPhase, ObjectKey
+from walrus_operator.api.chain_view import EpochPhase
+from walrus_operator.api.world import ObjectKey
 from walrus_operator.plan.passes import plan
 
 NODE = "demo-3"

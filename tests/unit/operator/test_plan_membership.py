@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from tests.unit.operator.support import World, network_manifest
 
+from walrus_operator.api.chain_view import EpochPhase
 from walrus_operator.api.decisions import Delegate, DeleteObject, WithdrawStake
-from walrus_operator.api.world import EpochPhase, Manifest, ObjectKey
+from walrus_operator.api.world import Manifest, ObjectKey
 
 WAL = 10**9
 

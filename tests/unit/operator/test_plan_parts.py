@@ -9,9 +9,10 @@ import pytest
 from tests.unit.operator.rolling import Rolling, status
 from tests.unit.operator.support import SETTINGS, START, World, network_manifest
 
+from walrus_operator.api.chain_view import EpochPhase
 from walrus_operator.api.conditions import Reason
 from walrus_operator.api.markers import APPROVED_ANNOTATION, SPEC_DIGEST_ANNOTATION, TEMPLATE_DIGEST_ANNOTATION
-from walrus_operator.api.world import EpochPhase, ObjectKey, UnixSeconds
+from walrus_operator.api.world import ObjectKey, UnixSeconds
 from walrus_operator.ctl import plan_page
 from walrus_operator.plan import gates, part_gates
 from walrus_operator.plan.part_gates import Scene

@@ -9,8 +9,9 @@ import pytest
 from tests.unit.operator.rolling import Rolling, status
 from tests.unit.operator.support import SETTINGS, START, World, network_manifest
 
+from walrus_operator.api.chain_view import EpochPhase
 from walrus_operator.api.markers import APPROVED_ANNOTATION, OVERRIDE_ANNOTATION
-from walrus_operator.api.world import EpochPhase, ObjectKey, UnixSeconds
+from walrus_operator.api.world import ObjectKey, UnixSeconds
 from walrus_operator.plan.gates import GATES_OFF_ANNOTATION
 from walrus_operator.plan.passes import plan
 from walrus_operator.plan.rejoining import STUCK_AFTER

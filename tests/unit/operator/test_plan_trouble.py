@@ -6,9 +6,10 @@ import pytest
 from tests.unit.operator.support import START, World, network_manifest
 
 from walrus_operator.api import names
+from walrus_operator.api.chain_view import EpochPhase
 from walrus_operator.api.conditions import TABLE, Reason
 from walrus_operator.api.decisions import DeleteObject
-from walrus_operator.api.world import EpochPhase, ObjectKey, PodView, SecretView
+from walrus_operator.api.world import ObjectKey, PodView, SecretView
 from walrus_operator.observe import reading
 from walrus_operator.plan import strays
 from walrus_operator.plan.passes import plan

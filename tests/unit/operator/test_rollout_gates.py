@@ -8,9 +8,10 @@ import pytest
 from tests.unit.operator.support import START, World, network_manifest
 
 from walrus_codec.types import NodeId, ShardIndex
+from walrus_operator.api.chain_view import ChainView, EpochPhase, Seat
 from walrus_operator.api.conditions import Reason
 from walrus_operator.api.network import MaintenanceWindow
-from walrus_operator.api.world import ChainView, ChallengeInfo, EpochPhase, NodeInfo, Seat
+from walrus_operator.api.world import ChallengeInfo, NodeInfo
 from walrus_operator.plan import estimate, gates, windows
 from walrus_operator.plan import rollout_gates as rolls
 from walrus_operator.plan.rollout_gates import Roll
