@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.unit.operator.fake_api import Cluster, parse
 
-from walrus_operator.observe.kube import RESOURCES
+from walrus_operator.observe.resources import RESOURCES
 
 CLUSTER = Cluster(page=500)
 

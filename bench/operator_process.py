@@ -29,8 +29,9 @@ from walrus_operator.api.world import Settings
 from walrus_operator.apply.carry_out import Applier
 from walrus_operator.observe.cluster import ClusterObserver
 from walrus_operator.observe.findings import FindingsObserver
-from walrus_operator.observe.kube import RESOURCES, KubeClient
+from walrus_operator.observe.kube import KubeClient
 from walrus_operator.observe.nodes import HttpNodeReader
+from walrus_operator.observe.resources import RESOURCES
 from walrus_operator.observe.world import Observer
 from walrus_operator.runtime.engine import Engine
 from walrus_operator.runtime.reconciler import Reconciler

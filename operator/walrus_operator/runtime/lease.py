@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from walrus_operator.api.world import Manifest
-from walrus_operator.observe.kube import RESOURCES, KubeClient, KubeError
+from walrus_operator.observe.kube import KubeClient, KubeError
+from walrus_operator.observe.resources import RESOURCES
 from walrus_operator.runtime.election import DURATION, RETRY, Election, LeaseRecord, Move
 from walrus_operator.runtime.gauges import gauge
 from walrus_sui.telemetry import names

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from walrus_operator.api.base import GROUP
-from walrus_operator.observe.kube import RESOURCES, KubeClient
+from walrus_operator.observe.kube import KubeClient
+from walrus_operator.observe.resources import RESOURCES
 
 
 @dataclass(frozen=True)

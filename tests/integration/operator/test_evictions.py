@@ -12,7 +12,8 @@ from tests.integration.operator.test_reconcile import Operator, apply, get, imag
 from tests.unit.operator.played import PlayedNodes
 
 from walrus_operator.api.world import NodeInfo, Observed, PodView
-from walrus_operator.observe.kube import RESOURCES, KubeClient, KubeError
+from walrus_operator.observe.kube import KubeClient, KubeError
+from walrus_operator.observe.resources import RESOURCES
 
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 NODES = ["net-0", "net-1", "net-2", "net-3"]

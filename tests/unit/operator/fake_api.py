@@ -19,8 +19,9 @@ import aiohttp
 from tests.unit.operator.support import merged
 
 from walrus_operator.api.world import Manifest
-from walrus_operator.observe.kube import RESOURCES, KubeClient
+from walrus_operator.observe.kube import KubeClient
 from walrus_operator.observe.reading import revision
+from walrus_operator.observe.resources import RESOURCES
 
 KIND_OF = {resource.plural: resource.kind for resource in RESOURCES.values()}
 Key = tuple[str, str, str]

@@ -17,7 +17,8 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from walrus_operator.api.decisions import RolloutNumbers
 from walrus_operator.apply import carry_out
 from walrus_operator.handlers import watching
-from walrus_operator.observe.kube import RESOURCES, KubeError
+from walrus_operator.observe.kube import KubeError
+from walrus_operator.observe.resources import RESOURCES
 from walrus_operator.runtime import config, engine, main, queue, reconciler, rollouts
 from walrus_operator.runtime.health import Health
 from walrus_sui.errors import ChainUnreachable
