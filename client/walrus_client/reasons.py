@@ -70,6 +70,11 @@ class Reason(StrEnum):
     SLIVER_COUNT_EXCEEDS_LIMIT = "SLIVER_COUNT_EXCEEDS_LIMIT"
     MESSAGE_VERIFICATION_FAILED = "MESSAGE_VERIFICATION_FAILED"
     CHALLENGE_WINDOW = "CHALLENGE_WINDOW"
+    NODE_DRAINING = "NODE_DRAINING"
+    NODE_FENCED = "NODE_FENCED"
+    TOKEN_REFUSED = "TOKEN_REFUSED"  # noqa: S105 - a name
+    FAULTS_NOT_ENABLED = "FAULTS_NOT_ENABLED"
+    UNKNOWN_LOOP = "UNKNOWN_LOOP"
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
     @property
@@ -113,6 +118,11 @@ _STATUS: dict[Reason, Status] = {
     Reason.SLIVER_COUNT_EXCEEDS_LIMIT: Status.INVALID_ARGUMENT,
     Reason.MESSAGE_VERIFICATION_FAILED: Status.INVALID_ARGUMENT,
     Reason.CHALLENGE_WINDOW: Status.UNAVAILABLE,
+    Reason.NODE_DRAINING: Status.UNAVAILABLE,
+    Reason.NODE_FENCED: Status.UNAVAILABLE,
+    Reason.TOKEN_REFUSED: Status.UNAUTHENTICATED,
+    Reason.FAULTS_NOT_ENABLED: Status.FAILED_PRECONDITION,
+    Reason.UNKNOWN_LOOP: Status.NOT_FOUND,
     Reason.INTERNAL_ERROR: Status.INTERNAL,
 }
 
@@ -141,6 +151,11 @@ _MEANING: dict[Reason, str] = {
     Reason.SLIVER_COUNT_EXCEEDS_LIMIT: "More slivers of a shard were asked for at once than a node sends.",
     Reason.MESSAGE_VERIFICATION_FAILED: "A signed message cannot be verified.",
     Reason.CHALLENGE_WINDOW: "Availability challenges are under way, and the asker may be asked for these slivers itself: it must have them, not fetch them. Ask again when the window has ended, or declare that the node recovers.",
+    Reason.NODE_DRAINING: "The node is about to be restarted: it takes no stores, sends no shards and takes no challenges. It serves reads. Ask other nodes, and this one in a minute.",
+    Reason.NODE_FENCED: "Whoever runs the node has shut it off; it serves nobody until that is taken back. Ask other nodes.",
+    Reason.TOKEN_REFUSED: "The call of the admin port has no token, or none of those that the node knows.",
+    Reason.FAULTS_NOT_ENABLED: "The node was not started with `--enable-faults`, so it cannot be told to deviate.",
+    Reason.UNKNOWN_LOOP: "The node has no loop of this name; `metadata.known` lists them.",
     Reason.INTERNAL_ERROR: "A fault of the node. Its log says more.",
 }
 
@@ -152,6 +167,8 @@ _RETRYABLE = frozenset(
         Reason.METADATA_NOT_FOUND,
         Reason.SLIVER_NOT_FOUND,
         Reason.CHALLENGE_WINDOW,
+        Reason.NODE_DRAINING,
+        Reason.NODE_FENCED,
         Reason.INTERNAL_ERROR,
     }
 )

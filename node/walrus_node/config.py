@@ -18,6 +18,7 @@ name. Unknown keys are errors, so that a typing mistake cannot silently become a
     sync: {concurrent_shards: 4, stall_s: null}
     scrub: {enabled: true, bytes_per_s: 16777216, pause_s: 86400}
     challenges: {network: "Off", node: "Vote", kept: "0.9", target: "1e-9"}
+    admin: {listen: "0.0.0.0:9186", tokens_file: /admin/tokens}    # no such section, no such port
     limits: {upload_memory: 67108864, read_memory: 67108864, background_memory: 33554432, grace_period_s: 20}
 """
 
@@ -31,10 +32,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from walrus_client.challenges.policy import Mode, Policy
 from walrus_node.errors import ConfigError
+from walrus_node.sections import AdminConfig, Section
 from walrus_sui.errors import KeyFileError
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
 
@@ -44,11 +46,7 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 ListenPort = Annotated[int, Field(ge=0, le=65_535)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class KeysConfig(_Section):
+class KeysConfig(Section):
     """Where the three key files lie."""
 
     protocol: Path
@@ -65,7 +63,7 @@ class KeysConfig(_Section):
     """How long old and new network key are both valid before, and after, the change: until everybody has looked."""
 
 
-class ChainConfig(_Section):
+class ChainConfig(Section):
     """Which network."""
 
     network_config: str
@@ -76,7 +74,7 @@ class ChainConfig(_Section):
     """How long one request to the chain may take."""
 
 
-class PublicConfig(_Section):
+class PublicConfig(Section):
     """The address that is registered on chain."""
 
     host: Annotated[str, Field(min_length=1, max_length=253)]
@@ -97,7 +95,7 @@ class PublicConfig(_Section):
         return f"{self.host}:{self.rest_port}"
 
 
-class ListenConfig(_Section):
+class ListenConfig(Section):
     """Where the process listens; port 0 takes a free one (for tests)."""
 
     host: str = "0.0.0.0"  # noqa: S104 - a server in a pod listens on the pod's address, whatever it is
@@ -108,7 +106,7 @@ class ListenConfig(_Section):
     """Port of `/livez`, `/readyz` and `/metrics`."""
 
 
-class RegistrationConfig(_Section):
+class RegistrationConfig(Section):
     """What the node votes for and asks for."""
 
     commission_rate: Annotated[int, Field(ge=0, le=10_000)] = 6_000
@@ -127,7 +125,7 @@ class RegistrationConfig(_Section):
     """A few words on the node, for explorers."""
 
 
-class TelemetryConfig(_Section):
+class TelemetryConfig(Section):
     """Logs and where spans and metrics are sent."""
 
     log_format: Literal["json", "text"] = "json"
@@ -138,14 +136,14 @@ class TelemetryConfig(_Section):
     """An OpenTelemetry collector, `http://host:4317`, for spans and metrics; `OTEL_EXPORTER_OTLP_ENDPOINT` when absent."""
 
 
-class EpochDriverConfig(_Section):
+class EpochDriverConfig(Section):
     """Whether this node calls `voting_end` and `initiate_epoch_change` when they are due."""
 
     enabled: bool = True
     """False leaves both calls to the other nodes."""
 
 
-class LimitsConfig(_Section):
+class LimitsConfig(Section):
     """Bounds of memory (bytes) and time (seconds)."""
 
     upload_memory: Annotated[int, Field(ge=1 << 20)] = 64 << 20
@@ -172,7 +170,7 @@ class LimitsConfig(_Section):
     """How long requests may go on after SIGTERM."""
 
 
-class RecoveryConfig(_Section):
+class RecoveryConfig(Section):
     """Getting slivers back from other nodes."""
 
     concurrent_blobs: Annotated[int, Field(ge=1, le=1000)] = 8
@@ -183,7 +181,7 @@ class RecoveryConfig(_Section):
     """How long uploads may go on after the certification; twice as long above 100 MiB, eight times above 4 GiB."""
 
 
-class SyncConfig(_Section):
+class SyncConfig(Section):
     """Getting gained shards from their previous owners."""
 
     concurrent_shards: Annotated[int, Field(ge=1, le=64)] = 4
@@ -192,7 +190,7 @@ class SyncConfig(_Section):
     """Seconds without progress after which a shard is recovered instead; absent: a tenth of the epoch, at most 12 h."""
 
 
-class ScrubConfig(_Section):
+class ScrubConfig(Section):
     """Verifying in the background that what is stored has not rotted."""
 
     enabled: bool = True
@@ -209,7 +207,7 @@ ChallengeMode = Annotated[
 """YAML reads a bare `Off` as false."""
 
 
-class ChallengesConfig(_Section):
+class ChallengesConfig(Section):
     """Proving to the other nodes that the data is here, and looking whether they have theirs (docs/challenges.md).
 
     All but `node` must be the same on all nodes of a network; a change counts from the next epoch on.
@@ -257,7 +255,7 @@ class ChallengesConfig(_Section):
         )
 
 
-class NodeConfig(_Section):
+class NodeConfig(Section):
     """The whole file."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
@@ -272,6 +270,8 @@ class NodeConfig(_Section):
     """The address that is registered on chain."""
     listen: ListenConfig = ListenConfig()
     """Addresses and ports."""
+    admin: AdminConfig | None = None
+    """The admin port."""
     registration: RegistrationConfig = RegistrationConfig()
     """Votes and texts; a change is brought to the chain at the next start."""
     telemetry: TelemetryConfig = TelemetryConfig()

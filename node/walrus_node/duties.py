@@ -31,6 +31,7 @@ from walrus_node.events.processor import EventProcessor, Heard
 from walrus_node.following import Following
 from walrus_node.keyring import KeyRing
 from walrus_node.loops import Backoff, Wake, repeat, together, until_done
+from walrus_node.passes import Passes
 from walrus_node.recovery.blobs import BlobRecoverer
 from walrus_node.recovery.denouncing import ChainDenouncer
 from walrus_node.recovery.gathering import Gatherer
@@ -73,6 +74,7 @@ class Duties:
         challenges: will be given its loop.
         on_registered: is told who the node is, once known.
         show: makes the TLS server carry a network key.
+        passes: is told all loops.
         rng: source of jitter.
         public_networks: whether the node may work for one, if the configuration allows it.
     """
@@ -89,12 +91,14 @@ class Duties:
         challenges: Challenges,
         on_registered: Callable[[Identity], None],
         show: Show,
+        passes: Passes,
         rng: random.Random,
         public_networks: bool = True,
     ) -> None:
         self._config = config
         self._ring = ring
         self._show = show
+        self._passes = passes
         self._storage = storage
         self._processor = processor
         self._view = view
@@ -393,10 +397,19 @@ class Duties:
             pause_s=config.pause_s,
             on_lost=self._lost,
         )
-        return [self._repeat("scrub", scrubber.run_once, SCRUB_IDLE_S, Wake())]
+        return [self._repeat("scrub", scrubber.run_once, SCRUB_IDLE_S, Wake(), make_due=scrubber.make_due)]
 
-    def _repeat(self, name: str, run_once: Callable[[], Awaitable[object]], interval_s: float, wake: Wake) -> Loop:
-        return repeat(name, run_once, interval_s=interval_s, backoff=self._backoff(), wake=wake)
+    def _repeat(
+        self,
+        name: str,
+        run_once: Callable[[], Awaitable[object]],
+        interval_s: float,
+        wake: Wake,
+        *,
+        make_due: Callable[[], None] = lambda: None,
+    ) -> Loop:
+        known = self._passes.named(name, run_once, wake, make_due=make_due)
+        return repeat(name, known, interval_s=interval_s, backoff=self._backoff(), wake=wake)
 
     def _backoff(self) -> Backoff:
         return Backoff(first_s=0.5, last_s=30.0, rng=self._rng)

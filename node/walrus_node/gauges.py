@@ -11,6 +11,8 @@ from walrus_node.challenges.progress import ChallengeProgress
 from walrus_node.events.processor import EventProcessor
 from walrus_node.recovery.task import Progress
 from walrus_node.rpc.admission import Gate
+from walrus_node.rpc.door.door import Door
+from walrus_node.rpc.door.rules import Work
 from walrus_node.rpc.rules import Lane
 from walrus_node.scrub.scrubber import ScrubProgress
 from walrus_node.store.room import RoomKeeper
@@ -95,6 +97,24 @@ def observe_gate(gate: Gate) -> None:
     )
     meter().create_observable_gauge(
         names.NODE_REQUESTS_WAITING, [waiting], description="Calls that wait for memory, by lane."
+    )
+
+
+def observe_door(door: Door) -> None:
+    """Registers who is inside."""
+
+    def inside(_options: CallbackOptions) -> Iterable[Observation]:
+        calls = door.open_calls
+        found = {
+            Work.STORE: calls.stores,
+            Work.TRANSFER: calls.transfers,
+            Work.CHALLENGE: calls.challenges,
+            Work.READ: calls.reads,
+        }
+        return [Observation(count, {names.ATTR_WORK: work.value}) for work, count in found.items()]
+
+    meter().create_observable_gauge(
+        names.NODE_OPEN_CALLS, [inside], description="Calls of other parties that are under way, by what they are for."
     )
 
 

@@ -20,6 +20,7 @@ from typing import Final, NoReturn, Self
 from walrus_client.challenges.policy import Mode
 from walrus_client.compute import Compute
 from walrus_node import gauges
+from walrus_node.administration import Administration
 from walrus_node.chain import ChainView
 from walrus_node.challenges.evidence import EvidenceSource
 from walrus_node.challenges.parts import HONEST, Challenges
@@ -30,7 +31,7 @@ from walrus_node.config import NodeConfig, NodeKeys
 from walrus_node.duties import Duties
 from walrus_node.events.processor import EventProcessor
 from walrus_node.keyring import KeyRing
-from walrus_node.loops import DISK_PAUSE_S, Backoff, repeat
+from walrus_node.loops import DISK_PAUSE_S, Backoff, Wake, repeat
 from walrus_node.memory import keep_trimmed
 from walrus_node.rpc import certificate
 from walrus_node.rpc.admission import Gate
@@ -88,6 +89,7 @@ class Node:
         """Wires the parts; nothing runs yet. Use `open`."""
         limits = config.limits
         self._config = config
+        self._administration = Administration(config)
         self._storage = storage
         self._view = ChainView()
         self._ring = KeyRing(config.keys, keys, self._view)
@@ -132,6 +134,7 @@ class Node:
             challenges=self._challenges,
             on_registered=self._registered,
             show=self._show,
+            passes=self._administration.passes,
             rng=self._rng,
             public_networks=knobs == NO_KNOBS,
         )
@@ -202,11 +205,21 @@ class Node:
             records=records,
         )
         faults = None if knobs.faults is None else FaultKnob(knobs.faults, self._ring.sign)
-        self._grpc = GrpcServer(servicer, server_identity, stream_limits, faults=faults)
+        door = self._administration.door
+        self._grpc = GrpcServer(servicer, server_identity, stream_limits, door=door, faults=faults)
+        self._administration.prepare(
+            info=self._info,
+            not_ready=self.not_ready,
+            challenges=self._challenges,
+            storage=storage,
+            faults=knobs.faults,
+            identity=server_identity,
+        )
         self._http = HttpServer(self._info, self.not_ready, EvidenceSource(storage=storage, view=self._view))
         self._stopping = False
         self.grpc_port = 0
         self.http_port = 0
+        self.admin_port: int | None = None
         gauges.observe(
             storage,
             processor,
@@ -264,7 +277,9 @@ class Node:
             self.http_port = await self._http.start(listen.host, listen.http_port)
             stack.push_async_callback(self._grpc.stop, self._config.limits.grace_period_s)
             self.grpc_port = await self._grpc.start(listen.host, listen.grpc_port)
-            _log.info("listening", extra={"grpc_port": self.grpc_port, "http_port": self.http_port})
+            self.admin_port = await self._administration.start(stack)
+            ports = {"grpc_port": self.grpc_port, "http_port": self.http_port, "admin_port": self.admin_port}
+            _log.info("listening", extra=ports)
             await self._until(stop)
             self._stopping = True
             _log.info("stopping")
@@ -281,7 +296,7 @@ class Node:
             self._duties.waits_for_history: bool(self._duties.waits_for_history),
             self._room.message: self._room.condition is Condition.DISK_FAILING,
         }
-        return [reason for reason, holds in reasons.items() if holds]
+        return [*(reason for reason, holds in reasons.items() if holds), *self._administration.door.closed()]
 
     async def _until(self, stop: asyncio.Event) -> None:
         """Runs the loops until `stop`, or until one of them fails."""
@@ -289,7 +304,9 @@ class Node:
         watch = asyncio.create_task(self._watch(), name="watch")
         memory = asyncio.create_task(keep_trimmed(), name="memory")
         backoff = Backoff(first_s=1.0, last_s=DISK_PAUSE_S, rng=self._rng)
-        look = repeat("disk", self._room.run_once, interval_s=WATCH_INTERVAL_S, backoff=backoff)
+        wake = Wake()
+        once = self._administration.passes.named("disk", self._room.run_once, wake)
+        look = repeat("disk", once, interval_s=WATCH_INTERVAL_S, backoff=backoff, wake=wake)
         disk = asyncio.create_task(look, name="disk")
         stopper = asyncio.create_task(stop.wait(), name="stop")
         tasks = {duties, watch, memory, disk, stopper}
@@ -323,6 +340,7 @@ class Node:
             now=dt.datetime.now(dt.UTC),
         )
         self._grpc.show(identity)
+        self._administration.show(identity)
 
     def _registered(self, identity: Identity) -> None:
         self._service.identity = identity

@@ -31,9 +31,9 @@ def _kind(annotation: Any) -> str:
     return found or ("list of texts" if str(annotation).startswith("tuple[str") else str(annotation))
 
 
-def _default(field: FieldInfo) -> str:
+def _default(field: FieldInfo, required: str) -> str:
     if field.default is PydanticUndefined:
-        return "required"
+        return required
     if field.default is None:
         return "none"
     if field.default in ("", ()):
@@ -53,17 +53,26 @@ def _limits(field: FieldInfo) -> str:
     return f" ({', '.join(found)})" if found else ""
 
 
-def keys_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, ...]]:
-    """Rows key, type, default, meaning of all keys of a configuration model."""
+def _section_in(annotation: Any) -> Any:
+    """The section itself, of one that may be absent."""
+    found = [part for part in get_args(annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
+    return found[0] if found else annotation
+
+
+def keys_of(model: type[BaseModel], prefix: str = "", *, required: str = "required") -> Iterator[tuple[str, ...]]:
+    """Rows key, type, default, meaning of all keys of a configuration model; `required` is what keys without default say."""
     for name, field in model.model_fields.items():
-        annotation = field.annotation
+        annotation = _section_in(field.annotation)
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from keys_of(annotation, f"{prefix}{name}.")
+            absent = field.default is None
+            yield from keys_of(
+                annotation, f"{prefix}{name}.", required="required in this section" if absent else required
+            )
         else:
             yield (
                 f"`{prefix}{name}`",
                 _kind(annotation) + _limits(field),
-                _default(field),
+                _default(field, required),
                 field.description or "",
             )
 

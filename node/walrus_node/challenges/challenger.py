@@ -66,6 +66,7 @@ class Challenger:
         rng: jitter.
         ring: has the loop look again.
         answering: how many attempts of others are answered now.
+        paused: whether no attempt may begin at present.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Challenger:
         rng: random.Random,
         ring: Callable[[], None],
         answering: Callable[[], int],
+        paused: Callable[[], bool] = lambda: False,
     ) -> None:
         self._rounds = rounds
         self._declarations = declarations
@@ -96,6 +98,7 @@ class Challenger:
         self._rng = rng
         self._ring = ring
         self._answering = answering
+        self._paused = paused
         self._running: dict[NodeId, asyncio.Task[None]] = {}
         self._epoch = Epoch(0)
         self._cases: dict[NodeId, CaseRecord] = {}
@@ -128,6 +131,11 @@ class Challenger:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def under_way(self) -> list[asyncio.Task[None]]:
+        """Attempts that have not ended."""
+        return [task for task in self._running.values() if not task.done()]
 
     async def settled(self) -> None:
         """Returns when no attempt runs."""
@@ -184,7 +192,7 @@ class Challenger:
                     continue
                 if start > now:
                     moments.append(start)
-                elif current.times.may_start(now) and len(self._running) < RUNS:
+                elif current.times.may_start(now) and len(self._running) < RUNS and not self._paused():
                     await self._start(current, other)
         return min(moments)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ class Challenges:
     Attributes:
         identity: who this node is; told once it is known.
         on_lost: is told of blobs that lack something here.
+        paused: this node begins no attempts at others.
     """
 
     def __init__(
@@ -82,11 +84,13 @@ class Challenges:
     ) -> None:
         self.identity: Identity | None = None
         self.on_lost: Callable[[BlobId], None] = lambda _blob_id: None
+        self.paused = False
         self._storage = storage
         self._key = key
         self._roles = roles
         self._now_ms = processor.chain_now_ms
         self._challenger: Challenger | None = None
+        self._ring: Callable[[], None] = lambda: None
         self.rounds = Rounds(
             storage=storage,
             view=view,
@@ -118,6 +122,21 @@ class Challenges:
         """Where this node's challenges stand."""
         return self._challenger.progress if self._challenger is not None else ChallengeProgress()
 
+    @property
+    def attempts(self) -> int:
+        """Attempts of this node at others that are under way."""
+        return len(self._challenger.under_way) if self._challenger is not None else 0
+
+    async def attempts_over(self) -> None:
+        """Returns when none of them is under way."""
+        while self._challenger is not None and (running := self._challenger.under_way):
+            await asyncio.wait(running)
+
+    def resume(self) -> None:
+        """Attempts may begin again, those that have become due meanwhile at once."""
+        self.paused = False
+        self._ring()
+
     def look_at_clock(self) -> None:
         """The chain's clock has moved."""
         if self._challenger is not None:
@@ -134,6 +153,7 @@ class Challenges:
         ring: Callable[[], None],
     ) -> Challenger:
         """The loop, once the chain is found; `sui_key` pays for votes, `ring` has the loop look again."""
+        self._ring = ring
         examiner = Examiner(
             cells=self.cells,
             rounds=self.rounds,
@@ -157,5 +177,6 @@ class Challenges:
             rng=rng,
             ring=ring,
             answering=lambda: self.prover.answering,
+            paused=lambda: self.paused,
         )
         return self._challenger

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,17 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from walrus_node.errors import WalrusNodeError
 from walrus_node.rpc.certificate import ServerIdentity
 from walrus_node.rpc.decoding import StrictDecoding
+from walrus_node.rpc.door.door import Door
 from walrus_node.rpc.draining import SlowReaders
 from walrus_node.rpc.faults import FaultInjection
 from walrus_node.rpc.lies import Sign
+from walrus_node.rpc.listening import TlsPort
 from walrus_node.rpc.servicer import StorageNodeServicer
 from walrus_node.rpc.streams import StreamLimits
 from walrus_proto.node.v1 import node_pb2, node_pb2_grpc
 from walrus_sui.telemetry import grpc_server_interceptors
-
-_log = logging.getLogger(__name__)
 
 SERVICE_NAME = node_pb2.DESCRIPTOR.services_by_name["StorageNode"].full_name
 
@@ -66,11 +64,17 @@ class GrpcServer:
         identity: ServerIdentity,
         limits: StreamLimits,
         *,
+        door: Door | None = None,
         faults: FaultKnob | None = None,
     ) -> None:
-        """Makes the server; `limits` are those of the servicer, `faults` are for tests only."""
+        """Makes the server; `limits` are those of the servicer, `door` may shut it, `faults` are for tests only."""
         self.readers = SlowReaders(limits.pace, limits.gate)
-        interceptors: list[Any] = [self.readers, StrictDecoding(), *grpc_server_interceptors()]
+        interceptors: list[Any] = [
+            *([] if door is None else [door]),
+            self.readers,
+            StrictDecoding(),
+            *grpc_server_interceptors(),
+        ]
         options = dict(_OPTIONS)
         if faults is not None:
             injection = FaultInjection(
@@ -79,7 +83,7 @@ class GrpcServer:
             interceptors.append(injection)
             options["grpc.max_send_message_length"] = -1
         self._server = grpc.aio.server(interceptors=interceptors, options=tuple(options.items()))
-        self._identity = self._loaded = identity
+        self._port = TlsPort(identity)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
         node_pb2_grpc.add_StorageNodeServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -92,35 +96,14 @@ class GrpcServer:
         Raises:
             WalrusNodeError: the port is taken, or the key is refused.
         """
-        self._loaded = self._identity
-        credentials = grpc.dynamic_ssl_server_credentials(
-            _certificates(self._identity),
-            self._newer,  # type: ignore[arg-type]  # the stubs do not know that None stands for "no change"
-        )
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        try:
-            bound = self._server.add_secure_port(address, credentials)
-        except RuntimeError as error:
-            raise WalrusNodeError(f"cannot listen on {address}: {error}") from error
-        if bound == 0:
-            raise WalrusNodeError(f"cannot listen on {address}: is the port taken?")
+        bound = self._port.add_to(self._server, host, port)
         await self.set_serving(serving=False)
         await self._server.start()
         return bound
 
     def show(self, identity: ServerIdentity) -> None:
         """New connections get another certificate; those that stand go on."""
-        if identity != self._identity:
-            _log.info("the TLS certificate has changed")
-            self._identity = identity
-
-    def _newer(self) -> grpc.ServerCertificateConfiguration | None:
-        """Asked by the library's threads at each handshake; None when nothing has changed since."""
-        identity = self._identity
-        if identity is self._loaded:
-            return None
-        self._loaded = identity
-        return _certificates(identity)
+        self._port.show(identity)
 
     async def set_serving(self, *, serving: bool) -> None:
         """Tells the health service."""
@@ -132,7 +115,3 @@ class GrpcServer:
         """Takes no new calls, lets running ones end within `grace_s`, then cuts them."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_s)
-
-
-def _certificates(identity: ServerIdentity) -> grpc.ServerCertificateConfiguration:
-    return grpc.ssl_server_certificate_configuration([(identity.private_key, identity.certificate)])

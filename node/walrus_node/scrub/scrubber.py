@@ -86,6 +86,7 @@ class Scrubber:
         self._pace = rules.Pace(bytes_per_s)
         self._counts = Counts()
         self._state: ScrubState | None = None
+        self._wanted = False
 
     @property
     def progress(self) -> ScrubProgress:
@@ -101,11 +102,16 @@ class Scrubber:
             finished_ms=state.finished_ms,
         )
 
+    def make_due(self) -> None:
+        """The next pass does not wait for the end of the pause."""
+        self._wanted = True
+
     async def run_once(self) -> float:
         """Goes on to the end of the round when one is due; returns seconds until the next look."""
+        wanted, self._wanted = self._wanted, False
         state = self._state = await self._storage.scrub_state()
         wait_ms = state.finished_ms + self._pause_ms - self._now_ms()
-        if state.after or not state.finished_ms or wait_ms <= 0:
+        if wanted or state.after or not state.finished_ms or wait_ms <= 0:
             await self._round(state)
             wait_ms = self._pause_ms
         return min(IDLE_S, wait_ms / 1000)

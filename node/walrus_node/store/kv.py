@@ -93,6 +93,10 @@ class KeyValueStore(Protocol):
         """Gives the space of deleted and replaced values back to the file system; slow, everything else goes on."""
         ...
 
+    def size(self) -> int:
+        """Bytes that its files take."""
+        ...
+
     def close(self) -> None:
         """Flushes and closes; may be called twice."""
         ...

@@ -76,6 +76,11 @@ class MemoryStore:
         """Does nothing: what is deleted takes no space."""
         self._family(family)
 
+    def size(self) -> int:
+        """Bytes of all keys and values."""
+        tables = [dict(table) for table in list(self._live.values())]
+        return sum(len(key) + len(value) for table in tables for key, value in table.items())
+
     def close(self) -> None:
         """Flushes and closes."""
         if not self._closed:

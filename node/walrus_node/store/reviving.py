@@ -124,6 +124,10 @@ class RevivingStore:
         with self._writing(), self._same() as kv:
             kv.reclaim(family)
 
+    def size(self) -> int:
+        """Bytes that its files take."""
+        return self._kv.size()
+
     def close(self) -> None:
         """Flushes and closes; what a failing disk did not take is not there at the next start."""
         try:

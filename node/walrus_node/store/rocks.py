@@ -64,7 +64,7 @@ class RocksStore:
         self._buffers = rocksdict.WriteBufferManager(_WRITE_BUFFERS, False)
         self._write_options = rocksdict.WriteOptions()
         self._write_options.no_slowdown = True
-        self._closed, self._read_only = False, read_only
+        self._closed, self._read_only, self._path = False, read_only, path
         self._shut_out = contextlib.ExitStack()
         access = rocksdict.AccessType.read_only() if read_only else rocksdict.AccessType.read_write()
         with _store_errors(f"cannot open the database in {path}"), contextlib.ExitStack() as failed:
@@ -191,6 +191,15 @@ class RocksStore:
                 table.compact_range(None, None, _compaction(copy_values=True))
             finally:
                 table.set_options({_AGE_CUTOFF: "0.25"})
+
+    def size(self) -> int:
+        """Bytes that its files take; those that go meanwhile count as gone."""
+        size = 0
+        with self._open("cannot look at the size of the database"):
+            for file in self._path.iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    size += file.stat().st_size
+        return size
 
     def close(self) -> None:
         """Flushes and closes; may be called twice."""

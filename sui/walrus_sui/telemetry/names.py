@@ -39,6 +39,7 @@ ATTR_AXIS: Final = "walrus.axis"
 ATTR_REASON: Final = "walrus.reason"
 ATTR_CONDITION: Final = "walrus.condition"
 ATTR_LANE: Final = "walrus.lane"
+ATTR_WORK: Final = "walrus.work"
 ATTR_OUTCOME: Final = "walrus.outcome"
 ATTR_FUNCTION: Final = "walrus.chain.function"
 
@@ -89,6 +90,9 @@ NODE_CHALLENGE_VOTES: Final = "walrus.node.challenge.votes"
 NODE_CHALLENGE_PENDING: Final = "walrus.node.challenge.pending"
 NODE_HISTORY_MISSING: Final = "walrus.node.history.missing"
 NODE_EVENT_CURSOR: Final = "walrus.node.event.cursor"
+NODE_ADMIN_REFUSED: Final = "walrus.node.admin.refused"
+NODE_OPEN_CALLS: Final = "walrus.node.open_calls"
+NODE_TURNED_AWAY: Final = "walrus.node.turned_away"
 
 PEER_FAULTS: Final = "walrus.peer.faults"
 

@@ -182,7 +182,7 @@ class World:
         self.key, self.certificate_key, self.identity = KEY, CERTIFICATE_KEY, IDENTITY
         self.host, self.shards, self.clock = "node.test", OURS, None
         self.free = self.capacity = 1 << 40
-        self.faults, self.roles, self.reports_of = None, HONEST, None
+        self.faults, self.roles, self.reports_of, self.door = None, HONEST, None, None
 
     async def start(self):
         self.processor = EventProcessor(self.storage, cursor=await self.storage.cursor())
@@ -261,7 +261,8 @@ class World:
             challenges=challenges,
             records=self.records,
         )
-        self.server = GrpcServer(self.servicer, identity, self.limits, faults=self.faults)
+        self.server = GrpcServer(self.servicer, identity, self.limits, door=self.door, faults=self.faults)
+        self.server_identity = identity
         port = self.port = await self.server.start("127.0.0.1", 0)
 
         def connect(*options):
