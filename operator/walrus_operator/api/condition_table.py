@@ -195,7 +195,14 @@ def _challenge_rows() -> Iterable[Row]:
             kind, passing, "True", r.CHALLENGES_PASSED, f"{who} has passed, or too few saw it fail to be believed."
         )
         yield Row(kind, passing, "Unknown", r.CHALLENGES_OFF, "Challenges are off, so nothing is proved.", off)
-        yield Row(kind, passing, "Unknown", r.NOT_CHALLENGED, "There is no verdict yet.", "Wait; the message says why.")
+        yield Row(
+            kind,
+            passing,
+            "Unknown",
+            r.NOT_CHALLENGED,
+            "There is no verdict yet that says whether the data is there.",
+            "Wait; the message says why. When it stays so, members are away, or machines too busy to measure each other.",
+        )
     kind = Kind.NODE
     failed = "Members with more than f shards saw the node fail."
     yield Row(kind, passing, "False", r.CHALLENGES_FAILED, failed, what_now)

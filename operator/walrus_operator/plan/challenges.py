@@ -204,6 +204,8 @@ class Standing:
                 return _say(Kind.NODE, "False", Reason.SLASHED, f"{failed}; {burned}")
             return _say(Kind.NODE, "False", Reason.CHALLENGES_FAILED, failed)
         accused = f", {row.failed} with {row.failed_shards} shards saw it fail, too few to count" if row.failed else ""
+        if not row.passed:
+            return _say(Kind.NODE, "Unknown", Reason.NOT_CHALLENGED, f"{seen}{excused}{accused}")
         return _say(Kind.NODE, "True", Reason.CHALLENGES_PASSED, f"{seen}{excused}{accused}")
 
     def network_condition(self) -> Condition:
@@ -219,6 +221,10 @@ class Standing:
             message = f"failed in their newest epoch: {_listed(found.failing)}{slashed}{silent}"
             return _say(Kind.NETWORK, "False", Reason.CHALLENGES_FAILED, message)
         message = f"{found.display} verdicts of epoch {found.epoch} say that the data is there{silent}"
+        _number, _name, newest = self._epochs[0]
+        if not newest.passed:
+            why = f"{newest.excused} excuse, and {newest.none} could not judge"
+            return _say(Kind.NETWORK, "Unknown", Reason.NOT_CHALLENGED, f"{message}; {why}")
         return _say(Kind.NETWORK, "True", Reason.CHALLENGES_PASSED, message)
 
     def network(self) -> NetworkResults | None:

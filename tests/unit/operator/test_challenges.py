@@ -22,6 +22,7 @@ from walrus_operator.plan import challenge_schedule
 PASSED = (Verdict.PASS, Outcome.PASS)
 MISSING = (Verdict.FAIL, Outcome.MISSING)
 AWAY = (Verdict.EXCUSED, Outcome.UNREACHABLE)
+UNKNOWN = (Verdict.NONE, None)
 FILE = ObjectKey("ConfigMap", names.challenges(NETWORK))
 EPOCH_S = 600
 
@@ -29,7 +30,7 @@ EPOCH_S = 600
 @pytest.fixture
 def world() -> World:
     """Ten nodes with ten shards each, in epoch 5, that challenge each other."""
-    made = World(network=network_manifest(challenges={"mode": "Vote"}))
+    made = World()
     made.bring_up()
     for _ in range(4):
         made.choose_committee()
@@ -197,10 +198,26 @@ def test_before_the_first_verdict_there_is_no_word(world: World) -> None:
 
 
 def test_off_is_neither_good_nor_bad() -> None:
-    world = World()
+    world = World(network=network_manifest(challenges={"mode": "Off"}))
     world.bring_up()
     assert condition(world.network)[:2] == of_node(world, "demo-0")[:2] == ("Unknown", "ChallengesOff")
     assert "challenges" not in world.network["status"]
+
+
+def test_verdicts_that_say_nothing_are_no_pass(world: World) -> None:
+    lost = {(f"demo-{one}", f"demo-{other}"): UNKNOWN for one in range(10) for other in range(10) if one != other}
+    lost["demo-1", "demo-2"] = AWAY
+    say(world, lost)
+    assert condition(world.network) == (
+        "Unknown",
+        "NotChallenged",
+        "0/90 verdicts of epoch 5 say that the data is there; 1 excuse, and 89 could not judge",
+    )
+    assert of_node(world, "demo-2") == (
+        "Unknown",
+        "NotChallenged",
+        "in epoch 5 0 members saw it pass, 1 excuse it (UNREACHABLE)",
+    )
 
 
 def test_everybody_passes(world: World) -> None:
@@ -316,7 +333,7 @@ def test_the_status_page_says_who_fails(world: World) -> None:
     assert "Vote, 81/90 passed in epoch 5; failing: demo-9 " in text()
     assert "ChallengesPassing is False: failed in their newest epoch: demo-9" in text()
     assert "walrusctl -n walrus --network demo challenges" in text()
-    off = World()
+    off = World(network=network_manifest(challenges={"mode": "Off"}))
     off.bring_up()
     assert "Challenges  off" in page.render(page.document(off.network, [], []), width=200, colour=False)
 
