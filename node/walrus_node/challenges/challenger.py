@@ -35,7 +35,7 @@ from walrus_node.challenges.judging import Judge
 from walrus_node.challenges.progress import ChallengeProgress
 from walrus_node.challenges.rounds import Round, Rounds
 from walrus_node.challenges.voter import Voter
-from walrus_node.store.challenge_records import CaseRecord
+from walrus_node.store.challenge_forms import CaseRecord
 from walrus_node.store.records import NodeStatus
 from walrus_node.store.storage import Storage
 from walrus_sui.keys import Signer

@@ -17,7 +17,7 @@ from walrus_client.challenges.verdicts import EXCUSED_EPOCHS, NOTHING, Judgement
 from walrus_codec.types import Epoch, NodeId
 from walrus_node.challenges.book import ReportBook
 from walrus_node.challenges.rounds import Round
-from walrus_node.store.challenge_records import CaseRecord
+from walrus_node.store.challenge_forms import CaseRecord
 from walrus_node.store.storage import Storage
 from walrus_sui.keys import Signer
 from walrus_sui.telemetry import meter, names

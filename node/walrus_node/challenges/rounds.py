@@ -20,7 +20,7 @@ from walrus_codec.types import Epoch, NodeId, ShardIndex
 from walrus_node.chain import ChainView
 from walrus_node.challenges.policies import Policies
 from walrus_node.errors import DiskError
-from walrus_node.store.challenge_records import ChallengeRound
+from walrus_node.store.challenge_forms import ChallengeRound
 from walrus_node.store.records import Identity
 from walrus_node.store.storage import Storage
 from walrus_sui.abi.move_types import digest_bytes

@@ -19,7 +19,7 @@ from walrus_client.challenges.reports import Reports
 from walrus_codec import quorum
 from walrus_codec.types import NodeId
 from walrus_node.challenges.rounds import Round
-from walrus_node.store.challenge_records import VoteRecord
+from walrus_node.store.challenge_forms import VoteRecord
 from walrus_node.store.storage import Storage
 from walrus_sui.errors import MoveAbort, NetworkConfigError
 from walrus_sui.keys import SuiKey

@@ -21,7 +21,7 @@ from walrus_codec.types import Epoch, PairIndex, ShardIndex
 from walrus_node.challenges import prover
 from walrus_node.challenges.feeding import HeldBack
 from walrus_node.challenges.turns import Turns
-from walrus_node.store.challenge_records import CaseRecord
+from walrus_node.store.challenge_forms import CaseRecord
 from walrus_node.store.records import NodeState, NodeStatus
 from walrus_node.store.shards import SliverKey
 from walrus_sui import bls
