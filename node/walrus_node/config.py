@@ -27,9 +27,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
@@ -37,8 +36,6 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from walrus_client.challenges.policy import Mode, Policy
 from walrus_node.errors import ConfigError
 from walrus_node.sections import AdminConfig, Section
-from walrus_sui.errors import KeyFileError
-from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -290,17 +287,6 @@ class NodeConfig(Section):
     """Bounds of memory and time."""
 
 
-@dataclass(frozen=True)
-class NodeKeys:
-    """The secrets, loaded."""
-
-    protocol: BlsKey
-    network: NetworkKey
-    sui: SuiKey
-    next_protocol: BlsKey | None = None
-    next_network: NetworkKey | None = None
-
-
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> NodeConfig:
     """Reads and checks a configuration file.
 
@@ -323,28 +309,6 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> NodeConfig:
             for fault in error.errors(include_url=False)
         )
         raise ConfigError(f"{path}: {wrong}") from None
-
-
-def load_keys(config: KeysConfig) -> NodeKeys:
-    """Reads the key files; raises `ConfigError`."""
-    try:
-        return NodeKeys(
-            protocol=BlsKey.load(config.protocol),
-            network=NetworkKey.load(config.network),
-            sui=SuiKey.load(config.sui),
-            next_protocol=_if_there(BlsKey, config.next_protocol),
-            next_network=_if_there(NetworkKey, config.next_network),
-        )
-    except KeyFileError as error:
-        raise ConfigError(str(error)) from error
-
-
-_K = TypeVar("_K", BlsKey, NetworkKey)
-
-
-def _if_there(kind: type[_K], path: Path | None) -> _K | None:
-    """The key of a rotation; None when there is none under way."""
-    return kind.load(path) if path is not None and path.exists() else None
 
 
 def _expanded(value: Any, environment: Mapping[str, str]) -> Any:

@@ -14,10 +14,11 @@ import logging
 from dataclasses import replace
 
 from walrus_codec.types import Epoch
-from walrus_node import config as configs
+from walrus_node import key_files
 from walrus_node.chain import ChainView
-from walrus_node.config import KeysConfig, NodeKeys
+from walrus_node.config import KeysConfig
 from walrus_node.errors import ConfigError
+from walrus_node.key_files import NodeKeys
 from walrus_sui import messages
 from walrus_sui.keys import BlsKey, NetworkKey
 from walrus_sui.types import StakingView
@@ -50,7 +51,7 @@ class KeyRing:
     async def run_once(self) -> bool:
         """Reads the files again; True when they hold other keys than before. What cannot be read changes nothing."""
         try:
-            found = await asyncio.to_thread(configs.load_keys, self._files)
+            found = await asyncio.to_thread(key_files.load_keys, self._files)
         except ConfigError as error:
             if str(error) != self._problem:
                 _log.warning(

@@ -16,9 +16,10 @@ from typing import Annotated, Final
 import typer
 
 from walrus_node import config as configs
-from walrus_node import db
-from walrus_node.config import NodeConfig, NodeKeys
+from walrus_node import db, key_files
+from walrus_node.config import NodeConfig
 from walrus_node.errors import ConfigError, WalrusNodeError
+from walrus_node.key_files import NodeKeys
 from walrus_sui.program import VersionOption
 from walrus_sui.telemetry import names, setup
 
@@ -53,7 +54,7 @@ def run(
     """Run a storage node until SIGTERM."""
     try:
         loaded = configs.load(config)
-        keys = configs.load_keys(loaded.keys)
+        keys = key_files.load_keys(loaded.keys)
     except ConfigError as error:
         typer.echo(f"walrus-node: {error}", err=True)
         raise typer.Exit(error.exit_code) from None

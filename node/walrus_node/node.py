@@ -27,9 +27,10 @@ from walrus_node.challenges.parts import HONEST, Challenges
 from walrus_node.challenges.policies import Policies
 from walrus_node.cheating.dropping import LackingStorage
 from walrus_node.cheating.parts import Cheating
-from walrus_node.config import NodeConfig, NodeKeys
+from walrus_node.config import NodeConfig
 from walrus_node.duties import Duties
 from walrus_node.events.processor import EventProcessor
+from walrus_node.key_files import NodeKeys
 from walrus_node.keyring import KeyRing
 from walrus_node.loops import DISK_PAUSE_S, Backoff, Wake, repeat
 from walrus_node.memory import keep_trimmed

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from walrus_node import config as configs
+from walrus_node import key_files
 from walrus_node.config import KeysConfig
 from walrus_node.errors import ConfigError
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
@@ -80,8 +81,8 @@ def test_keys_are_loaded(tmp_path):
     for name, key in made.items():
         key.save(tmp_path / name)
     paths = KeysConfig(**{name: tmp_path / name for name in made})
-    assert vars(configs.load_keys(paths)) == made | {"next_protocol": None, "next_network": None}
+    assert vars(key_files.load_keys(paths)) == made | {"next_protocol": None, "next_network": None}
     with pytest.raises(ConfigError, match="flag 0x04"):
-        configs.load_keys(paths.model_copy(update={"protocol": tmp_path / "sui"}))
+        key_files.load_keys(paths.model_copy(update={"protocol": tmp_path / "sui"}))
     with pytest.raises(ConfigError, match="nowhere"):
-        configs.load_keys(paths.model_copy(update={"sui": tmp_path / "nowhere"}))
+        key_files.load_keys(paths.model_copy(update={"sui": tmp_path / "nowhere"}))

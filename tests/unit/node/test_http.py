@@ -21,7 +21,7 @@ from walrus_node.recovery.task import Progress
 from walrus_node.rpc.http import HttpServer
 from walrus_node.rpc.info import InfoSource
 from walrus_node.scrub.scrubber import ScrubProgress
-from walrus_node.store.challenge_records import VoteRecord
+from walrus_node.store.challenge_forms import VoteRecord
 from walrus_node.store.records import ShardStatus
 from walrus_node.store.room import RoomKeeper
 from walrus_node.sync.task import SyncProgress

@@ -7,8 +7,9 @@ from tests.unit.node.worlds import US, ChainTwin, committee, member, staking
 
 from walrus_codec.types import Epoch
 from walrus_node.chain import ChainView
-from walrus_node.config import KeysConfig, load_keys
+from walrus_node.config import KeysConfig
 from walrus_node.errors import ConfigError
+from walrus_node.key_files import load_keys
 from walrus_node.keyring import KeyRing
 from walrus_sui import bls, messages
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey

@@ -7,8 +7,9 @@ from tests.unit.node.worlds import CAP, IDENTITY, US, ChainTwin, pool
 
 from walrus_codec.types import Epoch, NodeId, ObjectId
 from walrus_node.chain import ChainView
-from walrus_node.config import ChainConfig, KeysConfig, NodeConfig, NodeKeys, PublicConfig, RegistrationConfig
+from walrus_node.config import ChainConfig, KeysConfig, NodeConfig, PublicConfig, RegistrationConfig
 from walrus_node.errors import IdentityError
+from walrus_node.key_files import NodeKeys
 from walrus_node.keyring import KeyRing
 from walrus_node.registration import Registrar
 from walrus_node.store.records import Identity
