@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from walrus_client.compute import Compute
 from walrus_client.peers import PeerPool, RequestSigner
 from walrus_codec.types import BlobId
+from walrus_node import finding
 from walrus_node.chain import REFRESH_INTERVAL_S, ChainView
 from walrus_node.challenges.challenger import IDLE_S as CHALLENGE_IDLE_S
 from walrus_node.challenges.parts import Challenges
@@ -26,16 +27,12 @@ from walrus_node.config import NodeConfig
 from walrus_node.epochs.collector import Collector
 from walrus_node.epochs.driver import EpochDriver
 from walrus_node.epochs.keeper import EpochKeeper
-from walrus_node.errors import ConfigError
 from walrus_node.events.processor import EventProcessor, Heard
+from walrus_node.fetching import Fetching
 from walrus_node.following import Following
 from walrus_node.keyring import KeyRing
 from walrus_node.loops import Backoff, Wake, repeat, together, until_done
 from walrus_node.passes import Passes
-from walrus_node.recovery.blobs import BlobRecoverer
-from walrus_node.recovery.denouncing import ChainDenouncer
-from walrus_node.recovery.gathering import Gatherer
-from walrus_node.recovery.history import HistoryRebuilder
 from walrus_node.recovery.task import IDLE_S, Progress, RecoveryTask
 from walrus_node.registration import Registrar, Show
 from walrus_node.scrub.scrubber import IDLE_S as SCRUB_IDLE_S
@@ -43,11 +40,9 @@ from walrus_node.scrub.scrubber import Scrubber, ScrubProgress
 from walrus_node.store.records import Identity
 from walrus_node.store.storage import Storage
 from walrus_node.sync.task import IDLE_S as SYNC_IDLE_S
-from walrus_node.sync.task import SyncProgress, SyncTask
-from walrus_node.sync.transfer import Counters, MetadataFetcher, ShardMover
-from walrus_sui import faucet, network_config
+from walrus_node.sync.task import SyncProgress
+from walrus_sui import faucet
 from walrus_sui.client import ChainClient
-from walrus_sui.errors import NetworkConfigError, PublicNetworkRefused
 from walrus_sui.network_config import NetworkConfig
 
 _log = logging.getLogger(__name__)
@@ -111,8 +106,7 @@ class Duties:
         self._registrar_wake, self._collector_wake, self._invalid_wake = Wake(), Wake(), Wake()
         self._recovery_wake, self._sync_wake, self._challenge_wake = Wake(), Wake(), Wake()
         self._following = Following(processor=processor, on_rebuilt=self._rebuilt, rng=rng)
-        self._recovery: RecoveryTask | None = None
-        self._sync: SyncTask | None = None
+        self._fetching: Fetching | None = None
         self._scrubber: Scrubber | None = None
         processor.listen(self._heard)
 
@@ -132,11 +126,11 @@ class Duties:
 
     def recovery_progress(self) -> Progress:
         """What was recovered from other nodes."""
-        return self._recovery.progress if self._recovery is not None else Progress()
+        return self._fetching.recovery.progress if self._fetching is not None else Progress()
 
     def sync_progress(self) -> SyncProgress:
         """How far shards have come from their previous owners."""
-        return self._sync.progress if self._sync is not None else SyncProgress()
+        return self._fetching.sync.progress if self._fetching is not None else SyncProgress()
 
     def scrub_progress(self) -> ScrubProgress:
         """How far the verification of what is stored is."""
@@ -152,10 +146,10 @@ class Duties:
         if heard.invalid_blobs:
             concerned.append(self._invalid_wake)
         self._challenges.look_at_clock()
-        if self._recovery is not None:
+        if self._fetching is not None:
             for blob_id in heard.certified:
                 # Not before: most often everything is there by then, and who rests is not to be woken twice.
-                self._recovery_wake.ring_within(self._recovery.certified(blob_id))
+                self._recovery_wake.ring_within(self._fetching.recovery.certified(blob_id))
         for wake in concerned:
             wake.ring()
 
@@ -170,16 +164,9 @@ class Duties:
         Raises:
             WalrusNodeError: something that waiting does not heal.
         """
-        network = await self._network()
-        try:
-            network.require_registering_allowed()
-        except PublicNetworkRefused as error:
-            raise ConfigError(f"chain.network_config: {error}") from error
-        if network.public_network is not None and not self._public_networks:
-            raise ConfigError(
-                f"--slow-disk and --enable-faults are for tests, and refused on {network.public_network}: start the node "
-                "without them"
-            )
+        network = await finding.find(
+            self._config.chain.network_config, backoff=self._backoff, public_networks=self._public_networks
+        )
         # The transport's libraries take seconds to import: meanwhile the event loop serves.
         await asyncio.to_thread(importlib.import_module, "walrus_sui.client.transport")
         async with AsyncExitStack() as stack:
@@ -192,14 +179,6 @@ class Duties:
             identity = await until_done("registration", register, backoff=self._backoff())
             peers = await stack.enter_async_context(PeerPool())
             signer = RequestSigner(identity.node_id, self._ring)
-            gatherer = Gatherer(
-                storage=self._storage,
-                peers=peers,
-                compute=self._compute,
-                signer=signer,
-                us=identity.node_id,
-                rng=self._rng,
-            )
             self._challenges.on_lost = self._lost
             challenger = self._challenges.make_challenger(
                 chain=client,
@@ -210,22 +189,27 @@ class Duties:
                 ring=self._challenge_wake.ring,
             )
             stack.push_async_callback(challenger.close)
-            recovery = self._recovery = self._make_recovery(client, identity, peers, gatherer)
-            sync = self._sync = self._make_sync(identity, peers, gatherer, signer)
-            await self._challenges.rounds.take_after_crash()
-            rebuilder = HistoryRebuilder(
-                chain=client,
-                view=self._view,
+            fetching = self._fetching = Fetching.make(
+                config=self._config,
+                us=identity.node_id,
+                ring=self._ring,
+                signer=signer,
+                client=client,
                 peers=peers,
                 storage=self._storage,
                 processor=self._processor,
-                us=identity.node_id,
+                view=self._view,
+                compute=self._compute,
+                rng=self._rng,
+                on_whole=self._keeper_wake.ring,
+                caught_up=lambda: self.caught_up,
             )
+            await self._challenges.rounds.take_after_crash()
             await together(
-                self._following.run(client, rebuilder),
-                *self._epoch_loops(client, identity, recovery),
-                self._repeat("recovery", recovery.run_once, IDLE_S, self._recovery_wake),
-                self._repeat("shard sync", sync.run_once, SYNC_IDLE_S, self._sync_wake),
+                self._following.run(client, fetching.rebuilder),
+                *self._epoch_loops(client, identity, fetching.recovery),
+                self._repeat("recovery", fetching.recovery.run_once, IDLE_S, self._recovery_wake),
+                self._repeat("shard sync", fetching.sync.run_once, SYNC_IDLE_S, self._sync_wake),
                 self._repeat(
                     "registration",
                     functools.partial(self._keep_registered, registrar),
@@ -237,17 +221,6 @@ class Duties:
                 *self._scrub_loops(),
                 self._repeat("challenges", challenger.run_once, CHALLENGE_IDLE_S, self._challenge_wake),
             )
-
-    async def _network(self) -> NetworkConfig:
-        source = self._config.chain.network_config
-        if source.startswith(("http://", "https://")):
-            return await until_done(
-                "network configuration", lambda: network_config.load(source), backoff=self._backoff()
-            )
-        try:
-            return await network_config.load(source)
-        except NetworkConfigError as error:
-            raise ConfigError(f"chain.network_config: {error}") from error
 
     def _registrar(self, client: ChainClient, network: NetworkConfig) -> Registrar:
         url = self._config.chain.faucet_url or network.faucet_url
@@ -268,60 +241,6 @@ class Duties:
     async def _look_at_keys(self) -> None:
         if await self._ring.run_once():
             self._registrar_wake.ring()
-
-    def _make_sync(self, identity: Identity, peers: PeerPool, gatherer: Gatherer, signer: RequestSigner) -> SyncTask:
-        counters = Counters()
-        metadata = MetadataFetcher(storage=self._storage, gatherer=gatherer, counters=counters)
-        mover = ShardMover(
-            storage=self._storage,
-            peers=peers,
-            compute=self._compute,
-            signer=signer,
-            metadata=metadata,
-            counters=counters,
-        )
-        return SyncTask(
-            storage=self._storage,
-            view=self._view,
-            mover=mover,
-            metadata=metadata,
-            us=identity.node_id,
-            rng=self._rng,
-            concurrent_shards=self._config.sync.concurrent_shards,
-            stall_s=self._config.sync.stall_s,
-            on_change=self._keeper_wake.ring,
-            caught_up=lambda: self.caught_up,
-        )
-
-    def _make_recovery(
-        self, client: ChainClient, identity: Identity, peers: PeerPool, gatherer: Gatherer
-    ) -> RecoveryTask:
-        us, config = identity.node_id, self._config.recovery
-        denouncer = ChainDenouncer(
-            chain=client,
-            view=self._view,
-            peers=peers,
-            compute=self._compute,
-            key=self._ring.keys.sui,
-            protocol_key=self._ring,
-            us=us,
-        )
-        recoverer = BlobRecoverer(
-            storage=self._storage, gatherer=gatherer, compute=self._compute, denouncer=denouncer, memory=config.memory
-        )
-        return RecoveryTask(
-            storage=self._storage,
-            view=self._view,
-            peers=peers,
-            recoverer=recoverer,
-            gatherer=gatherer,
-            us=us,
-            rng=self._rng,
-            concurrent_blobs=config.concurrent_blobs,
-            grace_s=config.grace_s,
-            on_whole=self._keeper_wake.ring,
-            caught_up=lambda: self.caught_up,
-        )
 
     def _epoch_loops(self, client: ChainClient, identity: Identity, recovery: RecoveryTask) -> list[Loop]:
         key, view = self._ring.keys.sui, self._view
@@ -381,8 +300,8 @@ class Duties:
 
     def _lost(self, blob_id: BlobId) -> None:
         """A blob lacks something here: recovery looks at it now."""
-        if self._recovery is not None:
-            self._recovery.lost(blob_id)
+        if self._fetching is not None:
+            self._fetching.recovery.lost(blob_id)
             self._recovery_wake.ring()
 
     def _scrub_loops(self) -> list[Loop]:
