@@ -127,6 +127,7 @@ redstuff = ContractModule("redstuff")
 staked_wal = ContractModule("staked_wal", can_withdraw_early=functions.can_withdraw_early)
 staking_inner = ContractModule(
     "staking_inner",
+    "staking_epochs",
     "votes",
     active_set=functions.active_set,
     dhondt=dhondt,

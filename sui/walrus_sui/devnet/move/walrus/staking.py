@@ -25,6 +25,7 @@ from walrus_sui.devnet.move.walrus import (
     committee,
     node_metadata,
     staked_wal,
+    staking_epochs,
     storage_node,
     system,
 )
@@ -170,7 +171,7 @@ def add_commission_to_pools(
 @MODULE.public("(staking: &mut Staking, clock: &Clock)")
 def voting_end(rt: Runtime, staking: Staking, clock: Clock) -> None:
     """Ends the voting of this epoch."""
-    inner_mut(rt, staking).voting_end(rt, clock)
+    staking_epochs.voting_end(rt, inner_mut(rt, staking), clock)
 
 
 @MODULE.public("(staking: &mut Staking, system: &mut System, clock: &Clock)")
@@ -189,16 +190,16 @@ def initiate_epoch_change_v2(
     storage = _system_state(rt, system)
     wal.burn(rt, treasury, storage.future_accounting.extract_burn_balance().into_coin(rt))
     state = inner_mut(rt, staking)
-    committee_ = state.next_bls_committee(rt)
+    committee_ = staking_epochs.next_bls_committee(rt, state)
     rewards = storage.advance_epoch(rt, committee_, borrow(state.next_epoch_params))
-    state.initiate_epoch_change(rt, clock, rewards)
+    staking_epochs.initiate_epoch_change(rt, state, clock, rewards)
     update_prices(rt, staking, system)
 
 
 @MODULE.public("(staking: &mut Staking, cap: &mut StorageNodeCap, epoch: u32, clock: &Clock)")
 def epoch_sync_done(rt: Runtime, staking: Staking, cap: StorageNodeCap, epoch: int, clock: Clock) -> None:
     """Attests that the node has all shards of this epoch."""
-    inner_mut(rt, staking).epoch_sync_done(rt, cap, epoch, clock)
+    staking_epochs.epoch_sync_done(rt, inner_mut(rt, staking), cap, epoch, clock)
 
 
 @MODULE.public("(staking: &mut Staking, system: &mut System)")
@@ -236,7 +237,7 @@ def epoch(rt: Runtime, staking: Staking) -> int:
 @MODULE.public("(staking: &Staking): Committee")
 def compute_next_committee(rt: Runtime, staking: Staking) -> committee.Committee:
     """The committee as it would be selected now."""
-    return inner(rt, staking).compute_next_committee(rt)
+    return staking_epochs.compute_next_committee(rt, inner(rt, staking))
 
 
 def _system_state(rt: Runtime, system_object: System) -> SystemStateInnerV1:

@@ -1,8 +1,6 @@
-"""The staking state and the epoch machine (contract module staking_inner).
+"""The staking state: pools and their stake, who may be chosen next, prices (contract module staking_inner).
 
-An epoch goes EpochChangeSync, EpochChangeDone, NextParamsSelected: nodes attest that they have their shards until a
-quorum has; half an epoch later anybody may end the voting, which fixes the next committee and capacity; a full epoch
-after the quorum anybody may start the next one. Epoch 0 has no committee and only waits for `first_epoch_start`.
+How an epoch follows the other is in `staking_epochs`.
 """
 
 from collections.abc import Callable
@@ -11,37 +9,25 @@ from typing import Annotated
 
 from walrus_codec import quorum
 from walrus_codec.types import ObjectId
-from walrus_sui.devnet.move.core.aborts import U16_MAX, U64_MAX, abort, as_u16, as_u32, as_u64, require
+from walrus_sui.devnet.move.core.aborts import U16_MAX, U64_MAX, as_u32, as_u64, require
 from walrus_sui.devnet.move.core.module import Module
 from walrus_sui.devnet.move.core.packages import WALRUS
 from walrus_sui.devnet.move.core.runtime import Runtime
 from walrus_sui.devnet.move.core.types import ID, VecMap, type_of, u16, u32, u64
 from walrus_sui.devnet.move.framework.bls12381 import UNCOMPRESSED_G1_TYPE
 from walrus_sui.devnet.move.framework.coin import Balance, Coin
-from walrus_sui.devnet.move.framework.collections import MaxQueue, map_insert
+from walrus_sui.devnet.move.framework.collections import MaxQueue
 from walrus_sui.devnet.move.framework.fields import ObjectTable, TableValue
 from walrus_sui.devnet.move.framework.objects import Clock
-from walrus_sui.devnet.move.walrus import committee as committees
 from walrus_sui.devnet.move.walrus import pool_withdrawals
 from walrus_sui.devnet.move.walrus.active_set import ActiveSet
-from walrus_sui.devnet.move.walrus.apportionment import dhondt
 from walrus_sui.devnet.move.walrus.auth import Authenticated, matches
-from walrus_sui.devnet.move.walrus.bls_aggregate import BlsCommittee, BlsCommitteeMember, new_bls_committee
-from walrus_sui.devnet.move.walrus.committee import Committee, CommitteeField
+from walrus_sui.devnet.move.walrus.committee import CommitteeField
 from walrus_sui.devnet.move.walrus.epoch_parameters import EpochParams
-from walrus_sui.devnet.move.walrus.events import (
-    EpochChangeDone as EpochChangeDoneEvent,
-)
-from walrus_sui.devnet.move.walrus.events import (
-    EpochChangeStart,
-    EpochParametersSelected,
-    ShardsReceived,
-)
 from walrus_sui.devnet.move.walrus.extended_field import Extended, ExtendedField
 from walrus_sui.devnet.move.walrus.staked_wal import StakedWal
 from walrus_sui.devnet.move.walrus.staking_pool import StakingPool
-from walrus_sui.devnet.move.walrus.storage_node import StorageNodeCap
-from walrus_sui.devnet.move.walrus.votes import quorum_above, quorum_below
+from walrus_sui.devnet.move.walrus.votes import quorum_below
 from walrus_sui.devnet.move.walrus.walrus_context import WalrusContext
 
 MODULE = Module(WALRUS, "staking_inner")
@@ -241,116 +227,6 @@ class StakingInnerV1:
         weight = len(self.committee[node_id])
         require(weight <= U16_MAX, E_INVALID_NODE_WEIGHT)
         return weight
-
-    # End of voting
-
-    def voting_end(self, rt: Runtime, clock: Clock) -> None:
-        """Ends the voting: fixes the next committee, its keys and the capacity."""
-        if not isinstance(self.epoch_state, EpochChangeDone):
-            raise abort(E_WRONG_EPOCH_STATE)
-        last_epoch_change = self.epoch_state.pos0
-        now = clock.timestamp_ms
-        if self.epoch != 0:
-            require(now >= as_u64(last_epoch_change + self.epoch_duration // 2), E_WRONG_EPOCH_STATE)
-        else:
-            require(now >= self.first_epoch_start, E_WRONG_EPOCH_STATE)
-        for node_id in self.previous_committee:
-            if POOLS.contains(rt, self.pools, node_id):
-                self.pool(rt, node_id).clear_blocked_commission(rt)
-        self.select_committee_and_calculate_votes(rt)
-        self.epoch_state = NextParamsSelected(last_epoch_change)
-        rt.emit(EpochParametersSelected(as_u32(self.epoch + 1)))
-
-    def select_committee_and_calculate_votes(self, rt: Runtime) -> None:
-        """Computes the next committee, snapshots its keys and computes the capacity from its votes."""
-        require(self.next_committee is None, E_COMMITTEE_SELECTED)
-        committee = self.compute_next_committee(rt)
-        public_keys: dict[ObjectId, bytes] = {}
-        votes = MaxQueue()
-        for node_id, shards in committee.items():
-            pool = POOLS.borrow(rt, self.pools, node_id)
-            weight = len(shards)
-            require(weight > 0, E_ZERO_NODE_WEIGHT)
-            public_keys[node_id] = pool.node_info.key_for_next_epoch
-            votes.insert(min(pool.voting_params.node_capacity * self.n_shards // weight, U64_MAX), weight)
-        PUBLIC_KEYS.swap(rt, self.next_epoch_public_keys, public_keys)
-        self.next_committee = committee
-        self.next_epoch_params = EpochParams(quorum_above(votes, self.n_shards))
-
-    def compute_next_committee(self, rt: Runtime) -> Committee:
-        """The committee as it would be selected now."""
-        distribution = self.apportionment(rt)
-        if not self.committee:
-            return committees.initialize(distribution)
-        return committees.transition(self.committee, distribution)
-
-    def apportionment(self, rt: Runtime) -> dict[ObjectId, int]:
-        """Shards per node, in the order of the active set; nodes without shards are left out."""
-        ids, stake = ACTIVE_SET.borrow(rt, self.active_set).active_ids_and_stake()
-        shards = dhondt(self.n_shards, stake, no_stake=E_NO_STAKE)
-        distribution: dict[ObjectId, int] = {}
-        for node_id, count in zip(ids, shards, strict=True):
-            if count > 0:
-                map_insert(distribution, node_id, count)
-        return distribution
-
-    # Epoch change
-
-    def next_bls_committee(self, rt: Runtime) -> BlsCommittee:
-        """The next committee with the keys of its selection, which are used up."""
-        if self.next_committee is None:
-            raise abort(E_NEXT_COMMITTEE_IS_EMPTY)
-        public_keys = list(PUBLIC_KEYS.swap(rt, self.next_epoch_public_keys, {}).items())
-        members: list[BlsCommitteeMember] = []
-        for index, (node_id, shards) in enumerate(self.next_committee.items()):
-            key_node_id, key = public_keys[index]
-            require(node_id == key_node_id, E_INCORRECT_NODE_ORDER)
-            members.append(BlsCommitteeMember(key, as_u16(len(shards)), node_id))
-        return new_bls_committee(as_u32(self.epoch + 1), members)
-
-    def initiate_epoch_change(self, rt: Runtime, clock: Clock, rewards: dict[ObjectId, Balance]) -> None:
-        """Starts the next epoch, if its time has come."""
-        if not isinstance(self.epoch_state, NextParamsSelected):
-            raise abort(E_WRONG_EPOCH_STATE)
-        last_epoch_change = self.epoch_state.pos0
-        now = clock.timestamp_ms
-        if self.epoch == 0:
-            require(now >= self.first_epoch_start, E_WRONG_EPOCH_STATE)
-        else:
-            require(now >= as_u64(last_epoch_change + self.epoch_duration), E_WRONG_EPOCH_STATE)
-        self.advance_epoch(rt, rewards)
-
-    def advance_epoch(self, rt: Runtime, rewards: dict[ObjectId, Balance]) -> None:
-        """Makes the next committee the current one and advances the pools of old and newly joined members."""
-        if self.next_committee is None:
-            raise abort(E_WRONG_EPOCH_STATE)
-        self.epoch = as_u32(self.epoch + 1)
-        self.previous_committee, self.committee, self.next_committee = self.committee, self.next_committee, None
-        self.epoch_state = EpochChangeSync(0)
-        wctx = self.walrus_context()
-        active_set = ACTIVE_SET.borrow_mut(rt, self.active_set)
-        _, joined = committees.diff(self.previous_committee, self.committee)
-        for node_id, earned in [*rewards.items(), *((node_id, Balance.zero()) for node_id in joined)]:
-            pool = self.pool(rt, node_id)
-            pool.advance_epoch(rt, earned, wctx)
-            active_set.insert_or_update(node_id, pool.wal_balance_at_epoch(rt, as_u32(self.epoch + 1)))
-        rt.emit(EpochChangeStart(self.epoch))
-
-    def epoch_sync_done(self, rt: Runtime, cap: StorageNodeCap, epoch: int, clock: Clock) -> None:
-        """Notes that a node has its shards; a quorum of them makes the change done."""
-        require(epoch == self.epoch, E_INVALID_SYNC_EPOCH)
-        require(cap.last_epoch_sync_done < self.epoch, E_DUPLICATE_SYNC_DONE)
-        cap.last_epoch_sync_done = self.epoch
-        require(cap.node_id in self.committee, E_NOT_IN_COMMITTEE)
-        shards = self.committee[cap.node_id]
-        if isinstance(self.epoch_state, EpochChangeSync):
-            weight = as_u16(self.epoch_state.pos0 + len(shards))
-            if self.is_quorum(weight):
-                self.epoch_state = EpochChangeDone(clock.timestamp_ms)
-                rt.emit(EpochChangeDoneEvent(self.epoch))
-            else:
-                self.epoch_state = EpochChangeSync(weight)
-        rt.emit(ShardsReceived(self.epoch, list(shards)))
 
     # Prices
 
