@@ -6,7 +6,7 @@ that much is taken off the sender's money. Nothing happens on the chain before `
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from walrus_codec.types import ObjectId
@@ -14,22 +14,13 @@ from walrus_sui.devnet.genesis import WellKnown
 from walrus_sui.devnet.ledger import gas
 from walrus_sui.devnet.ledger.checkpoints import Executed
 from walrus_sui.devnet.ledger.ledger import Ledger
-from walrus_sui.devnet.ledger.objects import COIN_PREFIX, AddressOwner, ImmutableOwner, Object, SharedOwner
+from walrus_sui.devnet.ledger.objects import COIN_PREFIX, Object
 from walrus_sui.devnet.ledger.programs import (
     GAS_COIN,
     Argument,
-    CallInput,
-    Command,
-    Input,
     MakeMoveVec,
-    MergeCoins,
     MoveCall,
     NestedResult,
-    OwnedObject,
-    ProgrammableTransaction,
-    Pure,
-    SharedObject,
-    SplitCoins,
     TransferObjects,
     Upgrade,
 )
@@ -43,6 +34,7 @@ from walrus_sui.devnet.move.core.tags import TypeTag
 from walrus_sui.devnet.move.core.types import ADDRESS, MoveType, Option, VecMap, Vector
 from walrus_sui.devnet.testing import constructors, values
 from walrus_sui.devnet.testing.accounts import Account, Node
+from walrus_sui.devnet.testing.draft import Draft
 from walrus_sui.devnet.testing.functions import find_function, match_types
 from walrus_sui.devnet.testing.outcome import raise_failure
 from walrus_sui.devnet.testing.values import ArgumentError
@@ -101,10 +93,7 @@ class Program:
     def __init__(self, chain: RunsPrograms, sender: Account) -> None:
         self._chain = chain
         self.sender = sender
-        self._inputs: list[CallInput] = []
-        self._objects: dict[ObjectId, int] = {}
-        self._commands: list[Command] = []
-        self._purses: dict[str, Argument] = {}
+        self._draft = Draft(chain.ledger, sender)
         self._result_types: dict[Argument, TypeTag] = {}
 
     # Commands
@@ -138,7 +127,9 @@ class Program:
         )
         package_id = self._chain.package(package) if at is None else values.address_of(at)
         texts = tuple(self.published(item.tag) for item in type_arguments)
-        returned = Returned(self._add(MoveCall(package_id, module, found.name, texts, given)), found, type_arguments)
+        returned = Returned(
+            self._draft.add(MoveCall(package_id, module, found.name, texts, given)), found, type_arguments
+        )
         for index, move_type in enumerate(self.types_of(returned)):
             self._result_types[returned[index]] = move_type.tag
         if change:
@@ -148,8 +139,7 @@ class Program:
     def split(self, coin: Any, amounts: Sequence[int]) -> Argument:
         """Splits coins off; with one amount the result is that coin."""
         source = coin if isinstance(coin, Argument) else self.argument(coin, None, mutable=True)
-        command = SplitCoins(source, tuple(self._pure(amount.to_bytes(8, "little")) for amount in amounts))
-        made = NestedResult(self._add(command), 0)
+        made = self._draft.split(source, amounts)
         tag = self._tag_of(coin)
         if tag is not None:
             self._result_types[made] = tag
@@ -167,28 +157,28 @@ class Program:
         """
         if coin_type == self._chain.network.sui_type:
             return self.split_gas(amount)
-        if coin_type not in self._purses:
-            self._purses[coin_type] = self._purse(coin_type, amount)
-        made = self.split(self._purses[coin_type], [amount])
+        made = self._draft.money(coin_type, amount)
         self._result_types[made] = self._chain.type_of(f"{COIN_PREFIX}{coin_type}>").tag
         return made
 
     def vector(self, elements: Sequence[Any], element_type: str | None = None) -> Argument:
         """A vector of objects or results."""
         made = tuple(self.argument(element, None, mutable=True) for element in elements)
-        return NestedResult(self._add(MakeMoveVec(element_type, made)), 0)
+        return NestedResult(self._draft.add(MakeMoveVec(element_type, made)), 0)
 
     def upgrade(
         self, ticket: Any, modules: Sequence[bytes], dependencies: Sequence[ObjectId] = (), *, package: ObjectId
     ) -> Argument:
         """Upgrades a package; gives the receipt, which must be committed in the same transaction."""
         given = self.argument(ticket, None, mutable=True)
-        return NestedResult(self._add(Upgrade(tuple(modules), tuple(dependencies), package, given)), 0)
+        return NestedResult(self._draft.add(Upgrade(tuple(modules), tuple(dependencies), package, given)), 0)
 
     def transfer(self, objects: Sequence[Any], recipient: Any) -> None:
         """Sends objects away."""
         sent = tuple(self.argument(value, None, mutable=True) for value in objects)
-        self._add(TransferObjects(sent, self._pure(bytes.fromhex(values.address_of(self.named(recipient))[2:]))))
+        self._draft.add(
+            TransferObjects(sent, self._draft.pure(bytes.fromhex(values.address_of(self.named(recipient))[2:])))
+        )
 
     # The transaction
 
@@ -204,10 +194,9 @@ class Program:
 
     def transaction(self) -> TransactionData:
         """The transaction as it stands, paid with the sender's largest coin."""
-        coin = self._chain.gas_coin(self.sender, without=tuple(self._objects))
-        kind = ProgrammableTransaction(tuple(self._inputs), tuple(self._commands))
+        coin = self._chain.gas_coin(self.sender, without=self._draft.objects)
         data = GasData((coin.ref,), self.sender.address, gas.REFERENCE_GAS_PRICE, BUDGET)
-        return TransactionData(kind, self.sender.address, data)
+        return TransactionData(self._draft.kind, self.sender.address, data)
 
     def run(self) -> Executed:
         """Signs and executes; raises like `Chain.call`."""
@@ -256,7 +245,7 @@ class Program:
             return self._map(value, move_type)
         if not move_type.is_pure:
             raise ArgumentError(f"a {move_type.tag.name} is made by a call: put it into a program and pass its result")
-        return self._pure(values.to_bcs(move_type, self.named(value) if move_type is ADDRESS else value))
+        return self._draft.pure(values.to_bcs(move_type, self.named(value) if move_type is ADDRESS else value))
 
     def _parameter(
         self,
@@ -289,7 +278,7 @@ class Program:
     def _default(self, move_type: MoveType, *, mutable: bool) -> Argument:
         found = self._chain.shared_at_genesis(move_type.tag.head)
         if found is not None:
-            return self._object(found, mutable=mutable)
+            return self._draft.object(found, mutable=mutable)
         made = constructors.default(self, move_type)
         if made is None:
             raise ArgumentError("is missing")
@@ -307,7 +296,7 @@ class Program:
             return self.money(coin_type[len(COIN_PREFIX) : -1], value)
         if isinstance(value, Node) and (move_type is None or move_type.tag.name == "StorageNodeCap"):
             value = value.cap_id
-        return self._object(values.address_of(value), mutable=mutable)
+        return self._draft.object(values.address_of(value), mutable=mutable)
 
     def _option(self, value: Any, move_type: Option) -> Argument:
         text = [self.published(move_type.element.tag)]
@@ -320,22 +309,6 @@ class Program:
         text = [self.published(move_type.key.tag), self.published(move_type.value.tag)]
         keys, items = list(entries), list(entries.values())
         return self.call("vec_map::from_keys_values", types=text, keys=keys, values=items)[0]
-
-    def _purse(self, coin_type: str, amount: int) -> Argument:
-        owned = self._chain.ledger.owned_objects(self.sender.address, f"{COIN_PREFIX}{coin_type}>")
-        coins = sorted((coin for coin in owned if coin.object_id not in self._objects), key=_richest_first)
-        if sum(coin.coin_balance or 0 for coin in coins) < amount or not coins:
-            raise ArgumentError(f"{self.sender.name} has less than {amount} of {coin_type}")
-        first, covered, more = coins[0], coins[0].coin_balance or 0, []
-        for coin in coins[1:]:
-            if covered >= amount:
-                break
-            covered += coin.coin_balance or 0
-            more.append(self._object(coin.object_id, mutable=True))
-        purse = self._object(first.object_id, mutable=True)
-        if more:
-            self._add(MergeCoins(purse, tuple(more)))
-        return purse
 
     # Types
 
@@ -365,38 +338,3 @@ class Program:
         except ArgumentError:
             return None
         return None if obj is None or obj.is_package else self._chain.type_of(obj.type).tag
-
-    # Inputs
-
-    def _add(self, command: Command) -> int:
-        self._commands.append(command)
-        return len(self._commands) - 1
-
-    def _pure(self, data: bytes) -> Argument:
-        self._inputs.append(Pure(data))
-        return Input(len(self._inputs) - 1)
-
-    def _object(self, object_id: ObjectId, *, mutable: bool) -> Argument:
-        known = self._objects.get(object_id)
-        if known is None:
-            made = self._chain_input(object_id, mutable=mutable)
-            known = self._objects[object_id] = len(self._inputs)
-            self._inputs.append(made)
-        item = self._inputs[known]
-        if mutable and isinstance(item, SharedObject):
-            self._inputs[known] = replace(item, mutable=True)
-        return Input(known)
-
-    def _chain_input(self, object_id: ObjectId, *, mutable: bool) -> CallInput:
-        obj = self._chain.ledger.object(object_id)
-        if obj is None:
-            raise ArgumentError(f"no object {object_id} is live")
-        if isinstance(obj.owner, SharedOwner):
-            return SharedObject(object_id, obj.owner.initial_version, mutable)
-        if isinstance(obj.owner, AddressOwner | ImmutableOwner):
-            return OwnedObject(obj.ref)
-        raise ArgumentError(f"object {object_id} is a child of another object")
-
-
-def _richest_first(coin: Object) -> int:
-    return -(coin.coin_balance or 0)
