@@ -1,26 +1,22 @@
 """The running chain: one ledger, its disk, the checkpoint clock and those who listen.
 
 Life of a transaction: `execute` runs it on the ledger, which is serial because nothing in between awaits; its bytes are
-handed to the writer and the caller waits until they are on disk; the checkpoint loop seals all that ran since the last
-one, writes it, and only then announces it to subscribers.
+handed to the writer (`writing`) and the caller waits until they are on disk; the checkpoint loop seals all that ran since
+the last one, writes it, and only then announces it to subscribers.
 
 The rule that makes crashes harmless: **nothing leaves the process before all it rests on is on disk.** Every answer,
 reads included, waits for `settled`; it costs nothing while no write is under way. So whatever any client has seen after
 a crash is still so: executed transactions are run again from the journal, with the same effects, and go into the next
 checkpoint; announced checkpoints are rows of the database. What was lost, nobody was told of.
 
-Writes that become due while one is being synced go into the next sync together, so that many concurrent callers share
-the cost; while several write at once, a sync also waits for those who come within milliseconds. When the disk fails, the ledger in memory is ahead of it for good: the engine stops answering and `run` raises.
+When the disk fails, the ledger in memory is ahead of it for good: the engine stops answering and `run` raises.
 """
 
 import asyncio
 import contextlib
 import gc
 import logging
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -28,9 +24,9 @@ from walrus_codec.types import SuiAddress
 from walrus_sui.devnet.genesis import GenesisConfig
 from walrus_sui.devnet.hub import Announcement, Hub
 from walrus_sui.devnet.ledger.ledger import Ledger
+from walrus_sui.devnet.ledger.readable import Readable
 from walrus_sui.devnet.ledger.records import (
     Checkpoint,
-    Delta,
     Executed,
     LedgerError,
     ProgrammableTransaction,
@@ -43,30 +39,14 @@ from walrus_sui.devnet.storage.pruning import Floors, Retention
 from walrus_sui.devnet.storage.schema import StoreError, damage
 from walrus_sui.devnet.storage.store import KEEP_ALL, Store
 from walrus_sui.devnet.storage.stored_chain import JournalRow, Loaded
+from walrus_sui.devnet.writing import CheckpointWrite, EngineStopped, Writer
 from walrus_sui.telemetry import meter, names
 
 _log = logging.getLogger(__name__)
 _STOP_TIMEOUT: Final = 10.0
 HISTORY_LIMIT: Final = 40
 """Checkpoints whose transactions and object versions stay in memory; older ones are read from disk."""
-_GATHERING: Final = 0.01
-"""Seconds that the writer waits at most for more to write, while several callers write at once."""
-_PAUSE: Final = 0.002
-"""Seconds without anything new after which the writer waits no longer."""
 MAX_LAG: Final = HISTORY_LIMIT - 1
-
-
-class EngineStopped(Exception):  # noqa: N818
-    """The devnet stops or its disk has failed, so nothing can be answered. Remedy: see the log; retry later."""
-
-
-@dataclass(frozen=True)
-class _CheckpointWrite:
-    delta: Delta
-    journaled: int
-
-
-_Write = JournalRow | _CheckpointWrite
 
 
 class Engine:
@@ -85,19 +65,13 @@ class Engine:
         self.ledger = ledger
         self.hub = Hub()
         self.lag = self.slow_ms = 0
-        self._seen: tuple[tuple[int, int], Ledger] | None = None
+        self._seen: tuple[tuple[int, int], Readable] | None = None
         self._store = store
         self._clock = clock
         self._interval = interval_ms / 1000
         self._ordinal = ordinal
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix="ledger-writer")
-        self._queue: list[_Write] = []
-        self._submitted = self._durable = 0
-        self._wake = asyncio.Event()
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
-        self._failure: str | None = None
         self._stopping = asyncio.Event()
-        self._writer = asyncio.create_task(self._write(), name="ledger-writer")
+        self._writer = Writer(store)
         self._outcomes = {"success": 0, "failure": 0}
         self._checkpoints = meter().create_counter(names.DEVNET_CHECKPOINTS, description="Closed checkpoints.")
         self._transactions = meter().create_counter(names.DEVNET_TRANSACTIONS, description="Executed transactions.")
@@ -157,7 +131,7 @@ class Engine:
     @property
     def failed(self) -> bool:
         """Whether the disk failed, so that nothing will be answered any more."""
-        return self._failure is not None
+        return self._writer.failure is not None
 
     async def run(self) -> None:
         """Closes checkpoints at the interval, empty ones too, until `stop`.
@@ -185,7 +159,7 @@ class Engine:
             EngineStopped: the disk failed.
         """
         delta = self.ledger.close_checkpoint(self._clock())
-        self._submit(_CheckpointWrite(delta, self._ordinal))
+        self._writer.submit(CheckpointWrite(delta, self._ordinal))
         await self.settled()
         self._count()
         self.hub.publish(Announcement(delta.checkpoint, delta.transactions))
@@ -200,12 +174,7 @@ class Engine:
                 await self.close_checkpoint()
         except (EngineStopped, TimeoutError) as error:
             _log.error("the last checkpoint was not written, the journal has its transactions", exc_info=error)
-        self._writer.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._writer
-        self._failure = self._failure or "the devnet has stopped"
-        self._tell_waiting()  # whoever still waits for the disk waits in vain
-        await asyncio.to_thread(self._threads.shutdown)
+        await self._writer.close()
         self._store.close()
 
     async def execute(self, tx_bytes: bytes, signatures: tuple[bytes, ...]) -> Executed:
@@ -259,12 +228,7 @@ class Engine:
         Raises:
             EngineStopped: the disk failed.
         """
-        if self._durable < self._submitted and self._failure is None:
-            told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append((self._submitted, told))
-            await told
-        if self._failure is not None:
-            raise EngineStopped(self._failure)
+        await self._writer.settled()
 
     @property
     def floors(self) -> Floors:
@@ -287,15 +251,15 @@ class Engine:
         return Reads(self._seen[1], self._store)
 
     def _check(self) -> None:
-        if self._failure is not None:
-            raise EngineStopped(self._failure)
+        if self._writer.failure is not None:
+            raise EngineStopped(self._writer.failure)
         if self._stopping.is_set():
             raise EngineStopped("the devnet is stopping")
 
     async def _accept(self, executed: Executed) -> Executed:
         self._ordinal += 1
         row = JournalRow(self._ordinal, executed.tx_bytes, executed.signatures, executed.effects.digest)
-        self._submit(row)
+        self._writer.submit(row)
         self._outcomes["success" if executed.effects.succeeded else "failure"] += 1
         await self.settled()
         return executed
@@ -307,61 +271,6 @@ class Engine:
             if count:
                 self._transactions.add(count, {names.ATTR_OUTCOME: outcome})
                 self._outcomes[outcome] = 0
-
-    def _submit(self, write: _Write) -> None:
-        self._queue.append(write)
-        self._submitted += 1
-        self._wake.set()
-
-    async def _write(self) -> None:
-        """Writes what is due, in order, as one database transaction for each run of journal rows or checkpoint."""
-        loop = asyncio.get_running_loop()
-        together = False
-        while True:
-            await self._wake.wait()
-            if together:
-                await self._gather()
-            self._wake.clear()
-            batch, self._queue = self._queue, []
-            try:
-                await loop.run_in_executor(self._threads, _write_batch, self._store, batch)
-            except Exception as error:
-                self._failure = f"the ledger's disk failed: {error}"
-                _log.critical("cannot write the ledger; nothing more is answered", exc_info=error)
-                self._tell_waiting()
-                return
-            self._durable += len(batch)
-            together = len(batch) + len(self._queue) > 1
-            self._tell_waiting()
-
-    async def _gather(self) -> None:
-        """Waits while more comes to write: a sync costs as much for one write as for many."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _GATHERING
-        count = 0
-        while count < len(self._queue) and loop.time() < end:
-            count = len(self._queue)
-            await asyncio.sleep(_PAUSE)
-
-    def _tell_waiting(self) -> None:
-        """Lets those go on whose writes are on disk, in order; all of them once the disk has failed."""
-        while self._waiting and (self._waiting[0][0] <= self._durable or self._failure is not None):
-            _, told = self._waiting.popleft()
-            if not told.done():  # its caller may have gone away
-                told.set_result(None)
-
-
-def _write_batch(store: Store, batch: list[_Write]) -> None:
-    rows: list[JournalRow] = []
-    for write in batch:
-        if isinstance(write, JournalRow):
-            rows.append(write)
-            continue
-        # What the checkpoint contains needs no journal any more.
-        rows = [row for row in rows if row.ordinal > write.journaled]
-        store.close_checkpoint(write.delta, journaled=write.journaled)
-    if rows:
-        store.journal(rows)
 
 
 def _restore(genesis: GenesisConfig, loaded: Loaded) -> Ledger:

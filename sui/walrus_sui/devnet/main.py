@@ -16,11 +16,11 @@ import yaml
 
 from walrus_sui.devnet import node
 from walrus_sui.devnet.config import ConfigError, DevnetConfig, load
-from walrus_sui.devnet.engine import EngineStopped
 from walrus_sui.devnet.ledger.records import GenesisError
 from walrus_sui.devnet.server.grpc_server import PortError
 from walrus_sui.devnet.storage import archive, audit, genesis_text
 from walrus_sui.devnet.storage.schema import DATABASE, StoreError
+from walrus_sui.devnet.writing import EngineStopped
 from walrus_sui.program import VersionOption
 from walrus_sui.telemetry import names, setup
 

@@ -6,7 +6,7 @@ A `Reads` belongs to one state of the ledger and is made anew for each question;
 from dataclasses import dataclass, replace
 
 from walrus_codec.types import Digest, ObjectId
-from walrus_sui.devnet.ledger.ledger import Ledger
+from walrus_sui.devnet.ledger.readable import Readable
 from walrus_sui.devnet.ledger.records import Checkpoint, Executed, Object
 from walrus_sui.devnet.storage.stored_chain import StoredChain
 
@@ -20,7 +20,7 @@ class Reads:
         store: where older things are.
     """
 
-    ledger: Ledger
+    ledger: Readable
     store: StoredChain
 
     def find(self, digest: Digest) -> tuple[int | None, Executed] | None:

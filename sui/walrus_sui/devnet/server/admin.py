@@ -20,9 +20,9 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from walrus_sui.devnet.engine import EngineStopped
 from walrus_sui.devnet.server.fault_knobs import OFF, FaultInterceptor, Knobs
 from walrus_sui.devnet.timelapse import MAX_ADVANCE_MS, MAX_EPOCHS, Timelapse, TimelapseError
+from walrus_sui.devnet.writing import EngineStopped
 
 PREFIX: Final = "/v1/admin"
 

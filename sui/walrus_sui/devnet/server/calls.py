@@ -16,11 +16,12 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
-from walrus_sui.devnet.engine import Engine, EngineStopped
+from walrus_sui.devnet.engine import Engine
 from walrus_sui.devnet.hub import Closed, SubscriptionEnded, TooManySubscribers
 from walrus_sui.devnet.ledger.records import Rejected, RejectionKind
 from walrus_sui.devnet.server import faults
 from walrus_sui.devnet.server.faults import Fault
+from walrus_sui.devnet.writing import EngineStopped
 
 _log = logging.getLogger(__name__)
 _DETAILS_KEY: Final = "grpc-status-details-bin"

@@ -13,10 +13,11 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from walrus_sui.devnet.engine import Engine, EngineStopped
+from walrus_sui.devnet.engine import Engine
 from walrus_sui.devnet.faucet import MAX_BODY, Faucet, FaucetFailure, FaucetRequestError
 from walrus_sui.devnet.server.admin import Admin
 from walrus_sui.devnet.server.grpc_server import PortError
+from walrus_sui.devnet.writing import EngineStopped
 from walrus_sui.telemetry import aiohttp_middleware, metrics_handler
 
 _ORIGIN: Final = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "content-type"}

@@ -38,9 +38,9 @@ async def grow(folder, retention=None):
             await engine.close_checkpoint()
     await engine.faucet(ALICE, 11)
     await engine.faucet(ALICE, 12)
-    engine._writer.cancel()  # as after SIGKILL: the journal stays
-    await asyncio.gather(engine._writer, return_exceptions=True)
-    engine._threads.shutdown()
+    engine._writer._task.cancel()  # as after SIGKILL: the journal stays
+    await asyncio.gather(engine._writer._task, return_exceptions=True)
+    engine._writer._threads.shutdown()
     engine._store.close()
     return engine.ledger
 

@@ -8,11 +8,12 @@ import threading
 import pytest
 
 from walrus_codec.types import SuiAddress
-from walrus_sui.devnet.engine import Engine, EngineStopped
+from walrus_sui.devnet.engine import Engine
 from walrus_sui.devnet.genesis import GenesisConfig
 from walrus_sui.devnet.hub import Closed
 from walrus_sui.devnet.storage.schema import StoreError
 from walrus_sui.devnet.storage.store import Store
+from walrus_sui.devnet.writing import EngineStopped
 
 GENESIS = GenesisConfig(seed="engine", n_shards=10)
 ALICE = SuiAddress("0x" + "a1" * 32)
@@ -43,9 +44,9 @@ async def engine(tmp_path):
 
 async def crash(engine):
     """Ends an engine the way SIGKILL does: nothing is written any more."""
-    engine._writer.cancel()
-    await asyncio.gather(engine._writer, return_exceptions=True)
-    engine._threads.shutdown()
+    engine._writer._task.cancel()
+    await asyncio.gather(engine._writer._task, return_exceptions=True)
+    engine._writer._threads.shutdown()
     engine._store.close()
 
 
@@ -105,8 +106,8 @@ async def test_concurrent_callers_share_commits(engine, monkeypatch):
 
 
 async def test_while_several_write_those_who_come_within_milliseconds_share_a_commit(engine, monkeypatch):
-    monkeypatch.setattr("walrus_sui.devnet.engine._PAUSE", 0.5)
-    monkeypatch.setattr("walrus_sui.devnet.engine._GATHERING", 1.0)
+    monkeypatch.setattr("walrus_sui.devnet.writing._PAUSE", 0.5)
+    monkeypatch.setattr("walrus_sui.devnet.writing._GATHERING", 1.0)
     opened, commits = gate(engine, monkeypatch)
     opened.set()
     async with asyncio.timeout(30):
