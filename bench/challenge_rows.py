@@ -35,11 +35,13 @@ from walrus_codec import mapping, redstuff
 from walrus_codec.params import CodeParams
 from walrus_codec.recovery import make_symbols
 from walrus_codec.types import Axis, BlobId, EncodingType, Epoch
+from walrus_node.challenges.rounds import Round
 from walrus_node.store.records import NodeState, NodeStatus
 from walrus_node.store.storage import SliverKey
 from walrus_sui import bls
 from walrus_sui.events import EpochChangeStart
 from walrus_sui.keys import BlsKey
+from walrus_sui.types import CommitteeMember
 
 N_SHARDS = 100
 PARAMS = CodeParams(N_SHARDS, EncodingType.ISAL)
@@ -128,7 +130,8 @@ async def two(folder: Path, members: int, blobs: BlobSet) -> AsyncIterator[tuple
         await node.view.refresh()
         node.make_challenger(None)
     challenger, prover = nodes
-    current = await challenger.challenges.rounds.current()
+    current: Round | None = await challenger.challenges.rounds.current()
+    assert current is not None
     pair = Pair(_EPOCH, challenger.node_id, prover.node_id, 0)
     seed = challenger.key.sign(messages.seed(pair, chain_id=current.chain_id, blobs=current.n_blobs, root=current.root))
     shards, own = current.shards(prover.node_id), current.shards(challenger.node_id)
@@ -167,10 +170,12 @@ async def counting(port: int) -> AsyncIterator[tuple[int, list[int]]]:
 
 async def _measure(folder: Path, members: int, blobs: int, rounds: int) -> Cost:
     async with two(folder, members, blob_set(blobs)) as (challenger, prover, questions):
-        current = await challenger.challenges.rounds.current()
+        current: Round | None = await challenger.challenges.rounds.current()
+        assert current is not None
         examiner, member = challenger.challenger._examiner, current.member(prover.node_id)  # noqa: SLF001
+        assert member is not None
 
-        async def once(member: Any) -> None:
+        async def once(member: CommitteeMember) -> None:
             prover.challenges.prover._used_in(_EPOCH).clear()  # noqa: SLF001 - the same attempt again
             found = await examiner.attempt(current, member, 0, questions.seed)
             assert found.outcome is Outcome.PASS, found

@@ -24,8 +24,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from harness import Benchmark, Row, best_processor_seconds, one_core, scratch_folder
 from walrus_codec import blob_id as blob_ids
 from walrus_codec.params import CodeParams
-from walrus_codec.types import BlobId, EncodingType, Epoch, ObjectId, SuiAddress
+from walrus_codec.types import BlobId, Digest, EncodingType, Epoch, ObjectId, SuiAddress
 from walrus_proto.sui.rpc.v2 import (
+    object_pb2,
     state_service_pb2,
     state_service_pb2_grpc,
     subscription_service_pb2,
@@ -86,8 +87,9 @@ def certify(rounds: int) -> Row:
         blob = _registered(chain, number, blob_id)
         certificate = chain.certificate(messages.confirmation(blob_id, Epoch(1), messages.Permanent()), nodes)
         program = chain.program(alice)
-        program.call("system::certify_blob", blob=blob, **certificate)
+        program.call("system::certify_blob", types=(), at=None, blob=blob, **certificate)
         gas = chain.ledger.object(chain.coin(alice, 10**10, coin_type="SUI"))
+        assert gas is not None
         made = program.transaction()
         made = TransactionData(made.kind, made.sender, GasData((gas.ref,), alice.address, 1000, 5 * 10**9))
         signed.append(made)
@@ -221,7 +223,7 @@ class Client:
             )
             other = SuiKey.generate()
             pure = (Pure((10**9).to_bytes(8, "little")), Pure(bytes.fromhex(other.address[2:])))
-            gas = GasData((ObjectRef(coin.object_id, coin.version, coin.digest),), key.address, 1000, 5 * 10**9)
+            gas = GasData((_ref(coin),), key.address, 1000, 5 * 10**9)
             await self._send(_request(TransactionData(ProgrammableTransaction(pure, commands), key.address, gas), key))
             for made in (await self._coins(other.address, 200)).objects:
                 self._requests.append(_request(_transfer(other.address, made), other))
@@ -244,10 +246,14 @@ class Client:
         await self._health.Check(health_pb2.HealthCheckRequest())
 
 
-def _transfer(owner: SuiAddress, coin: object) -> TransactionData:
+def _ref(coin: object_pb2.Object) -> ObjectRef:
+    return ObjectRef(ObjectId(coin.object_id), coin.version, Digest(coin.digest))
+
+
+def _transfer(owner: SuiAddress, coin: object_pb2.Object) -> TransactionData:
     recipient = Pure(bytes.fromhex(owner[2:]))
     commands = (SplitCoins(GAS_COIN, (Input(0),)), TransferObjects((NestedResult(0, 0),), Input(1)))
-    gas = GasData((ObjectRef(coin.object_id, coin.version, coin.digest),), owner, 1000, 50_000_000)
+    gas = GasData((_ref(coin),), owner, 1000, 50_000_000)
     return TransactionData(ProgrammableTransaction((Pure((7).to_bytes(8, "little")), recipient), commands), owner, gas)
 
 

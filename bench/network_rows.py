@@ -284,6 +284,16 @@ class Recovery:
     seconds: float
 
 
+def _progress(network: Network, node: int, of: str) -> Callable[[], dict[str, Any]]:
+    """Asks a node how far it is with something; empty while it does not say."""
+
+    def ask() -> dict[str, Any]:
+        found: dict[str, Any] = network.info(node).get(of, {})
+        return found
+
+    return ask
+
+
 @functools.cache
 def recovered() -> Recovery:
     """Measured once for both rows."""
@@ -293,7 +303,7 @@ def recovered() -> Recovery:
             gateway.store(os.urandom(SIZE))
     sizes, shards = list(network.stored), len(network.info(LOST)["shards"])
     network.wipe(LOST)
-    progress = lambda: network.info(LOST).get("recovery", {})  # noqa: E731
+    progress = _progress(network, LOST, "recovery")
     with ThreadPoolExecutor(1) as starter:
         started = starter.submit(network.restart)
         until(lambda: progress().get("blobs_pending"), pause_s=0.01)
@@ -364,7 +374,7 @@ def migrating(rounds: int) -> Row:
             for _ in range(MOVED_BLOBS):
                 gateway.store(os.urandom(SIZE), epochs=10)
         asyncio.run(move_stake(network, 0))
-        progress = lambda: network.info(0).get("sync", {})  # noqa: E731
+        progress = _progress(network, 0, "sync")
         until(lambda: progress().get("bytes_received"), patience_s=4 * MOVING_EPOCH_S, pause_s=0.02)
         start, before = time.perf_counter(), progress()["bytes_received"]
         until(lambda: not progress().get("shards_pending", 1), pause_s=0.02)

@@ -55,8 +55,8 @@ async def measure(rounds: int, server: str) -> dict[str, float]:
     async with await KubeClient.connect() as kube, aiohttp.ClientSession() as controllers:
         chain = PlayedChain(NODES)
         findings = FindingsObserver(HttpNodeReader())
-        observer = Observer(ClusterObserver(kube), chain, PlayedNodes(), findings, settings=SETTINGS)  # type: ignore[arg-type]  # played
-        applier = Applier(kube, chain, settings=SETTINGS)  # type: ignore[arg-type]  # played
+        observer = Observer(ClusterObserver(kube), chain, PlayedNodes(), findings, settings=SETTINGS)
+        applier = Applier(kube, chain, settings=SETTINGS)
         operator = Reconciler(observer, applier, kube, guard=guard, identity="bench")
         marks: list[str] = []
         engine = Engine(marks.append, namespaces=[NAMESPACE], identity="bench")

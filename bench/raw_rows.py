@@ -102,7 +102,7 @@ async def _stream(port: int, certificate: bytes, rounds: int) -> float:
     best = float("inf")
     credentials = grpc.ssl_channel_credentials(certificate)
     async with grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials) as channel:
-        take: Callable[..., Any] = channel.stream_unary(METHOD)
+        take: Callable[..., Any] = channel.stream_unary(METHOD, request_serializer=None, response_deserializer=None)
         for _ in range(rounds + 1):
             start = time.perf_counter()
             answer = await take(chunks())
