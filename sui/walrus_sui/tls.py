@@ -71,6 +71,20 @@ def public_key_of(certificate_pem: bytes) -> bytes:
     return key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
 
 
+def host_of(certificate_pem: bytes) -> str:
+    """Return the host that a PEM certificate is for, its only subject alternative name.
+
+    Raises:
+        CertificateError: not a certificate, or it names none or several.
+    """
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_pem)
+        (only,) = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound) as error:
+        raise CertificateError(f"the certificate does not name one host: {error}") from None
+    return str(only.value)
+
+
 async def fetch_certificate(host: str, port: int, timeout: float) -> bytes:  # noqa: ASYNC109  (the whole of it is bounded)
     """Fetch the certificate that a server shows, without trusting it: the caller compares its key with the chain.
 

@@ -1,4 +1,4 @@
-"""Commands of `walrusctl` that need no Kubernetes: `blob`, `challenges`, `devnet` and `local`.
+"""Commands of `walrusctl` that need no Kubernetes: `admin`, `blob`, `challenges`, `devnet` and `local`.
 
 `register` mounts them on an application that knows where the gateway is (walrusctl finds it through kubectl); `app` is
 the same for the local network and for `--gateway URL` alone: `python -m walrus_client.cli`.
@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from walrus_client.cli import blob, challenges, devnet, local
+from walrus_client.cli import admin, blob, challenges, devnet, local
 from walrus_client.cli.blob import GatewayResolver
 
 __all__ = ["GatewayResolver", "app", "register"]
@@ -23,13 +23,14 @@ _chosen: dict[str, str | None] = {"gateway": None}
 def register(
     application: typer.Typer, gateway: GatewayResolver, source: challenges.ChallengeSource | None = None
 ) -> None:
-    """Adds the groups `blob`, `challenges`, `devnet` and `local`.
+    """Adds the groups `admin`, `blob`, `challenges`, `devnet` and `local`.
 
     Args:
         application: Where to.
         gateway: Opens the way to the gateway for the length of a command and gives its URL.
         source: Knows what nodes found of each other by challenges.
     """
+    application.add_typer(admin.commands(), name="admin")
     application.add_typer(blob.commands(gateway), name="blob")
     application.add_typer(challenges.commands(source), name="challenges")
     application.add_typer(devnet.commands(), name="devnet")

@@ -57,6 +57,7 @@ def node(state: LocalState, layout: Layout, index: int) -> dict[str, Any]:
     name = state.parameters.node_names[index]
     ports = state.ports.nodes[index]
     folder = layout.node(name)
+    admin = {"listen": f"{HOST}:{ports.admin}", "tokens_file": str(admin_tokens(folder))}
     return {
         "name": name,
         "data_dir": str(folder / "data"),
@@ -64,8 +65,14 @@ def node(state: LocalState, layout: Layout, index: int) -> dict[str, Any]:
         "chain": {"network_config": state.network_config_url},
         "public": {"host": HOST, "grpc_port": ports.grpc, "rest_port": ports.rest},
         "listen": {"host": HOST, "grpc_port": ports.grpc, "http_port": ports.http},
+        **({} if ports.admin is None else {"admin": admin}),
         "telemetry": TELEMETRY,
     }
+
+
+def admin_tokens(folder: Path) -> Path:
+    """A node's file with the token of its admin port."""
+    return folder / "admin.tokens"
 
 
 def node_keys(folder: Path) -> dict[str, Path]:

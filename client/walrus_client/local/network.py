@@ -157,6 +157,7 @@ class LocalNetwork:
             keys = configs.node_keys(folder)
             for kind, key in (("protocol", BlsKey), ("network", NetworkKey), ("sui", SuiKey)):
                 _key_once(keys[kind], key)
+            _token_once(configs.admin_tokens(folder))
             _write(folder / "node.yaml", configs.node(state, layout, index))
         _key_once(configs.gateway_key(layout), SuiKey)
         _write(layout.gateway / "gateway.yaml", configs.gateway(state, layout))
@@ -331,6 +332,13 @@ def _key_once(path: Path, kind: type[BlsKey | NetworkKey | SuiKey]) -> None:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         kind.generate().save(path)
+
+
+def _token_once(path: Path) -> None:
+    """Makes a token, for this user's eyes only, unless there is one."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(f"{secrets.token_urlsafe(32)}\n", encoding="ascii")
 
 
 def _write_once(path: Path, document: Callable[[], dict[str, Any]]) -> None:

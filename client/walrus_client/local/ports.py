@@ -17,7 +17,7 @@ def choose(nodes: int) -> Ports:
         api=_port(31415, taken),
         metrics=_port(27182, taken),
         nodes=tuple(
-            NodePorts(grpc=_port(None, taken), rest=_port(None, taken), http=_port(None, taken)) for _ in range(nodes)
+            NodePorts(**{kind: _port(None, taken) for kind in ("grpc", "rest", "http", "admin")}) for _ in range(nodes)
         ),
     )
 

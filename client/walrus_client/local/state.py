@@ -2,7 +2,7 @@
 
     DIR/local.json                 this: parameters, ports, running processes; replaced as a whole
     DIR/devnet/genesis.yaml, data  the chain
-    DIR/nodes/<name>/node.yaml, keys/, data/
+    DIR/nodes/<name>/node.yaml, keys/, admin.tokens, data/
     DIR/gateway/gateway.yaml, sui.key
     DIR/treasury.key               pays for stake and gateway
     DIR/logs/<process>.log
@@ -58,11 +58,12 @@ class Parameters:
 
 @dataclass(frozen=True)
 class NodePorts:
-    """Ports of one node; nothing listens on `rest` yet, but it is registered."""
+    """Ports of one node; nothing listens on `rest` yet, but it is registered. A network of an older release has no `admin`."""
 
     grpc: int
     rest: int
     http: int
+    admin: int | None = None
 
 
 @dataclass(frozen=True)

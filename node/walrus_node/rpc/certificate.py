@@ -13,8 +13,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography import x509
-
 from walrus_node.errors import StoreError
 from walrus_sui import tls
 from walrus_sui.errors import CertificateError
@@ -62,12 +60,12 @@ def obtain(path: Path, key: NetworkKey, host: str, *, now: dt.datetime) -> Serve
     private_key = key.to_pem()
     try:
         existing = path.read_bytes()
-        if tls.public_key_of(existing) == key.public_key and _host_of(existing) == host:
+        if tls.public_key_of(existing) == key.public_key and tls.host_of(existing) == host:
             return ServerIdentity(private_key, existing)
         _log.warning("the TLS certificate is for another key or host and is made anew", extra={"path": str(path)})
     except FileNotFoundError:
         pass
-    except (OSError, CertificateError, ValueError) as error:
+    except (OSError, CertificateError) as error:
         _log.warning(
             "the TLS certificate cannot be read and is made anew", extra={"path": str(path), "error": str(error)}
         )
@@ -83,11 +81,3 @@ def obtain(path: Path, key: NetworkKey, host: str, *, now: dt.datetime) -> Serve
     except OSError as error:
         raise StoreError(f"cannot write the TLS certificate {path}: {error}") from error
     return ServerIdentity(private_key, certificate)
-
-
-def _host_of(certificate_pem: bytes) -> str:
-    names = x509.load_pem_x509_certificate(certificate_pem).extensions.get_extension_for_class(
-        x509.SubjectAlternativeName
-    )
-    (only,) = names.value
-    return str(only.value)

@@ -1,5 +1,6 @@
 """Files and processes of a local network; the network itself is brought up in tests/integration/local."""
 
+import json
 import os
 import signal
 import sys
@@ -32,8 +33,8 @@ def test_the_state_survives_its_file(tmp_path: Path) -> None:
 def test_ports_are_all_different() -> None:
     chosen = ports.choose(5)
     flat = [chosen.rpc, chosen.tls, chosen.faucet, chosen.api, chosen.metrics]
-    flat += [port for node in chosen.nodes for port in (node.grpc, node.rest, node.http)]
-    assert len(set(flat)) == len(flat) == 20
+    flat += [port for node in chosen.nodes for port in (node.grpc, node.rest, node.http, node.admin)]
+    assert len(set(flat)) == len(flat) == 25
 
 
 def test_configurations_point_at_each_other(tmp_path: Path) -> None:
@@ -43,6 +44,18 @@ def test_configurations_point_at_each_other(tmp_path: Path) -> None:
     node = configs.node(state, layout, 1)
     assert node["public"]["grpc_port"] == node["listen"]["grpc_port"] == state.ports.nodes[1].grpc
     assert node["chain"] == configs.gateway(state, layout)["chain"]
+    assert node["admin"]["listen"].endswith(f":{state.ports.nodes[1].admin}")
+
+
+def test_a_network_of_an_older_release_comes_up_without_admin_ports(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    states.save(layout, LocalState(Parameters(nodes=1), ports.choose(1), {}))
+    document = json.loads(layout.state_file.read_text(encoding="utf-8"))
+    del document["ports"]["nodes"][0]["admin"]
+    layout.state_file.write_text(json.dumps(document), encoding="utf-8")
+    found = states.load(layout)
+    assert found is not None
+    assert "admin" not in configs.node(found, layout, 0)
 
 
 @pytest.mark.parametrize(
