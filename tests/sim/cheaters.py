@@ -24,6 +24,7 @@ class Says(Enum):
     ALL_FAIL = "everybody outside of its coalition fails, and votes so"
     FRIENDS_PASS = "its coalition passes"
     NOTHING = "nothing"
+    TWO_FACED = "everybody outside of its coalition fails, to one half; passes, to the other; and votes against all"
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,13 @@ class Conduct:
         orders: what it lacks and how it answers.
         says: what it reports.
         friends: its coalition.
+        favoured: members whose challenges it answers well, because it keeps what these compare with.
     """
 
     orders: Orders = field(default_factory=Orders)
     says: Says = Says.TRUTH
     friends: frozenset[NodeId] = frozenset()
+    favoured: frozenset[NodeId] = frozenset()
 
     @property
     def is_honest(self) -> bool:
@@ -74,16 +77,33 @@ class Conduct:
     def _without(self) -> Outcome:
         return Outcome.UNREACHABLE if self.orders.hangs_up else Outcome.MISSING
 
-    def reported(self, prover: NodeId, judged: Judgement) -> Judgement | None:
-        """What it signs of a prover that it has judged so; None when it keeps silent."""
+    @property
+    def accuses(self) -> bool:
+        """Whether it votes against everybody outside of its coalition."""
+        return self.says in {Says.ALL_FAIL, Says.TWO_FACED}
+
+    def reported(self, prover: NodeId, judged: Judgement, face: int) -> Judgement | None:
+        """What it signs of a prover that it has judged so; None when it keeps silent.
+
+        Args:
+            prover: of whom.
+            judged: what it found.
+            face: which half of the members hears it, 0 or 1.
+        """
+        friendly = prover in self.friends
         match self.says:
             case Says.NOTHING:
                 return None
-            case Says.ALL_FAIL if prover not in self.friends:
+            case Says.TWO_FACED if face and not friendly:
+                return _PASSED
+            case Says.ALL_FAIL | Says.TWO_FACED if not friendly:
                 return Judgement(Verdict.FAIL, Outcome.WRONG, 0)
-            case Says.ALL_FAIL | Says.FRIENDS_PASS if prover in self.friends:
-                return Judgement(Verdict.PASS, Outcome.PASS, 0)
+            case Says.ALL_FAIL | Says.FRIENDS_PASS | Says.TWO_FACED if friendly:
+                return _PASSED
         return judged
+
+
+_PASSED = Judgement(Verdict.PASS, Outcome.PASS, 0)
 
 
 HONEST = Conduct()

@@ -2,7 +2,8 @@
 
 Life of a simulated epoch: fates are drawn (`fates`); attempts start at the moments that their seeds decide, in order of
 time; each ends as the prover's conduct (`cheaters`), its queue, both fates and the deadlines say; at 60 % cases become
-verdicts and reports; whoever can be reached is heard of; members vote; the contract slashes at its quorum.
+verdicts and reports; what those who can be reached hand on is taken when its maker has signed it; members vote; the contract
+slashes at its quorum.
 
 Signatures are keyed hashes: unique and not to be foreseen, as BLS signatures are, and a thousand times faster.
 """
@@ -24,13 +25,14 @@ from walrus_client.challenges.blobs import BlobSet
 from walrus_client.challenges.deadlines import Deadline, challenger_was_late
 from walrus_client.challenges.messages import Pair, Refusal
 from walrus_client.challenges.policy import Mode, Policy
-from walrus_client.challenges.reports import Report, Reports
+from walrus_client.challenges.reports import Report, ReportError, Reports, SignedReport
 from walrus_client.challenges.samples import Questions
 from walrus_client.challenges.times import FINAL, VOTES_FROM, VOTES_UNTIL, EpochTimes
 from walrus_client.challenges.verdicts import Case, Judgement, Outcome, Verdict
 from walrus_codec import quorum
 from walrus_codec.types import BlobId, Epoch, NodeId, ShardIndex
 from walrus_node.challenges.prover import AT_ONCE, QUEUE_S
+from walrus_node.cheating.orders import is_named
 
 POLICY = Policy(mode=Mode.VOTE)
 DURATION_MS = 600_000
@@ -62,12 +64,14 @@ class Outcomes:
         judged: what each member found, by challenger and prover, before anybody lies.
         votes: weight of the votes against each candidate.
         slashed: who lost its commission.
+        refused: reports that were handed on and that their alleged makers have not signed.
         fates: what chance did.
     """
 
     judged: Mapping[tuple[NodeId, NodeId], Judgement]
     votes: Mapping[NodeId, int]
     slashed: frozenset[NodeId]
+    refused: int
     fates: Mapping[NodeId, Fate]
 
 
@@ -102,6 +106,7 @@ class Network:
         self.gone: dict[NodeId, int] = {}
         self.number = Epoch(2)
         self._answered: set[tuple[NodeId, NodeId]] = set()
+        self._keys = {member: member.encode() for member in self.members}
 
     def sign(self, member: NodeId, message: bytes) -> bytes:
         """The one signature of a member over a message."""
@@ -120,9 +125,10 @@ class Network:
             judged[challenger, prover] = found
             if found.verdict is Verdict.EXCUSED:
                 given.append(self.number)
+        self._refused = 0
         cast = self._votes(judged, fates)
         slashed = frozenset(who for who, weight in cast.items() if quorum.is_quorum(weight, self.n_shards))
-        return Outcomes(judged, cast, slashed, fates)
+        return Outcomes(judged, cast, slashed, self._refused, fates)
 
     def seed_of(self, pair: Pair) -> bytes:
         """σ of an attempt."""
@@ -134,7 +140,10 @@ class Network:
         known = (pair.challenger, pair.prover)
         shards, own = self.shards[pair.prover], self.shards[pair.challenger]
         asked = Questions(self.seed_of(pair), self.blobs, shards, own, self.n_shards, self.policy.samples)
-        found = self.conduct[pair.prover].answers(pair.prover, asked, replayed=known in self._answered)
+        conduct = self.conduct[pair.prover]
+        if pair.challenger in conduct.favoured:
+            conduct = HONEST
+        found = conduct.answers(pair.prover, asked, replayed=known in self._answered)
         self._answered.add(known)
         return found
 
@@ -151,31 +160,58 @@ class Network:
         self, judged: Mapping[tuple[NodeId, NodeId], Judgement], fates: Mapping[NodeId, Fate]
     ) -> Counter[NodeId]:
         times = EpochTimes(0, DURATION_MS)
-        signed: dict[NodeId, list[Report]] = {}
-        for (challenger, prover), found in judged.items():
-            told = self.conduct[challenger].reported(prover, found)
-            if told is not None:
-                signed.setdefault(challenger, []).append(self._report(challenger, prover, told))
         heard = [m for m in self.members if _is_up_between(fates[m], times.at(FINAL), times.at(VOTES_UNTIL))]
-        reports = Reports(self.number)
-        for challenger in heard:
-            for report in signed.get(challenger, ()):
-                reports.add(report)
+        faces = 2 if any(self.conduct[member].says is Says.TWO_FACED for member in heard) else 1
+        views = [self._reports(heard, judged, face) for face in range(faces)]
         cast: Counter[NodeId] = Counter()
-        for member in heard:
+        for position, member in enumerate(heard):
             if not _is_up_between(fates[member], times.at(VOTES_FROM), times.at(VOTES_UNTIL)):
                 continue
             conduct = self.conduct[member]
-            if conduct.says is Says.ALL_FAIL:
+            if conduct.accuses:
                 against: Sequence[NodeId] = [m for m in self.members if m != member and m not in conduct.friends]
             else:
                 against = votes.votes(
-                    me=member, mode=self.policy.mode, reports=reports, weights=self.weight, n_shards=self.n_shards
+                    me=member,
+                    mode=self.policy.mode,
+                    reports=views[position % faces],
+                    weights=self.weight,
+                    n_shards=self.n_shards,
                 )
             for candidate in against:
                 if candidate not in conduct.friends:
                     cast[candidate] += self.weight[member]
         return cast
+
+    def _reports(
+        self, heard: Sequence[NodeId], judged: Mapping[tuple[NodeId, NodeId], Judgement], face: int
+    ) -> Reports:
+        """What half of the members has taken of what these hand on: their own reports, and forged ones."""
+        reports = Reports(self.number)
+        for member in heard:
+            conduct = self.conduct[member]
+            for prover in self.members:
+                told = None if prover == member else conduct.reported(prover, judged[member, prover], face)
+                if told is not None:
+                    self._offer(reports, self._report(member, prover, told), signer=member)
+            for prover in self.members if conduct.orders.forged else ():
+                for other in self.members:
+                    if is_named(prover, conduct.orders.forged) and other not in {prover, member}:
+                        said = Judgement(Verdict.FAIL, Outcome.WRONG, 0)
+                        self._offer(reports, self._report(other, prover, said), signer=member)
+        return reports
+
+    def _offer(self, reports: Reports, report: Report, *, signer: NodeId) -> None:
+        body = report.to_bytes()
+        try:
+            taken = SignedReport(body, self.sign(signer, body)).verified(self._keys, self._is_signed)
+        except ReportError:
+            self._refused += 1
+        else:
+            reports.add(taken)
+
+    def _is_signed(self, key: bytes, message: bytes, signature: bytes) -> bool:
+        return self.sign(NodeId(key.decode()), message) == signature
 
     def _report(self, challenger: NodeId, prover: NodeId, told: Judgement) -> Report:
         seed = bytes(96) if told.reason is not None else b""

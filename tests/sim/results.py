@@ -24,7 +24,8 @@ def cheaters(networks: int, epochs: int) -> dict[str, Count]:
 
 def line(name: str, conduct: Conduct, count: Count) -> str:
     """One row."""
-    chance = slash_chance(count.predicted)
+    finders = len(EQUAL) - 1 - len(conduct.favoured)
+    chance = slash_chance(count.predicted * (len(EQUAL) - 1) / finders, finders)
     first = [count.first[epoch] for epoch in range(1, max(count.first) + 1)]
     where = " ".join(map(str, first)) or "none"
     if not conduct.is_honest and count.first[0]:

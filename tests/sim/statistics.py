@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from math import comb, sqrt
+from math import comb, fsum, sqrt
 
 from tests.sim.cheaters import Conduct, Says
 from tests.sim.epochs import Network, Outcomes, blob_set, node
@@ -14,7 +14,7 @@ from tests.sim.fates import Weather
 from walrus_client.challenges.messages import Refusal
 from walrus_client.challenges.verdicts import Outcome, Verdict
 from walrus_codec.types import Axis, NodeId
-from walrus_node.cheating.orders import Orders
+from walrus_node.cheating.orders import EVERYBODY, Orders
 from walrus_node.store.shards import SliverKey
 
 EQUAL = [10] * 10
@@ -39,8 +39,13 @@ CHEATERS: dict[str, Conduct] = {
     "refuses as lagging": Conduct(Orders(refuses=Refusal.LAGGING)),
     "drops 10 %, hangs up rather than admit it": Conduct(Orders(dropped=0.1, hangs_up=True)),
     "accuses everybody": Conduct(says=Says.ALL_FAIL),
+    "forges reports of all others on everybody": Conduct(Orders(forged=frozenset({EVERYBODY}))),
+    "tells one half that everybody fails, the other that all pass": Conduct(says=Says.TWO_FACED),
+    "drops 1 %, hangs up rather than admit it": Conduct(Orders(dropped=0.01, hangs_up=True)),
+    "keeps only what three of the others compare with": Conduct(
+        Orders(metadata_only=True), favoured=frozenset(map(node, range(3)))
+    ),
 }
-"""Forged reports are no conduct here: they are refused by their signature before any rule sees them."""
 
 
 @dataclass
@@ -89,6 +94,32 @@ def within(hits: int, trials: int, chance: float, deviations: float) -> bool:
     return abs(hits - chance * trials) <= deviations * sqrt(trials * chance * (1 - chance)) + 1
 
 
+def interval(hits: int, trials: int, confidence: float = 0.99) -> tuple[float, float]:
+    """The chances that explain so many hits (Clopper and Pearson): others would bring as many, or as few, too rarely."""
+    rare = (1 - confidence) / 2
+
+    def least(chance_of_more: Callable[[float], float]) -> float:
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if chance_of_more(middle) < rare else (low, middle)
+        return low
+
+    lower = least(lambda chance: at_least(hits, trials, chance)) if hits else 0.0
+    upper = 1 - least(lambda chance: at_least(trials - hits, trials, chance)) if hits < trials else 1.0
+    return lower, upper
+
+
+def at_least(needed: int, trials: int, chance: float) -> float:
+    """Chance of so many hits or more."""
+    return fsum(comb(trials, k) * chance**k * (1 - chance) ** (trials - k) for k in range(needed, trials + 1))
+
+
+def detection_chance(withheld: float, samples: int) -> float:
+    """1 − (1 − q)^m."""
+    return 1 - (1 - withheld) ** samples
+
+
 def withheld(conduct: Conduct, network: Network, cheater: NodeId) -> float:
     """The share q of all triples that it lacks, counted."""
     shards = network.shards[cheater]
@@ -108,12 +139,12 @@ def predicted(conduct: Conduct, network: Network, cheater: NodeId) -> float:
     if orders.fetch_ms is not None or orders.hangs_up:
         return 0.0
     q = 1 - (1 - withheld(conduct, network, cheater)) * (1 - orders.wrong)
-    return 1 - (1 - q) ** m
+    return detection_chance(q, m) * (1 - len(conduct.favoured) / (len(network.members) - 1))
 
 
 def slash_chance(detection: float, members: int = 9, needed: int = 7) -> float:
     """Chance that enough of the other members fail it in one epoch, when each does so with this chance."""
-    return sum(comb(members, k) * detection**k * (1 - detection) ** (members - k) for k in range(needed, members + 1))
+    return at_least(needed, members, detection)
 
 
 def measure(conduct: Conduct, *, networks: int, epochs: int, weather: Weather, seed: int) -> Count:
