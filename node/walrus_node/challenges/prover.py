@@ -3,7 +3,8 @@
 Life of a run: the opening was checked (a member of the committee signed it); whether it may be answered now is decided
 (`_refusal`) and both outcomes are signed; the member waits for its turn, gets Ready, and sends the seed, which must be its
 signature. Then each question is computed from the answer before, read, and answered; the end is signed. A cell that is not
-here is admitted with a signature, and recovery is told. A run whose reader does not fetch loses its turn.
+here is admitted with a signature, and recovery is told. While a challenger keeps the node waiting others get its place; a
+run whose reader does not fetch loses its turn.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ QUEUE_S = 20.0
 """Longest wait for a turn."""
 SEED_S = 10.0
 """How long the challenger may take between Ready and the seed."""
+PATIENCE_S = 1.0
+"""How long a place is kept for a challenger that the node waits for, while others wait for a place."""
 _SPARE_S = 10.0
 """What a run may take beyond the time that its challenger gives it."""
 _COURTESY_S = 0.002
@@ -116,10 +119,12 @@ class Prover:
                 yield await self._refused(pair, Refusal.BUSY)
                 return
             self._used_in(pair.epoch).add((pair.challenger, pair.attempt))
-            ready = messages.ready(pair, blobs=current.n_blobs, root=current.root)
+            ready = await self._signed(messages.ready(pair, blobs=current.n_blobs, root=current.root))
             turn.expire_in(SEED_S + _longest_s(current.policy) + _SPARE_S)
-            yield Ready(current.n_blobs, current.root, await self._signed(ready))
+            turn.lend_in(PATIENCE_S)
+            yield Ready(current.n_blobs, current.root, ready)
             sigma = await self._seed_in_time(seed)
+            await turn.back()
             questions = await self._questions(current, pair, challenger, sigma)
             chain, previous = AnswerChain.start(sigma), b""
             for index in range(questions.count):
@@ -134,7 +139,9 @@ class Prover:
                     await self._lacks(sample.blob_id)
                     yield Missing(index, await self._signed(messages.missing(pair, index)))
                     return
+                turn.lend_in(PATIENCE_S)
                 yield Answer(index, cell.data)
+                await turn.back()
                 chain, previous = chain.then(cell.data), cell.data
             self._count("ANSWERED")
             yield Close(chain.value, await self._signed(messages.close(pair, chain.value)))

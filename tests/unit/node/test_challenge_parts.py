@@ -157,6 +157,26 @@ class TestProver:
                 pass
         assert raised.value.reason is Reason.CACHE_SATURATED
 
+    async def test_members_that_stall_keep_no_other_one_out(self, four, monkeypatch):
+        """f members might open challenges to an honest node and leave it waiting, so that it seems busy to the others."""
+        four.now = DONE_MS + EPOCH_MS // 10
+        monkeypatch.setattr(prover, "PATIENCE_S", 0.02)
+        asked = four.nodes[1]
+        asked.challenges.prover._turns = Turns(2)
+        hello, stallers = await self.hello(four), [four.nodes[2], four.nodes[3]]
+        stalled = [
+            asked.challenges.prover.serve(hello, node.member(), asked.node_id, asyncio.Event().wait)
+            for node in stallers
+        ]
+        for parts in stalled:
+            assert isinstance(await anext(parts), Ready)
+        async with asyncio.timeout(prover.QUEUE_S):
+            assert isinstance((await self.ask(four, hello))[-1], Close)
+        assert asked.challenges.prover.answering == 2, "they still have their chance"
+        for parts in stalled:
+            await parts.aclose()
+        assert asked.challenges.prover.answering == 0
+
     async def test_without_challenges_everybody_is_told_that_it_lags(self, tmp_path):
         four = await Four(tmp_path, policy=Policy(mode=Mode.OFF)).start()
         hello = Hello(EPOCH, 0, 6, bytes(32), 197)
@@ -177,6 +197,47 @@ class TestTurns:
         b.leave()
         assert turns.served == 2
         assert turns.join("b") is not None
+
+    async def test_whoever_keeps_the_node_waiting_lends_its_place_and_gets_one_behind_the_others(self):
+        turns = Turns(1)
+        a, b, c = (turns.join(name) for name in "abc")
+        a.lend_in(0.01)
+        assert await b.wait(20)
+        assert (a.holds, b.holds, a.stalled) == (False, True, True)
+        again = asyncio.create_task(a.back())
+        await asyncio.sleep(0)
+        d = turns.join("d")
+        b.leave()
+        assert [c.holds, d.holds, again.done()] == [True, False, False], "c was first"
+        c.leave()
+        assert [d.holds, again.done()] == [True, False], "d came later than a, but has kept nobody waiting"
+        d.leave()
+        await again
+        assert a.holds
+        assert turns.served == 1
+
+    async def test_who_is_back_in_time_or_alone_keeps_its_place(self):
+        turns = Turns(1)
+        a = turns.join("a")
+        a.lend_in(20)
+        b = turns.join("b")
+        await a.back()
+        assert (a.holds, a.stalled, b.holds) == (True, False, False)
+        b.leave()
+        a.lend_in(0)
+        await asyncio.sleep(0.01)
+        assert not a.holds
+        await a.back()
+        assert a.holds
+
+    async def test_one_that_waits_for_a_place_again_may_expire(self):
+        turns = Turns(1)
+        a, b = turns.join("a"), turns.join("b")
+        a.lend_in(0)
+        assert await b.wait(20)
+        a.expire_in(0.01)
+        await a.back()
+        assert (a.over, b.over, turns.served) == (True, False, 1)
 
     async def test_one_that_waits_no_longer_leaves_its_place(self):
         turns = Turns(1)
