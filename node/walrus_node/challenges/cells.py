@@ -17,7 +17,7 @@ from walrus_codec.metadata import BlobMetadata
 from walrus_codec.params import CodeParams
 from walrus_codec.recovery import make_symbols
 from walrus_codec.slivers import Sliver
-from walrus_codec.types import Axis, SliverIndex
+from walrus_codec.types import Axis, BlobId, SliverIndex
 from walrus_node.errors import DamagedError
 from walrus_node.store.storage import SliverKey, Storage
 
@@ -74,10 +74,14 @@ class Cells:
             async with self._admitted(client, size):
                 stored = await self._storage.sliver(key)
                 if stored is None:
-                    return None
+                    # Its data goes when a blob is declared invalid, which may have been a moment ago.
+                    return await self._if_invalid(key.blob_id)
                 return await self._compute.run(_cell, key.axis, stored, place, metadata, params)
         except (CodecError, DamagedError):
             return None
+
+    async def _if_invalid(self, blob_id: BlobId) -> Cell | None:
+        return Cell(invalid_answer(blob_id), b"") if (await self._storage.cell_source(blob_id)).invalid else None
 
 
 def _cell(axis: Axis, stored: memoryview, place: SliverIndex, metadata: BlobMetadata, params: CodeParams) -> Cell:

@@ -278,10 +278,10 @@ class Examiner:
             begun = loop.time()
             verdict = await self._is_invalid_now(run, sample, data)
             run.stopped_s += loop.time() - begun
-            if verdict is Outcome.VOID:
-                return verdict
             if verdict is Outcome.WRONG:
                 run.wrong = index
+            elif verdict is not Outcome.PASS:
+                return verdict
         if run.wrong is not None:
             run.tail_size += len(data)
             if run.tail_size <= MAX_TRANSCRIPT:
@@ -290,10 +290,13 @@ class Examiner:
         return None
 
     async def _is_invalid_now(self, run: _Run, sample: Sample, data: bytes) -> Outcome:
-        """What a different answer means: PASS when the blob has become invalid meanwhile, VOID when only here."""
+        """What a different answer means: PASS when the blob has become invalid meanwhile, LAGGING when only here.
+
+        Not VOID: who has bad blobs of its own declared invalid could void every attempt with wrong answers to them.
+        """
         declared = invalid_answer(sample.blob_id)
         if run.expected[sample.index][0] == _hash(declared):
-            return Outcome.VOID  # the other node has not heard of it yet, and there is nothing here to compare with
+            return Outcome.LAGGING  # it has not heard of it yet, and there is nothing here to compare with
         if data == declared and await self._hears_invalid(sample.blob_id):
             if await self._prepare(run, sample.index + 1, data) is None:
                 return Outcome.VOID
