@@ -24,16 +24,19 @@ from walrus_sui.keys import BlsKey
 
 
 class AccusingBook(ReportBook):
-    """Signs that the accused have failed; `parts` are what `ReportBook` needs."""
+    """Signs that the accused have failed and friends have passed; `parts` are what `ReportBook` needs."""
 
     def __init__(self, *, orders: OrderFile, **parts: Any) -> None:
         super().__init__(**parts)
         self._orders = orders
 
     async def sign(self, report: Report) -> None:
-        """Signs and keeps a verdict, a false one over the accused."""
-        if is_named(report.prover, self._orders.read().accused):
-            report = _failing(report)
+        """Signs and keeps a verdict, a false one over the accused and over friends."""
+        orders = self._orders.read()
+        if is_named(report.prover, orders.accused):
+            report = _ended(report, Verdict.FAIL, Outcome.WRONG)
+        elif is_named(report.prover, orders.covered):
+            report = _ended(report, Verdict.PASS, Outcome.PASS)
         await super().sign(report)
 
 
@@ -98,10 +101,10 @@ class ForgingSource:
         return [*true, *[SignedReport(body, await asyncio.to_thread(self._key.sign, body)) for body in bodies]]
 
 
-def _failing(report: Report) -> Report:
+def _ended(report: Report, verdict: Verdict, reason: Outcome) -> Report:
     """The same attempt with another end."""
-    seed = report.seed or bytes(SEED_LENGTH)
-    return replace(report, seed=seed, verdict=Verdict.FAIL, reason=Outcome.WRONG, first=0)
+    first = 0 if verdict is Verdict.FAIL else None
+    return replace(report, seed=report.seed or bytes(SEED_LENGTH), verdict=verdict, reason=reason, first=first)
 
 
 def _made_up(current: Round, challenger: NodeId, prover: NodeId) -> Report:

@@ -10,6 +10,7 @@
     refuse BUSY          refuses all challenges, signed, with this reason (`messages.Refusal`)
     hang-up              ends the stream where it should admit that a cell is missing
     accuse NODE          reports that NODE (an id, or `*` for all) has failed, well signed, and votes to slash it
+    cover NODE           reports that NODE (an id, or `*`) has passed, well signed, and does not vote against it
     forge-reports NODE   hands on reports in which all others say so, signed by itself
 
 Any other line is none of these; those of `walrus_node.rpc.faults` stand in the same file.
@@ -50,6 +51,7 @@ class Orders:
         refuses: its reason to refuse; None when it does not.
         hangs_up: it does not admit what it lacks.
         accused: node ids, or `EVERYBODY`, that it says have failed.
+        covered: the same, that it says have passed.
         forged: the same, of whom it says that all others say so.
     """
 
@@ -63,6 +65,7 @@ class Orders:
     refuses: Refusal | None = None
     hangs_up: bool = False
     accused: frozenset[str] = frozenset()
+    covered: frozenset[str] = frozenset()
     forged: frozenset[str] = frozenset()
 
     @property
@@ -163,5 +166,6 @@ _ORDERS: Final[dict[tuple[str, int], Callable[..., Orders]]] = {
     ("refuse", 1): lambda told, value: replace(told, refuses=Refusal[value]),
     ("hang-up", 0): lambda told: replace(told, hangs_up=True),
     ("accuse", 1): lambda told, value: replace(told, accused=told.accused | {value}),
+    ("cover", 1): lambda told, value: replace(told, covered=told.covered | {value}),
     ("forge-reports", 1): lambda told, value: replace(told, forged=told.forged | {value}),
 }

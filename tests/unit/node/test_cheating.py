@@ -41,6 +41,7 @@ async def make_four(tmp_path):
         ("drop-shard\nmetadata-only\nreplay", Orders(drops_shard=True, metadata_only=True, replays=True)),
         ("fetch 0\nwrong 0.25", Orders(fetch_ms=0, wrong=0.25)),
         ("refuse BUSY\nrefuse LAGGING\nhang-up", Orders(refuses=Refusal.LAGGING, hangs_up=True)),
+        ("cover 0x01\ncover 0x02", Orders(covered=frozenset({"0x01", "0x02"}))),
         ("accuse 0x01\naccuse 0x02\nforge-reports *", Orders(accused=frozenset({"0x01", "0x02"}), forged={EVERYBODY})),
         ("drop\ndrop x\ndrop 1.1\ndrop -0.1\ndrop nan\nlate -1\nfetch 600001\nrefuse NOT\nreplay twice\n", HONEST),
         ("garbage\nGetInfo stall\ndrop 0.1 0.2", HONEST),
@@ -190,6 +191,22 @@ async def test_who_accuses_everybody_stays_alone_with_its_votes(make_four):
     assert {verdicts[v, p] for v in range(1, 4) for p in others(v)} == {PASSED}
     assert sorted(four.slashing.votes) == [(liar.node_id, four.nodes[p].node_id) for p in others(0)]
     assert four.slashing.slashed == []
+
+
+async def test_who_covers_for_a_friend_hides_nothing_from_the_rest(make_four):
+    four = await make_four(blobs=1)
+    friend, cheater = four.nodes[2], four.nodes[3]
+    cheater.cheat("metadata-only")
+    friend.cheat(f"cover {cheater.node_id}\naccuse {four.nodes[0].node_id}")
+    verdicts = await epoch(four)
+    assert verdicts[2, 3] == PASSED
+    assert verdicts[2, 0] == (Verdict.FAIL, Outcome.WRONG)
+    assert {verdicts[v, 3] for v in (0, 1)} == {(Verdict.FAIL, Outcome.MISSING)}
+    # The two hold 6 of 10 shards: both vote, and it takes 7 to slash.
+    assert sorted(vote for vote in four.slashing.votes if vote[1] == cheater.node_id) == [
+        (four.nodes[v].node_id, cheater.node_id) for v in (0, 1)
+    ]
+    assert four.slashing.slashed == [], "friend and cheater hold 4 shards, and f is 3"
 
 
 async def test_reports_in_the_names_of_others_are_not_taken(make_four, caplog):
