@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.laws.fuzz import seeds
 from tests.laws.fuzz.mutation import changed, changed_stream
 from tests.laws.fuzz.seeds import EPOCH, HONEST, LYING, LYING_ID, OTHER, OTHERS, OTHERS_KEY, OURS, SERVICE, N
-from tests.unit.node.test_grpc import World
+from tests.unit.node.face.world import World
 from tests.unit.node.test_storage import start_epochs
 from tests.unit.node.worlds import US, committee, member, object_id, registered, staking
 

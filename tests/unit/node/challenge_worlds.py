@@ -7,7 +7,7 @@ import asyncio
 import random
 from dataclasses import dataclass, field, replace
 
-from tests.unit.node.test_grpc import World
+from tests.unit.node.face.world import World
 from tests.unit.node.worlds import (
     CAP,
     EPOCH_MS,

@@ -5,8 +5,8 @@ import functools
 import json
 
 import pytest
+from tests.unit.node.face.world import limits
 from tests.unit.node.test_admin import NEW, OLD, Administered, uploading
-from tests.unit.node.test_grpc import limits
 from typer.testing import CliRunner
 
 from walrus_client.cli import app

@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.laws.fuzz import seeds
-from tests.unit.node.test_grpc import (
+from tests.unit.node.face.world import (
     BLOB,
     EPOCH,
     KEY,

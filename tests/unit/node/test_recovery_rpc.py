@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import grpc.aio
 import pytest
-from tests.unit.node.test_grpc import BLOB, ENCODED, EPOCH, KEY, OURS, PAIRS, N, World, both, header, parts
+from tests.unit.node.face.world import BLOB, ENCODED, EPOCH, KEY, OURS, PAIRS, N, World, both, header, parts
 from tests.unit.node.worlds import US, committee, member, object_id, registered, staking
 
 from walrus_client.grpc_errors import refusal_of

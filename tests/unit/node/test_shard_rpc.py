@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import grpc.aio
 import pytest
-from tests.unit.node.test_grpc import KEY, OURS, N, World
+from tests.unit.node.face.world import KEY, OURS, N, World
 from tests.unit.node.worlds import US, certified, committee, deleted, member, object_id, registered, staking
 
 from walrus_client.grpc_errors import refusal_of
