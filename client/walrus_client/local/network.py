@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import secrets
-import shutil
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -22,18 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import yaml
 
 from walrus_client import treasury
 from walrus_client.errors import LocalNetworkError
-from walrus_client.local import configs, ports, processes
+from walrus_client.local import configs, files, ports, processes
 from walrus_client.local import state as states
 from walrus_client.local.state import HOST, Layout, LocalState, Parameters
 from walrus_codec.types import NodeId
 from walrus_sui import network_config
 from walrus_sui.client import ChainClient
 from walrus_sui.errors import ChainError, FaucetError, NetworkConfigError
-from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
+from walrus_sui.keys import SuiKey
 from walrus_sui.types import EpochPhase, Payment
 
 FROST_PER_WAL = 1_000_000_000
@@ -123,7 +120,7 @@ class LocalNetwork:
         if purge and self.layout.root.exists():
             if state is None:
                 raise LocalNetworkError(f"{self.layout.root} holds no local network, nothing was removed; check --dir")
-            _remove(self.layout)
+            files.remove(self.layout)
         return killed
 
     def alive(self, state: LocalState) -> dict[str, bool]:
@@ -149,19 +146,8 @@ class LocalNetwork:
             )
         # What ended since, such as at a reboot, is started again and must not count as a failure of this start.
         state = state.with_only({name for name, running in state.processes.items() if processes.is_alive(running)})
-        layout = self.layout
-        states.save(layout, state)  # first, so that a start that is interrupted leaves what `down --purge` knows
-        _write_once(layout.devnet / "genesis.yaml", lambda: configs.genesis(state, seed=secrets.token_hex(16)))
-        for index, name in enumerate(parameters.node_names):
-            folder = layout.node(name)
-            keys = configs.node_keys(folder)
-            for kind, key in (("protocol", BlsKey), ("network", NetworkKey), ("sui", SuiKey)):
-                _key_once(keys[kind], key)
-            _token_once(configs.admin_tokens(folder))
-            _write(folder / "node.yaml", configs.node(state, layout, index))
-        _key_once(configs.gateway_key(layout), SuiKey)
-        _write(layout.gateway / "gateway.yaml", configs.gateway(state, layout))
-        _key_once(layout.treasury_key, SuiKey)
+        states.save(self.layout, state)  # first, so that a start that is interrupted leaves what `down --purge` knows
+        files.make(self.layout, state)
         return state
 
     def _start(self, state: LocalState, name: str) -> LocalState:
@@ -311,41 +297,3 @@ def _patiently(condition: Callable[[], Awaitable[bool]]) -> Callable[[], Awaitab
             return False
 
     return checked
-
-
-def _remove(layout: Layout) -> None:
-    """Removes what a network made, the file that tells of it last; what others put into the folder stays."""
-    try:
-        for part in layout.parts:
-            if part.is_dir():
-                shutil.rmtree(part)
-            else:
-                part.unlink(missing_ok=True)
-        if not any(layout.root.iterdir()):
-            layout.root.rmdir()
-    except OSError as error:
-        raise LocalNetworkError(f"cannot remove {error.filename}: {error.strerror}") from error
-
-
-def _key_once(path: Path, kind: type[BlsKey | NetworkKey | SuiKey]) -> None:
-    """Makes a key file unless there is one."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        kind.generate().save(path)
-
-
-def _token_once(path: Path) -> None:
-    """Makes a token, for this user's eyes only, unless there is one."""
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(f"{secrets.token_urlsafe(32)}\n", encoding="ascii")
-
-
-def _write_once(path: Path, document: Callable[[], dict[str, Any]]) -> None:
-    if not path.exists():
-        _write(path, document())
-
-
-def _write(path: Path, document: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
