@@ -8,29 +8,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import multiprocessing
 import os
 import statistics
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import raw_rows
+from codec_bound import PARAMS, PREPARED, SIZE, encode_and_verify, on_all_cores, prepare_blob, verify_and_decode
 from harness import MIB, Benchmark, Row, best_seconds, cores, limit_row, speed_row
-from local_network import KIB, NETWORK, PARAMETERS, Gateway, Network, forget_peak, memory_mb, running, until
+from local_network import KIB, NETWORK, Gateway, Network, forget_peak, memory_mb, running, until
 from walrus_client import treasury
 from walrus_client.committee import CommitteeTracker
 from walrus_client.compute import Compute
 from walrus_client.local import Parameters
 from walrus_client.peers import PeerPool
 from walrus_client.store import Store, StoreOptions
-from walrus_codec import merkle, recovery, redstuff
-from walrus_codec.params import CodeParams
-from walrus_codec.slivers import verify_slivers
-from walrus_codec.types import Axis, BlobId, EncodingType, SliverIndex
+from walrus_codec import merkle, recovery
+from walrus_codec.types import Axis, BlobId, SliverIndex
 from walrus_sui import network_config
 from walrus_sui.client import ChainClient
 from walrus_sui.events import BlobRegistered
@@ -38,8 +36,6 @@ from walrus_sui.follower import CheckpointFollower
 from walrus_sui.keys import SuiKey
 from walrus_sui.types import BlobObject, CertifiedBlob, NewBlob
 
-PARAMS = CodeParams(PARAMETERS.n_shards, EncodingType.ISAL)
-SIZE = 32 * MIB
 SMALL_STORES = 5
 """Small stores of each round."""
 
@@ -53,81 +49,6 @@ MOVED_BLOBS = 5
 MOVING_EPOCH_S = 45
 MOVING = Parameters(nodes=4, n_shards=100, encoding="isal", epoch_duration=f"{MOVING_EPOCH_S}s")
 """A network whose shards move."""
-
-
-class AllCores:
-    """Runs a piece of work on every core at once, each in a process of its own.
-
-    Attributes:
-        least: processor seconds that one process took for it, in its best round. On a quiet machine that is the time of
-            the round; on a busy one a network of a dozen processes would get more turns than these few, and a time by
-            the clock would flatter it.
-    """
-
-    def __init__(self, prepare: Callable[[], None], work: Callable[[], None]) -> None:
-        self.least = float("inf")
-        self._work = work
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(cores(), mp_context=context, initializer=prepare)
-
-    def run(self) -> None:
-        """Returns when all have done it."""
-        for done in [self._pool.submit(_processor_seconds, self._work) for _ in range(cores())]:
-            self.least = min(self.least, done.result())
-
-    @property
-    def bound_seconds(self) -> float:
-        """What all cores together need for one piece."""
-        return self.least / cores()
-
-    def close(self) -> None:
-        """Ends the processes."""
-        self._pool.shutdown()
-
-
-@contextmanager
-def on_all_cores(prepare: Callable[[], None], work: Callable[[], None]) -> Iterator[AllCores]:
-    workers = AllCores(prepare, work)
-    try:
-        yield workers
-    finally:
-        workers.close()
-
-
-def _processor_seconds(work: Callable[[], None]) -> float:
-    start = time.process_time()
-    work()
-    return time.process_time() - start
-
-
-_prepared: dict[str, Any] = {}
-"""What a process of `AllCores` works on."""
-
-
-def prepare_blob() -> None:
-    data = os.urandom(SIZE)
-    encoded = redstuff.encode(data, PARAMS)
-    _prepared.update(data=data, encoded=encoded)
-
-
-def encode_and_verify() -> None:
-    """What storing a blob takes of the codec: the writer encodes it, the nodes verify all of its slivers."""
-    data, encoded = _prepared["data"], _prepared["encoded"]
-    redstuff.encode(data, PARAMS)
-    pairs = encoded.pairs
-    for first in range(0, PARAMS.n_shards, 10):
-        batch = [
-            (pair.index, sliver) for pair in pairs[first : first + 10] for sliver in (pair.primary, pair.secondary)
-        ]
-        verify_slivers(batch, encoded.metadata, PARAMS)
-
-
-def verify_and_decode() -> None:
-    """What reading a blob takes of the codec: the reader verifies the systematic primary slivers and joins them."""
-    encoded = _prepared["encoded"]
-    pairs = encoded.pairs[: PARAMS.k1]
-    verify_slivers([(pair.index, pair.primary) for pair in pairs], encoded.metadata, PARAMS)
-    redstuff.decode([pair.primary for pair in pairs], SIZE, PARAMS)
 
 
 def storing(rounds: int) -> Row:
@@ -325,7 +246,7 @@ def recovered_bytes(rounds: int) -> Row:  # noqa: ARG001 - it does not vary
 
 def recover_a_node() -> None:
     """What recovering ten pairs takes of the codec, on both sides: symbols made, verified, and slivers rebuilt."""
-    encoded = _prepared["encoded"]
+    encoded = PREPARED["encoded"]
     targets = [SliverIndex(index) for index in range(45, 55)]
     for axis in (Axis.SECONDARY, Axis.PRIMARY):
         symbols = []
