@@ -33,6 +33,14 @@ def test_a_container_holds_one_package_and_is_none(container: str) -> None:
     assert packages == [f"walrus_{container}"]
 
 
+def test_no_module_is_longer_than_can_be_read_in_one_go() -> None:
+    modules = tracked(*(f"{folder}/*.py" for folder in (*CONTAINERS, "bench", "scripts")))
+    ours = {path for path in modules if path.exists() and not path.name.endswith(("_pb2.py", "_pb2_grpc.py"))}
+    sizes = {path.relative_to(ROOT): len(path.read_text().splitlines()) for path in ours}
+    assert {f"{path} has {size} lines: split it by concept" for path, size in sizes.items() if size > 350} == set()
+    assert len(sizes) > 300
+
+
 @pytest.mark.parametrize("lock", [path.name for path in sorted(ROOT.glob("requirements*.lock"))])
 def test_a_lock_pins_every_package_with_hashes_and_names_no_host(lock: str) -> None:
     text = (ROOT / lock).read_text()
