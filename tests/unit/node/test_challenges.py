@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.unit.node.challenge_worlds import COMMISSION, Four
+from tests.unit.node.challenge_worlds import COMMISSION, DONE_MS, EPOCH_MS, Four
 from tests.unit.node.worlds import put_state
 from typer.testing import CliRunner
 
@@ -51,6 +51,35 @@ async def test_honest_nodes_pass_and_nobody_votes(make_four):
     assert (four.slashing.votes, four.slashing.slashed) == ([], [])
     progress = four.nodes[0].challenges.progress
     assert (progress.mode, progress.passed, progress.failed, progress.pending) == ("Vote", 3, 0, 0)
+
+
+async def test_a_node_that_prepares_for_a_restart_begins_no_attempts_and_makes_up_for_them(make_four):
+    four = await make_four()
+    node = four.nodes[0]
+    node.challenges.paused = True
+    for percent in (5, *range(10, 45, 5)):
+        await four.at(percent)
+    assert node.challenges.attempts == 0
+    assert node.challenges.progress.pending == 3
+    assert await begun(node) == 0
+    rung = node.rings
+    node.challenges.resume()
+    assert node.rings > rung
+    four.now = DONE_MS + EPOCH_MS * 45 // 100
+    await node.challenger.run_once()
+    assert node.challenges.attempts == 3
+    await node.challenges.attempts_over()
+    assert node.challenges.attempts == 0
+    for percent in (50, 55, 60):
+        await four.at(percent)
+    found = await four.verdicts()
+    assert {found[0, other] for other in others(0)} == {(Verdict.PASS, Outcome.PASS)}
+
+
+async def begun(node):
+    """Attempts that the node has begun in epoch 3."""
+    cases = [await node.storage.case(E3, other.node_id) for other in node.view.staking.committee.members]
+    return sum(record.case.begun for record in cases)
 
 
 async def test_a_node_that_lost_slivers_in_silence_is_failed_by_all_and_slashed_once(make_four):

@@ -234,6 +234,15 @@ class TestRounds:
         await again.run_once()
         assert again.progress.blobs_verified == 1
 
+    async def test_a_round_that_somebody_wants_does_not_wait_for_the_pause(self, world, blob):
+        await world.add(blob)
+        scrub = world.scrubber()
+        await scrub.run_once()
+        scrub.make_due()
+        for rounds in (2, 2):
+            await scrub.run_once()
+            assert scrub.progress.blobs_verified == rounds
+
     async def test_a_restart_goes_on_behind_the_last_blob(self, world):
         made = blobs(6)
         await world.add(*made)

@@ -8,7 +8,6 @@ on to serve reads. Transfers to this node, and its recovery, are not waited for:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -121,11 +120,13 @@ class AdminService:
         self._challenges.paused = True
         if begun is None:
             _log.info("the node drains", extra={"hold_s": hold_s})
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                while self._door.drain is not None and not self.open_calls.quiet:
-                    await self._door.idle()
-                    await self._challenges.attempts_over()
+        waiting = [asyncio.ensure_future(self._quiet()), asyncio.ensure_future(self._door.drain_over())]
+        try:
+            await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
         return Drained(self.open_calls, resumed=self._door.drain is None)
 
     def resume(self) -> bool:
@@ -194,6 +195,11 @@ class AdminService:
         if self._compacting is not None:
             self._compacting.cancel()
             await asyncio.gather(self._compacting, return_exceptions=True)
+
+    async def _quiet(self) -> None:
+        while not self.open_calls.quiet:
+            await self._door.empty()
+            await self._challenges.attempts_over()
 
     async def _compact(self) -> Compacted:
         before = await self._storage.size()

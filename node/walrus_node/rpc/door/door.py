@@ -1,7 +1,7 @@
 """Lets calls of the public face in, or not, knows which are inside, and shows them out.
 
 Life of a call: the rules say whether it may come in at this moment; then it counts as inside until its handler has ended.
-A fence lets those inside go on for the given grace, then ends them with its reason. A drain ends nobody; `idle` returns
+A fence lets those inside go on for the given grace, then ends them with its reason. A drain ends nobody; `empty` returns
 when the last one has gone.
 """
 
@@ -103,9 +103,16 @@ class Door(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
                 patience.reschedule(None)
         return shut
 
-    async def idle(self) -> None:
-        """Returns when nobody is inside, or the drain has ended."""
-        while self._drain is not None and self._inside.total():
+    async def empty(self) -> None:
+        """Returns when nobody is inside."""
+        await self._until(lambda: not self._inside.total())
+
+    async def drain_over(self) -> None:
+        """Returns when the node does not drain."""
+        await self._until(lambda: self._drain is None)
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
             self._moved.clear()
             await self._moved.wait()
 
