@@ -99,7 +99,10 @@ def fence_rows() -> Iterable[Row]:
 
 
 def deletion_rows() -> Iterable[Row]:
-    """DeletionBlocked: why a node that leaves, or its volume, is still there. Most reasons are names of gates."""
+    """DeletionBlocked: why a node that leaves, its volume, or the pod of one that hibernates is still there.
+
+    Most reasons are names of gates.
+    """
     kind, blocked, r = Kind.NODE, ConditionType.DELETION_BLOCKED, Reason
     yield Row(kind, blocked, "False", r.NOT_LEAVING, "Nothing of the node is to be deleted.")
     yield Row(kind, blocked, "False", r.REMOVABLE, "The node holds nothing that anybody needs.")
@@ -159,6 +162,22 @@ def deletion_rows() -> Iterable[Row]:
         r.NODE_RECOVERING,
         "The node recovers, and its pod would have to restart.",
         "Wait until it is Synced.",
+    )
+    yield Row(
+        kind,
+        blocked,
+        "True",
+        r.CHALLENGE_WINDOW_OPEN,
+        "The node is in an availability challenge, or has members left to challenge and hardly time for it.",
+        "Wait: seconds, or the last tenth of the epoch's window.",
+    )
+    yield Row(
+        kind,
+        blocked,
+        "True",
+        r.SLASHING_VOTE_PENDING,
+        "The node has voted to slash another in this epoch, and sees to it that this is carried out.",
+        "Wait for the next epoch, or open the gate by annotation `walrus-operator.dev/gates-off`. A node in doubt is fenced.",
     )
     yield Row(
         kind,

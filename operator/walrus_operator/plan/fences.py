@@ -1,9 +1,12 @@
-"""Nodes that are taken out of rotation: `desiredState: Fenced`.
+"""Nodes that are taken out of rotation: `desiredState: Fenced`, and those that are switched off: `Hibernated`.
 
 A fenced node has no pod. Its volume, keys, registration and stake stay as they are, for whoever wants to know what was wrong
 with it; nothing is restarted, repaired or replaced, and its shards count as unavailable in every budget. So a fence takes
 its shards away as a failure does, and waits until the fault budget bears that; a node that is down already takes nothing
 more. Once the pod has gone, nothing brings it back but another desired state.
+
+A node that hibernates goes whatever the budget bears, because somebody wants it so. What that somebody cannot see is waited
+for: a challenge that it is in, which takes seconds, and a vote to slash that it has open. While the chain is away nothing is.
 """
 
 from __future__ import annotations
@@ -15,10 +18,10 @@ from walrus_operator.api import names
 from walrus_operator.api.world import ObjectKey, Snapshot
 from walrus_operator.plan import gates
 from walrus_operator.plan.gates import Facts, Hold
-from walrus_operator.plan.membership import Membership
+from walrus_operator.plan.membership import SWITCHED_OFF, Membership
 
 BEFORE_FENCE: tuple[gates.Gate, ...] = (gates.chain_mirror_stale, gates.fault_budget_exceeded)
-"""A node that is fenced is in doubt: what it may be in the middle of does not matter."""
+"""A node that is fenced is in doubt: what it may be in the middle of does not matter, its challenges and votes included."""
 
 
 @dataclass(frozen=True)
@@ -28,30 +31,38 @@ class Fences:
     Attributes:
         members: as they were, but nodes that may not be fenced yet run on.
         holds: why those run on.
+        awake: why nodes that should hibernate run on.
         taken: nodes whose pod goes in this pass.
     """
 
     members: Membership
     holds: Mapping[str, Hold]
+    awake: Mapping[str, Hold]
     taken: tuple[str, ...]
 
 
 def decide(snapshot: Snapshot, members: Membership, facts: Facts) -> Fences:
-    """Which of the nodes that should be fenced may lose their pod."""
+    """Which of the nodes that should be fenced, or hibernate, may lose their pod."""
     holds: dict[str, Hold] = {}
+    awake: dict[str, Hold] = {}
     taken: list[str] = []
     for member in members.members:
-        name = member.name
-        if member.spec.desired_state != "Fenced" or not _runs(snapshot, name):
+        name, wanted = member.name, member.spec.desired_state
+        if wanted not in SWITCHED_OFF or not _runs(snapshot, name):
             continue
-        if name in facts.serving:
+        hold = None
+        if name in facts.serving and wanted == "Fenced":
             hold = gates.first(BEFORE_FENCE, facts, name, taken)
-            if hold is not None:
-                holds[name] = hold
-                continue
-        taken.append(name)
-    running = tuple(replace(member, replicas=1) if member.name in holds else member for member in members.members)
-    return Fences(replace(members, members=running), holds, tuple(taken))
+        elif name in facts.serving and facts.fresh:
+            hold = gates.first(gates.BEFORE_HIBERNATION, facts, name, taken)
+        if hold is None:
+            taken.append(name)
+        else:
+            (holds if wanted == "Fenced" else awake)[name] = hold
+    running = tuple(
+        replace(member, replicas=1) if member.name in {*holds, *awake} else member for member in members.members
+    )
+    return Fences(replace(members, members=running), holds, awake, tuple(taken))
 
 
 def _runs(snapshot: Snapshot, name: str) -> bool:

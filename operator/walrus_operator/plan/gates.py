@@ -1,8 +1,7 @@
 """Named gates: why the operator waits before it takes a node's pod or data away. Pure predicates, one concept each.
 
-An action asks the gates that concern it (`BEFORE_REMOVAL`, `BEFORE_SOURCE_GOES`, `BEFORE_RESTART`, and those of
-`rollout_gates`) in order; the first that
-holds is the reason and the message of the condition. Each gate looks at `Facts`, which are counted in shards, never in
+An action asks the gates that concern it (`BEFORE_REMOVAL`, `BEFORE_SOURCE_GOES`, `BEFORE_RESTART`, `BEFORE_HIBERNATION`, and
+those of `rollout_gates`) in order; the first that holds is the reason and the message of the condition. Each gate looks at `Facts`, which are counted in shards, never in
 pods, from the committee on chain and from what the nodes say about themselves. Annotation `walrus-operator.dev/gates-off`
 on the WalrusNetwork, a list of names with commas, opens gates for those who know better.
 """
@@ -18,12 +17,17 @@ from walrus_operator.api.chain_view import ChainView, EpochPhase, Seat
 from walrus_operator.api.conditions import Reason
 from walrus_operator.api.markers import OVERRIDE_ANNOTATION
 from walrus_operator.api.world import NodeInfo
+from walrus_operator.plan.times import iso
 
 ACTIVE = "Active"
 RECOVERING = frozenset(
     {"RecoverMetadata", "RecoveryCatchUp", "RecoveryInProgress", "RecoveryCatchUpWithIncompleteHistory"}
 )
 GATES_OFF_ANNOTATION = "walrus-operator.dev/gates-off"
+CHALLENGES_END = 0.6
+"""Share of an epoch after which verdicts over challenges are final."""
+LAST_CALL = 0.1
+"""Share of an epoch before that in which a node must not lose time."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Facts:
         off: gates that the user has switched off.
         pods: UID of each node's pod.
         overridden: nodes whose pod may be restarted although they alone are heavier than the budget.
+        now: Unix seconds.
     """
 
     chain: ChainView | None
@@ -63,6 +68,7 @@ class Facts:
     off: frozenset[str] = frozenset()
     pods: Mapping[str, str] = field(default_factory=dict)
     overridden: frozenset[str] = frozenset()
+    now: float = 0.0
 
     @property
     def budget(self) -> int:
@@ -153,6 +159,43 @@ def node_recovering(facts: Facts, node: str, _taken: Sequence[str]) -> Hold | No
     return Hold(Reason.NODE_RECOVERING, f"it recovers ({info.status}, {round(100 * info.recovered)} % looked through)")
 
 
+def challenge_window_open(facts: Facts, node: str, _taken: Sequence[str]) -> Hold | None:
+    """The node asks or is asked now, or has members left to ask and hardly any time for it."""
+    chain, info = facts.chain, facts.infos.get(node)
+    if chain is None or info is None or info.challenges.epoch != chain.epoch:
+        return None
+    said = info.challenges
+    if said.running or said.answering:
+        return Hold(
+            Reason.CHALLENGE_WINDOW_OPEN,
+            "it is in an availability challenge: its attempts would have to be made again",
+        )
+    if not said.pending or not said.window_open or chain.change_done_at_ms is None:
+        return None
+    begun, length = chain.change_done_at_ms / 1000, chain.epoch_duration_ms / 1000
+    closes = begun + CHALLENGES_END * length
+    if closes - facts.now >= LAST_CALL * length:
+        return None
+    return Hold(
+        Reason.CHALLENGE_WINDOW_OPEN,
+        f"it is still to challenge {said.pending} members, and the window closes at {iso(closes)}",
+    )
+
+
+def slashing_vote_pending(facts: Facts, node: str, _taken: Sequence[str]) -> Hold | None:
+    """The node has voted to slash another, and sees to it that this is carried out before the epoch ends."""
+    chain, info = facts.chain, facts.infos.get(node)
+    if chain is None or info is None or info.challenges.epoch != chain.epoch:
+        return None
+    open_votes = info.challenges.votes - info.challenges.executed
+    if open_votes <= 0:
+        return None
+    return Hold(
+        Reason.SLASHING_VOTE_PENDING,
+        f"it has {open_votes} votes to slash open, which end with epoch {chain.epoch}: wait for the next one",
+    )
+
+
 def fault_budget_exceeded(facts: Facts, node: str, taken: Sequence[str]) -> Hold | None:
     """Together with what is unavailable already, the node would take more shards down than the network bears."""
     if facts.chain is None:
@@ -192,9 +235,12 @@ def _down(facts: Facts, name: str, seat: Seat, taken: Sequence[str]) -> int:
 
 
 BEFORE_SOURCE_GOES: tuple[Gate, ...] = (chain_mirror_stale, epoch_change_in_progress, shard_transfer_source)
-"""Before the pod of a node that has left the committee goes."""
+"""Before the pod of a node that has left the committee goes; without a seat it is in no challenge, and its votes are over."""
 
-BEFORE_REMOVAL: tuple[Gate, ...] = (*BEFORE_SOURCE_GOES, fault_budget_exceeded)
+BEFORE_HIBERNATION: tuple[Gate, ...] = (challenge_window_open, slashing_vote_pending)
+"""Before a node is switched off because somebody wants that, whatever the budget: what they cannot see is waited for."""
+
+BEFORE_REMOVAL: tuple[Gate, ...] = (*BEFORE_SOURCE_GOES, *BEFORE_HIBERNATION, fault_budget_exceeded)
 """Before a member goes for good with its data."""
 
 BEFORE_RESTART: tuple[Gate, ...] = (*BEFORE_REMOVAL, shard_transfer_target, node_recovering)

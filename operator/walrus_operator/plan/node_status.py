@@ -90,7 +90,7 @@ def views(
                 chain=chain,
                 info=usable(snapshot.infos.get(node.name), now=snapshot.now),
                 leaving=node.name in membership.leaving or node.name in membership.drained,
-                hold=steps.departures.holds.get(node.name),
+                hold=steps.departures.holds.get(node.name) or steps.fences.awake.get(node.name),
                 standing=standing,
             )
         )

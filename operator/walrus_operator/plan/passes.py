@@ -117,7 +117,9 @@ def plan(snapshot: Snapshot) -> Plan:
         *rollout_status.events(network, report.rollout_status, rolling),
         *standing.events(),
     )
-    pause = _requeue(snapshot, conditions, verdict, waiting=bool(leaving.holds or fenced.holds) or rolling.moving)
+    pause = _requeue(
+        snapshot, conditions, verdict, waiting=bool(leaving.holds or fenced.holds or fenced.awake) or rolling.moving
+    )
     pause = IDLE if sleep.asleep else pause
     numbers = rollout_status.numbers(rolling)
     if network.paused or not _may_deploy(network, verdict):
@@ -183,6 +185,7 @@ def _gate_facts(
         serving=frozenset(name for name, pod in pods.items() if pod and pod.ready and not pod.terminating),
         reserve=spec.rollout.reserve if spec else 0,
         off=gates.switched_off(snapshot.network.annotations),
+        now=snapshot.now,
     )
 
 

@@ -19,10 +19,6 @@ from walrus_operator.plan.times import iso
 
 RESTART_SECONDS = 30.0
 """How long a node is away for a restart, as a rule."""
-CHALLENGES_END = 0.6
-"""Share of an epoch after which verdicts over challenges are final."""
-LAST_CALL = 0.1
-"""Share of an epoch before that in which a node must not lose time."""
 
 
 @dataclass(frozen=True)
@@ -164,43 +160,6 @@ def node_unreachable(facts: Facts, roll: Roll, node: str, _taken: Sequence[str])
     )
 
 
-def challenge_window_open(facts: Facts, roll: Roll, node: str, _taken: Sequence[str]) -> Hold | None:
-    """The node asks or is asked now, or has members left to ask and hardly any time for it."""
-    chain, info = facts.chain, facts.infos.get(node)
-    if chain is None or info is None or info.challenges.epoch != chain.epoch:
-        return None
-    now = info.challenges
-    if now.running or now.answering:
-        return Hold(
-            Reason.CHALLENGE_WINDOW_OPEN,
-            "it is in an availability challenge: its attempts would have to be made again",
-        )
-    if not now.pending or not now.window_open or chain.change_done_at_ms is None:
-        return None
-    begun, length = chain.change_done_at_ms / 1000, chain.epoch_duration_ms / 1000
-    closes = begun + CHALLENGES_END * length
-    if closes - roll.now >= LAST_CALL * length:
-        return None
-    return Hold(
-        Reason.CHALLENGE_WINDOW_OPEN,
-        f"it is still to challenge {now.pending} members, and the window closes at {iso(closes)}",
-    )
-
-
-def slashing_vote_pending(facts: Facts, _roll: Roll, node: str, _taken: Sequence[str]) -> Hold | None:
-    """The node has voted to slash another, and sees to it that this is carried out before the epoch ends."""
-    chain, info = facts.chain, facts.infos.get(node)
-    if chain is None or info is None or info.challenges.epoch != chain.epoch:
-        return None
-    open_votes = info.challenges.votes - info.challenges.executed
-    if open_votes <= 0:
-        return None
-    return Hold(
-        Reason.SLASHING_VOTE_PENDING,
-        f"it has {open_votes} votes to slash open, which end with epoch {chain.epoch}: wait for the next one",
-    )
-
-
 def failure_domain_busy(_facts: Facts, roll: Roll, node: str, taken: Sequence[str]) -> Hold | None:
     """Nodes of another failure domain are being restarted: the loss of a third one would add up with both."""
     mine = roll.domains.get(node, "")
@@ -223,8 +182,8 @@ BEFORE_ROLL: tuple[RollGate, ...] = (
     shared(gates.epoch_change_in_progress),
     epoch_too_short_for_batch,
     node_unreachable,
-    challenge_window_open,
-    slashing_vote_pending,
+    shared(gates.challenge_window_open),
+    shared(gates.slashing_vote_pending),
     failure_domain_busy,
     shared(gates.shard_transfer_source),
     shared(gates.shard_transfer_target),

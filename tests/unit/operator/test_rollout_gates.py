@@ -11,7 +11,7 @@ from walrus_codec.types import NodeId, ShardIndex
 from walrus_operator.api.chain_view import ChainView, EpochPhase, Seat
 from walrus_operator.api.conditions import Reason
 from walrus_operator.api.network import MaintenanceWindow
-from walrus_operator.api.world import ChallengeInfo, NodeInfo
+from walrus_operator.api.world import NodeInfo
 from walrus_operator.plan import estimate, gates, windows
 from walrus_operator.plan import rollout_gates as rolls
 from walrus_operator.plan.rollout_gates import Roll
@@ -130,37 +130,6 @@ def test_node_unreachable(facts: gates.Facts) -> None:
     held = rolls.node_unreachable(replace(facts, infos={}), replace(ROLL, silent={"a": "HTTP 500"}), "a", ())
     assert held is not None
     assert held.message.startswith("a does not answer: HTTP 500; ")
-
-
-def challenged(facts: gates.Facts, **said: int | bool) -> gates.Facts:
-    found = ChallengeInfo(**{"epoch": 2, **said})  # type: ignore[arg-type]  # fields by name
-    return replace(facts, infos={**facts.infos, "a": replace(facts.infos["a"], challenges=found)})
-
-
-@pytest.mark.parametrize(
-    ("said", "share", "holds"),
-    [
-        ({"running": 1}, 0.2, True),
-        ({"answering": 1}, 0.2, True),
-        ({"answering": 1, "epoch": 1}, 0.2, False),
-        ({"pending": 3, "window_open": True}, 0.499, False),
-        ({"pending": 3, "window_open": True}, 0.501, True),
-        ({"pending": 3}, 0.501, False),
-        ({"window_open": True}, 0.501, False),
-    ],
-)
-def test_challenge_window_open(facts: gates.Facts, said: dict[str, int | bool], share: float, holds: bool) -> None:
-    roll = replace(ROLL, now=START + 600 * share)
-    assert (rolls.challenge_window_open(challenged(facts, **said), roll, "a", ()) is not None) == holds
-    assert rolls.challenge_window_open(challenged(facts, **said), roll, "b", ()) is None, "only the node itself"
-
-
-def test_slashing_vote_pending(facts: gates.Facts) -> None:
-    assert rolls.slashing_vote_pending(challenged(facts, votes=1, executed=1), ROLL, "a", ()) is None
-    assert rolls.slashing_vote_pending(challenged(facts, votes=1, epoch=1), ROLL, "a", ()) is None
-    held = rolls.slashing_vote_pending(challenged(facts, votes=2, executed=1), ROLL, "a", ())
-    assert held is not None
-    assert held.message == "it has 1 votes to slash open, which end with epoch 2: wait for the next one"
 
 
 def test_failure_domain_busy(facts: gates.Facts) -> None:
