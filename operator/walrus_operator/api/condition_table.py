@@ -217,6 +217,21 @@ def _epoch_rows() -> Iterable[Row]:
     yield Row(kind, t.CURRENT, "False", r.PAST_EPOCH, "The chain has left this epoch.")
     yield Row(kind, t.CHANGE_DONE, "True", r.SHARDS_TAKEN_OVER, "A quorum of the committee holds its shards.")
     yield Row(kind, t.CHANGE_DONE, "False", r.EPOCH_CHANGE_IN_PROGRESS, "Members take over their shards.", "Wait.")
+    yield Row(
+        kind,
+        t.CHALLENGES_OVERRIDDEN,
+        "True",
+        r.OVERRIDE_ACCEPTED,
+        "`spec.challenges` of the StorageEpoch holds in its epoch.",
+    )
+    yield Row(
+        kind,
+        t.CHALLENGES_OVERRIDDEN,
+        "False",
+        r.OVERRIDE_TOO_LATE,
+        "`spec.challenges` of the StorageEpoch is ignored: nodes knew the policy of its epoch by then.",
+        "Apply it to the epoch that the message names, or a later one.",
+    )
 
 
 TABLE: tuple[Row, ...] = (*network_rows(), *_node_rows(), *_challenge_rows(), *_epoch_rows())

@@ -38,6 +38,7 @@ class ConditionType(StrEnum):
     FENCED = "Fenced"
     DELETION_BLOCKED = "DeletionBlocked"
     CHALLENGES_PASSING = "ChallengesPassing"
+    CHALLENGES_OVERRIDDEN = "ChallengesOverridden"
 
 
 class Reason(StrEnum):
@@ -146,6 +147,8 @@ class Reason(StrEnum):
     CURRENT_EPOCH = "CurrentEpoch"
     PAST_EPOCH = "PastEpoch"
     SHARDS_TAKEN_OVER = "ShardsTakenOver"
+    OVERRIDE_ACCEPTED = "OverrideAccepted"
+    OVERRIDE_TOO_LATE = "OverrideTooLate"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class EpochSpec(SpecModel):
 
     challenges: EpochChallenges | None = None
     """What the network does about challenges in this epoch. A change between Off and the others must be there two minutes
-    before the epoch begins, so that all nodes know of it."""
+    before the epoch begins, so that all nodes know of it. Condition ChallengesOverridden says what became of it."""
 
 
 class EpochMember(StatusModel):
@@ -90,4 +90,4 @@ class EpochStatus(StatusModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ]
-    """Current, ChangeDone."""
+    """Current, ChangeDone; ChallengesOverridden where the spec asks for that, also before the epoch has begun."""

@@ -16,7 +16,7 @@ from walrus_codec.types import Epoch
 from walrus_operator.api import names
 from walrus_operator.api.chain_view import ChainView
 from walrus_operator.api.network import NetworkSpec
-from walrus_operator.api.world import ObjectKey, Snapshot
+from walrus_operator.api.world import EpochObject, ObjectKey, Snapshot
 
 LEAD = 120.0
 """Seconds until every kubelet has brought a changed ConfigMap into its pods."""
@@ -83,6 +83,18 @@ def first_epoch(chain: ChainView, now: float, *, widely: bool) -> Epoch:
     return Epoch(chain.epoch + 1 + max(0, math.ceil((LEAD - left) / length)))
 
 
+def epoch_of(network: str, item: EpochObject) -> Epoch | None:
+    """The epoch that a StorageEpoch stands for; None for one that no chain can reach."""
+    number = names.ordinal(network, item.name)
+    return Epoch(number) if number is not None and number < 1 << 32 else None
+
+
+def wanted(item: EpochObject) -> Mode | None:
+    """What a StorageEpoch asks for."""
+    mode = ((item.live.get("spec") or {}).get("challenges") or {}).get("mode")
+    return Mode(mode) if mode in {each.value for each in Mode} else None
+
+
 def _live(snapshot: Snapshot) -> Schedule | None:
     """What the nodes were told last; None when that was nothing, or nothing that can be read."""
     stored = snapshot.live.get(ObjectKey("ConfigMap", names.challenges(snapshot.network.name)))
@@ -97,10 +109,9 @@ def _overrides(snapshot: Snapshot, schedule: Schedule, chain: ChainView) -> dict
     found = {epoch: mode for epoch, mode in schedule.epochs.items() if chain.epoch - 1 <= epoch <= chain.epoch}
     asked = {}
     for item in snapshot.epochs:
-        number = names.ordinal(snapshot.network.name, item.name)
-        mode = ((item.live.get("spec") or {}).get("challenges") or {}).get("mode")
-        if number is not None and number > chain.epoch and mode in {each.value for each in Mode}:
-            asked[Epoch(number)] = Mode(mode)
+        number, mode = epoch_of(snapshot.network.name, item), wanted(item)
+        if number is not None and number > chain.epoch and mode is not None:
+            asked[number] = mode
     told = {epoch: mode for epoch, mode in schedule.epochs.items() if epoch > chain.epoch}
     for epoch in asked.keys() | told.keys():
         wish, before = asked.get(epoch), told.get(epoch)

@@ -36,13 +36,16 @@ class Epochs:
     deletions: tuple[DeleteObject, ...]
 
 
-def decide(snapshot: Snapshot, *, node_names: Mapping[str, str], schedule: Schedule) -> Epochs:
+def decide(
+    snapshot: Snapshot, *, node_names: Mapping[str, str], schedule: Schedule, answers: Mapping[str, Condition]
+) -> Epochs:
     """Mirrors the chain.
 
     Args:
         snapshot: The world; its chain view and network spec must be there, otherwise nothing changes.
         node_names: WalrusNode name of each node id.
         schedule: Which policy of challenges holds when.
+        answers: What becomes of users' wishes for single epochs, by StorageEpoch.
     """
     chain, spec = snapshot.chain.value, snapshot.network.spec
     if chain is None or spec is None or chain.epoch == 0:
@@ -56,9 +59,12 @@ def decide(snapshot: Snapshot, *, node_names: Mapping[str, str], schedule: Sched
         mirrored.add(chain.epoch - 1)
     statuses = []
     for number in sorted(mirrored):
-        epoch = existing.get(names.epoch(network, number))
+        name = names.epoch(network, number)
         mode = schedule.at(Epoch(number)).mode
-        statuses.append(_status(snapshot, chain, number, existing=epoch, node_names=node_names, mode=mode))
+        epoch, answer = existing.get(name), answers.get(name)
+        statuses.append(
+            _status(snapshot, chain, number, existing=epoch, node_names=node_names, mode=mode, answer=answer)
+        )
     deletions = [
         DeleteObject(ObjectKey(KIND, epoch.name), epoch.uid)
         for name, epoch in existing.items()
@@ -91,6 +97,7 @@ def _status(
     existing: EpochObject | None,
     node_names: Mapping[str, str],
     mode: Mode,
+    answer: Condition | None,
 ) -> StatusUpdate:
     live: Mapping[str, Any] = existing.live_status if existing else {}
     before = EpochStatus.read(live)
@@ -114,6 +121,7 @@ def _status(
         started_at = before.started_at
         ended_at = before.ended_at or now
     conditions = _conditions(chain, number, changed=not current or chain.phase is not EpochPhase.SYNC)
+    conditions += (answer,) if answer is not None else ()
     status = EpochStatus(
         epoch=number,
         state=state,

@@ -37,6 +37,7 @@ from walrus_operator.plan import (
     network_status,
     node_conditions,
     node_status,
+    overrides,
     rollout,
     rollout_status,
     volumes,
@@ -76,9 +77,10 @@ def plan(snapshot: Snapshot) -> Plan:
     steps = node_conditions.Steps(leaving, rotations, fenced)
     schedule = challenge_schedule.decide(snapshot, network.spec, chain)
     name_of = {str(node_id): name for name, node_id in node_ids.items()}
-    mirror = epochs.Epochs((), (), ())
+    mirror, wishes = epochs.Epochs((), (), ()), overrides.Overrides()
     if chain is not None:
-        mirror = epochs.decide(snapshot, node_names=name_of, schedule=schedule)
+        wishes = overrides.decide(snapshot, chain, schedule)
+        mirror = epochs.decide(snapshot, node_names=name_of, schedule=schedule, answers=wishes.conditions)
     standing = challenges.Standing(snapshot, chain, schedule, mirror.statuses)
     views = node_status.views(snapshot, members, key_state, steps, standing, chain=chain, node_ids=node_ids)
     ready = [view.node.name for view in views if view.ready]
@@ -111,11 +113,12 @@ def plan(snapshot: Snapshot) -> Plan:
     conditions, status = network_status.report(snapshot, report)
     existing_epochs = {epoch.name for epoch in snapshot.epochs}
     epoch_statuses = [update for update in mirror.statuses if not network.paused or update.key.name in existing_epochs]
-    statuses = _changed(snapshot, [status, *(view.status for view in views), *epoch_statuses])
+    statuses = _changed(snapshot, [status, *(view.status for view in views), *epoch_statuses, *wishes.statuses])
     events = (
         *_events(snapshot, conditions),
         *rollout_status.events(network, report.rollout_status, rolling),
         *standing.events(),
+        *wishes.events,
     )
     pause = _requeue(
         snapshot, conditions, verdict, waiting=bool(leaving.holds or fenced.holds or fenced.awake) or rolling.moving

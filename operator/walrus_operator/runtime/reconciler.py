@@ -176,7 +176,8 @@ def _event(snapshot: Snapshot, note: EventNote, identity: str) -> dict[str, obje
     now = datetime.now(UTC)
     uid = network.uid
     if note.about != ObjectKey("WalrusNetwork", network.name):
-        uid = next((node.uid for node in snapshot.nodes if node.name == note.about.name), network.uid)
+        known = snapshot.epochs if note.about.kind == "StorageEpoch" else snapshot.nodes
+        uid = next((item.uid for item in known if item.name == note.about.name), network.uid)
     return {
         "apiVersion": "v1",
         "kind": "Event",

@@ -493,7 +493,9 @@ class World:
         if live is None:
             live = {"metadata": {"uid": self._uid(), "generation": 0, "resourceVersion": "1"}}
         self.objects[key] = merged(live, manifest)
-        self.objects[key]["metadata"]["generation"] += 1
+        # Labels and owners make no new generation.
+        if self.objects[key].get("spec") != live.get("spec") or not live["metadata"]["generation"]:
+            self.objects[key]["metadata"]["generation"] += 1
 
     def _delete(self, action: DeleteObject) -> None:
         if action.key.kind == "PersistentVolumeClaim":

@@ -133,28 +133,65 @@ def test_while_shards_are_taken_over_a_whole_epoch_is_left(world: World) -> None
     assert challenge_schedule.first_epoch(chain, world.now, widely=True) == 6
 
 
+def steer(world: World, epoch: int, mode: str) -> ObjectKey:
+    """`kubectl apply` of a StorageEpoch."""
+    key = ObjectKey("StorageEpoch", names.epoch(NETWORK, epoch))
+    live = world.objects.setdefault(
+        key,
+        {
+            "apiVersion": "walrus-operator.dev/v1alpha1",
+            "kind": "StorageEpoch",
+            "metadata": {"name": key.name, "namespace": "walrus", "uid": f"u{epoch}", "generation": 0},
+        },
+    )
+    live["spec"] = {"challenges": {"mode": mode}}
+    live["metadata"]["generation"] += 1
+    return key
+
+
+def answer(world: World, key: ObjectKey) -> tuple[str, str, str]:
+    conditions = world.objects[key].get("status", {}).get("conditions", [])
+    found: dict[str, str] = next((entry for entry in conditions if entry["type"] == "ChallengesOverridden"), {})
+    return found.get("status", ""), found.get("reason", ""), found.get("message", "")
+
+
+def posted(world: World, key: ObjectKey) -> list[tuple[str, str]]:
+    """Events of one StorageEpoch until nothing is left to do."""
+    found = []
+    for _ in range(6):
+        decided, _writes = world.pass_once()
+        found += [(event.type, event.reason) for event in decided.events if event.about == key]
+    return found
+
+
 def test_an_epoch_that_a_user_steers_ahead_of_time(world: World) -> None:
-    key = ObjectKey("StorageEpoch", names.epoch(NETWORK, 7))
-    world.objects[key] = {
-        "apiVersion": "walrus-operator.dev/v1alpha1",
-        "kind": "StorageEpoch",
-        "metadata": {"name": key.name, "namespace": "walrus", "uid": "u7", "generation": 1},
-        "spec": {"challenges": {"mode": "Off"}},
-    }
-    world.settle()
+    key = steer(world, 7, "Off")
+    assert posted(world, key) == [("Normal", "OverrideAccepted")]
     assert modes(world, 5, 6, 7, 8) == ["Vote", "Vote", "Off", "Vote"]
-    assert "status" not in world.objects[key], "nothing is said of an epoch that has not begun"
+    assert answer(world, key) == ("True", "OverrideAccepted", "challenges.mode is Off in epoch 7")
+    assert set(world.objects[key]["status"]) == {"conditions"}, "with a state the spec could not be changed any more"
     # A minute before it begins it is too late to say that everybody should answer all the same.
     for _ in range(2):
         world.choose_committee()
         world.epoch = min(world.epoch, 6)
         world.settle()
     world.now = START + EPOCH_S - 60
-    world.objects[key]["spec"] = {"challenges": {"mode": "Vote"}}
-    world.settle()
+    steer(world, 7, "Vote")
+    assert posted(world, key) == [("Warning", "OverrideTooLate")]
+    why = (
+        "it came less than 120 s before the epoch begins, and nodes must know such a change by then: challenges.mode stays Off "
+        "in epoch 7"
+    )
+    remedy = "apply it to demo-8 or a later epoch"
+    assert answer(world, key)[1:] == ("OverrideTooLate", f"challenges.mode Vote is ignored, {why}; {remedy}")
     assert modes(world, 6, 7) == ["Vote", "Off"]
     world.choose_committee()
     world.now = START
+    # Once the epoch has begun, its object says which epoch can still be steered, and no second warning comes.
+    assert posted(world, key) == []
+    assert answer(world, key)[1] == "OverrideTooLate"
+    later = steer(world, 9, "Report")
+    assert posted(world, later) == [("Normal", "OverrideAccepted")]
     world.settle()
     assert world.objects[key]["spec"] == {"challenges": {"mode": "Vote"}}, "the spec is the user's"
     assert condition(world.network)[:2] == ("Unknown", "ChallengesOff")
@@ -162,6 +199,61 @@ def test_an_epoch_that_a_user_steers_ahead_of_time(world: World) -> None:
         world.choose_committee()
         world.settle()
     assert told(world).epochs == {}, "what is long over is forgotten"
+
+
+@pytest.mark.parametrize("epoch", [3, 4, 5])
+def test_an_epoch_that_has_begun_cannot_be_steered(world: World, epoch: int) -> None:
+    key = ObjectKey("StorageEpoch", names.epoch(NETWORK, epoch))
+    world.objects.pop(key, None)  # the API server refuses to change one that has begun, but not to make one
+    steer(world, epoch, "Off")
+    assert posted(world, key) == [("Warning", "OverrideTooLate")]
+    status, reason, message = answer(world, key)
+    assert (status, reason) == ("False", "OverrideTooLate")
+    why = "epoch 5 had begun: challenges.mode stays Vote in it" if epoch == 5 else f"epoch {epoch} is over"
+    assert message == f"challenges.mode Off is ignored, {why}; apply it to demo-6 or a later epoch"
+    said = answer(world, key)
+    world.choose_committee()
+    assert posted(world, key) == []
+    assert answer(world, key) == said, "what was said of it stays"
+    assert modes(world, 5, 6) == ["Vote", "Vote"]
+
+
+def test_what_holds_anyway_is_never_too_late(world: World) -> None:
+    world.now = START + EPOCH_S - 60
+    assert posted(world, steer(world, 6, "Report")) == [("Normal", "OverrideAccepted")], "which needs no time"
+    assert posted(world, steer(world, 7, "Off")) == [("Normal", "OverrideAccepted")]
+    key = steer(world, 6, "Vote")
+    assert posted(world, key) == [("Normal", "OverrideAccepted")]
+    for _ in range(3):
+        world.choose_committee()
+        world.settle()
+        assert answer(world, key)[:2] == ("True", "OverrideAccepted"), "also when the nodes' file has forgotten it"
+
+
+def test_a_wish_that_was_taken_back_leaves_no_word(world: World) -> None:
+    key = steer(world, 8, "Off")
+    world.settle()
+    world.objects[key]["spec"] = {}
+    world.settle()
+    assert answer(world, key) == ("", "", "")
+    assert modes(world, 8) == ["Vote"]
+
+
+def test_a_paused_operator_tells_nobody_and_answers_nothing(world: World) -> None:
+    world.network["metadata"]["annotations"] = {"walrus-operator.dev/reconcile": "paused"}
+    key = steer(world, 6, "Off")
+    assert posted(world, key) == []
+    assert answer(world, key) == ("", "", "")
+    world.choose_committee()
+    world.network["metadata"]["annotations"] = {}
+    assert posted(world, key) == [("Warning", "OverrideTooLate")]
+    assert modes(world, 6) == ["Vote"]
+
+
+def test_an_epoch_that_no_chain_reaches_breaks_nothing(world: World) -> None:
+    key = steer(world, 1 << 32, "Off")
+    world.settle()
+    assert (answer(world, key), modes(world, 6)) == (("", "", ""), ["Vote"])
 
 
 def test_one_node_that_does_less(world: World) -> None:
