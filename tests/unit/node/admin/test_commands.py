@@ -5,8 +5,7 @@ import functools
 import json
 
 import pytest
-from tests.unit.node.face.world import limits
-from tests.unit.node.test_admin import NEW, OLD, Administered, uploading
+from tests.unit.node.admin.world import NEW, OLD, uploading
 from typer.testing import CliRunner
 
 from walrus_client.cli import app
@@ -31,15 +30,6 @@ class Cli:
         invoke = functools.partial(CliRunner().invoke, env=self.environment | environment)
         result = await asyncio.to_thread(invoke, app, ["admin", *arguments])
         return result.exit_code, result.stdout, result.stderr
-
-
-@pytest.fixture
-async def node(memory_storage, tmp_path):
-    made = Administered(memory_storage, tmp_path)
-    made.world.limits = limits(patience_s=100)
-    await made.start()
-    yield made
-    await made.stop()
 
 
 @pytest.fixture
