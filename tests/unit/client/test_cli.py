@@ -18,7 +18,7 @@ import typer
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from tests.unit.client.conftest import World
-from tests.unit.client.test_gateway_http import Gateway, config, serve
+from tests.unit.client.gateway.served import Gateway, config, serve
 from tests.unit.client.worlds import until
 from typer.testing import CliRunner, Result
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pytest
 from tests.unit.client.conftest import World
-from tests.unit.client.test_gateway_http import NETWORK
+from tests.unit.client.gateway.served import NETWORK
 from tests.unit.client.worlds import until
 
 from walrus_client.gateway import services as module
