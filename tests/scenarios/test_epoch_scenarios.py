@@ -15,7 +15,7 @@ of the chain's epochs only the last is current when it reads their events), `met
 from pathlib import Path
 
 import pytest
-from tests.unit.node.test_storage import feed
+from tests.unit.node.feeding import feed
 from tests.unit.node.worlds import CAP, IDENTITY, US, ChainTwin, pool, staking
 
 from walrus_codec.types import Epoch, ShardIndex

@@ -12,7 +12,7 @@ from tests.laws.fuzz import seeds
 from tests.laws.fuzz.mutation import changed, changed_stream
 from tests.laws.fuzz.seeds import EPOCH, HONEST, LYING, LYING_ID, OTHER, OTHERS, OTHERS_KEY, OURS, SERVICE, N
 from tests.unit.node.face.world import World
-from tests.unit.node.test_storage import start_epochs
+from tests.unit.node.feeding import start_epochs
 from tests.unit.node.worlds import US, committee, member, object_id, registered, staking
 
 from walrus_client.grpc_errors import refusal_of

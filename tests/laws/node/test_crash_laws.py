@@ -5,7 +5,7 @@ One story with all that begins and ends a blob's life runs once without a crash,
 
 import asyncio
 
-from tests.unit.node.test_storage import feed
+from tests.unit.node.feeding import feed
 from tests.unit.node.worlds import (
     blob_id,
     certified,

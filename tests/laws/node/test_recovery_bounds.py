@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.laws.node.test_crash_laws import CrashError, Mortal
+from tests.unit.node.feeding import start_epochs
 from tests.unit.node.recovery_worlds import EPOCH, OURS, World, make_blob
-from tests.unit.node.test_storage import start_epochs
 from tests.unit.node.worlds import US, blob_id, committee, member, put_state
 
 from walrus_client.budget import ByteBudget

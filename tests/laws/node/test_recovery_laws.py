@@ -6,8 +6,8 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.node.feeding import start_epochs
 from tests.unit.node.recovery_worlds import EPOCH, OURS, N, World, make_blob
-from tests.unit.node.test_storage import start_epochs
 
 from walrus_codec import mapping
 from walrus_codec.types import Axis, EncodingType, ShardIndex

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field, replace
 
-from tests.unit.node.test_storage import feed
+from tests.unit.node.feeding import feed
 from tests.unit.node.worlds import US, ChainTwin, certified, committee, member, object_id, registered, staking
 
 from walrus_client.compute import Compute

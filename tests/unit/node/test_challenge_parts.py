@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from tests.unit.node.challenge_worlds import DONE_MS, EPOCH, Four
-from tests.unit.node.test_storage import feed, start_epochs
+from tests.unit.node.feeding import feed, start_epochs
 from tests.unit.node.worlds import EPOCH_MS, blob_id, certified, deleted, object_id, put_state, registered
 
 from walrus_client.challenges import messages

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from tests.unit.node.feeding import feed, start_epochs
 from tests.unit.node.recovery_worlds import OURS, make_blob
 from tests.unit.node.test_scrub import PLACES, World
-from tests.unit.node.test_storage import feed, start_epochs
 from tests.unit.node.worlds import object_id, pool_created, pool_id, pooled
 from typer.testing import CliRunner
 

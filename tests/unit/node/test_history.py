@@ -5,7 +5,7 @@ import contextlib
 from dataclasses import replace
 
 import pytest
-from tests.unit.node.test_storage import feed, start_epochs
+from tests.unit.node.feeding import feed, start_epochs
 from tests.unit.node.worlds import (
     US,
     ChainTwin,

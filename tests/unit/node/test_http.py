@@ -5,7 +5,7 @@ import json
 
 import aiohttp
 import pytest
-from tests.unit.node.test_storage import feed, fill
+from tests.unit.node.feeding import feed, fill
 from tests.unit.node.worlds import IDENTITY, ChainTwin, object_id, registered, staking
 
 from walrus_client.challenges.reports import SignedReport

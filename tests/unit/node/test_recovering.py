@@ -4,8 +4,8 @@ import asyncio
 import random
 
 import pytest
+from tests.unit.node.feeding import feed, start_epochs
 from tests.unit.node.recovery_worlds import EPOCH, KEY, OURS, N, World, make_blob
-from tests.unit.node.test_storage import feed, start_epochs
 from tests.unit.node.worlds import put_state
 
 from walrus_client.errors import PeerUnreachableError

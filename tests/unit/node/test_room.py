@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.unit.node.test_storage import feed, fill
+from tests.unit.node.feeding import feed, fill
 from tests.unit.node.worlds import blob_id, object_id, registered
 
 from walrus_codec.types import Axis, ShardIndex

@@ -5,8 +5,8 @@ import os
 from dataclasses import replace
 
 import pytest
+from tests.unit.node.feeding import feed, start_epochs
 from tests.unit.node.recovery_worlds import OURS, N, make_blob
-from tests.unit.node.test_storage import feed, start_epochs
 from tests.unit.node.worlds import certified, object_id, pool_created, pool_id, pooled, registered
 
 from walrus_client.compute import Compute

@@ -5,8 +5,8 @@ import random
 from dataclasses import dataclass, field, replace
 
 import pytest
+from tests.unit.node.feeding import feed, start_epochs
 from tests.unit.node.recovery_worlds import KEY, N, Peer, make_blob, node_id
-from tests.unit.node.test_storage import feed, start_epochs
 from tests.unit.node.worlds import (
     US,
     ChainTwin,

@@ -1,7 +1,7 @@
 """The knob for slow disks: each write and sync waits for what the file says, and for nothing else."""
 
 import pytest
-from tests.unit.node.test_storage import B, feed
+from tests.unit.node.feeding import B, feed
 
 from walrus_node.store import slow
 from walrus_node.store.storage import Storage

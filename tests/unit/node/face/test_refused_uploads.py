@@ -7,7 +7,7 @@ import grpc
 import grpc.aio
 import pytest
 from tests.unit.node.face.world import BLOB, ENCODED, EPOCH, METADATA, OBJECT, OURS, PAIRS, both, head, header, parts
-from tests.unit.node.test_storage import start_epochs
+from tests.unit.node.feeding import start_epochs
 from tests.unit.node.worlds import (
     registered,
     staking,

@@ -10,7 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from tests.unit.node.face.world import CERTIFICATE_KEY, OURS, PAIRS, N, both, header, parts, verified
-from tests.unit.node.test_storage import start_epochs
+from tests.unit.node.feeding import start_epochs
 from tests.unit.node.worlds import (
     IDENTITY,
 )

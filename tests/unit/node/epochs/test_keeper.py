@@ -1,128 +1,23 @@
-"""Driver, keeper and collector: single passes against a chain twin, crashes in between."""
+"""What a node does at the change of an epoch: shards come and go, and are attested once they are there."""
 
-import random
 from dataclasses import replace
 
 import pytest
-from tests.unit.node.test_storage import feed, fill, start_epochs
+from tests.unit.node.epochs.terms import ACTIVE, KEY, LOCKED, O1, RECOVER, SYNC, B
+from tests.unit.node.feeding import feed, fill, start_epochs
 from tests.unit.node.worlds import (
-    CAP,
-    EPOCH_MS,
     IDENTITY,
-    US,
-    ChainTwin,
-    blob_id,
-    deleted,
-    object_id,
-    pool,
     registered,
     staking,
 )
 
 from walrus_codec.types import Epoch, ShardIndex
 from walrus_node.chain import ChainView
-from walrus_node.epochs import rules
-from walrus_node.epochs.collector import Collector
-from walrus_node.epochs.driver import LONGEST_PAUSE_S, EpochDriver
 from walrus_node.epochs.keeper import EpochKeeper
-from walrus_node.errors import StoreError
 from walrus_node.store.memory import MemoryStore
-from walrus_node.store.records import NodeState, NodeStatus, ShardStatus
-from walrus_node.store.storage import Collected, Storage
+from walrus_node.store.records import NodeState, NodeStatus
+from walrus_node.store.storage import Storage
 from walrus_sui.errors import ChainError, ChainTimeout, ChainUnreachable, MoveAbort
-from walrus_sui.events import InvalidBlobId
-from walrus_sui.keys import SuiKey
-from walrus_sui.types import EpochPhase, NodeCap
-
-KEY = SuiKey.generate()
-ACTIVE, SYNC, RECOVER, LOCKED = (
-    ShardStatus.ACTIVE,
-    ShardStatus.ACTIVE_SYNC,
-    ShardStatus.ACTIVE_RECOVER,
-    ShardStatus.LOCKED_TO_MOVE,
-)
-B, O1, O2 = blob_id(1), object_id(1), object_id(2)
-
-
-@pytest.fixture
-def chain():
-    return ChainTwin(caps=[NodeCap(CAP, US, Epoch(0), KEY.address)], pools={US: pool(wal_balance=5)})
-
-
-class TestDriver:
-    @pytest.fixture
-    def now(self):
-        return [0]
-
-    @pytest.fixture
-    def driver(self, chain, now):
-        rng = random.Random(7)
-        return EpochDriver(
-            chain=chain, view=ChainView(chain), key=KEY, node_id=US, chain_now_ms=lambda: now[0], rng=rng
-        )
-
-    async def test_it_waits_for_the_moment_and_its_jitter(self, driver, chain, now):
-        chain.view = staking(3, phase=EpochPhase.DONE, since_ms=1_000_000)
-        due = 1_000_000 + EPOCH_MS // 2
-        now[0] = due - 10_000
-        pause = await driver.run_once()
-        assert 10 <= pause < 10 + EPOCH_MS / 10 / 1000
-        now[0] += round(pause * 1000) - 100
-        assert 0 < await driver.run_once() <= 0.11, "the jitter is drawn once"
-        assert not chain.done("voting_end")
-        now[0] += 200
-        await driver.run_once()
-        assert chain.done("voting_end") == 1
-
-    async def test_the_second_call_of_the_epoch_follows(self, driver, chain, now):
-        chain.view = staking(3, phase=EpochPhase.PARAMS_SELECTED, since_ms=0)
-        now[0] = 2 * EPOCH_MS
-        await driver.run_once()
-        assert chain.done("initiate_epoch_change") == 1
-
-    async def test_while_shards_move_nothing_is_due(self, driver, chain, now):
-        chain.view = staking(3, phase=EpochPhase.SYNC)
-        now[0] = 10**15
-        assert await driver.run_once() == LONGEST_PAUSE_S
-        assert chain.calls == ["staking"]
-
-    async def test_a_far_moment_is_looked_at_again_soon(self, driver, chain):
-        chain.view = staking(3, phase=EpochPhase.DONE, since_ms=10**12)
-        assert await driver.run_once() == LONGEST_PAUSE_S
-
-    async def test_whoever_is_second_is_content(self, driver, chain, now):
-        chain.view = staking(3, phase=EpochPhase.DONE, since_ms=0)
-        now[0] = 10**9
-        abort = MoveAbort("staking_inner", 0)
-
-        async def beaten(key):
-            chain.view = staking(3, phase=EpochPhase.PARAMS_SELECTED, since_ms=0)
-            raise abort
-
-        chain.voting_end = beaten
-        await driver.run_once()
-
-    async def test_an_abort_that_nobody_explains_is_retried_later_and_later(self, driver, chain, now):
-        chain.view = staking(3, phase=EpochPhase.DONE, since_ms=0)
-        chain.aborts["voting_end"] = MoveAbort("staking_inner", 0)
-        now[0] = 10**9
-        pauses = [await driver.run_once() for _ in range(8)]
-        assert 2.5 <= pauses[0] <= 5
-        assert 150 <= pauses[-1] <= 300
-        chain.aborts.clear()
-        await driver.run_once()
-        chain.aborts["voting_end"] = MoveAbort("staking_inner", 0)
-        assert await driver.run_once() <= 5
-
-    async def test_the_first_committee_waits_for_our_stake(self, driver, chain, now):
-        chain.view = staking(0, phase=EpochPhase.DONE)
-        now[0] = 10**9
-        chain.pools[US] = pool()
-        assert await driver.run_once() > 0
-        assert not chain.done("voting_end")
-        chain.pools[US] = pool(pending_stake=((Epoch(1), 5),))
-        await driver.run_once()
-        assert chain.done("voting_end") == 1
 
 
 class TestKeeper:
@@ -380,105 +275,3 @@ class TestKeeper:
         await keeper.run_once()
         assert await storage.node_state() == NodeState(NodeStatus.STANDBY, Epoch(1))
         assert not chain.done("epoch_sync_done")
-
-
-class TestCollector:
-    @pytest.fixture
-    def collector(self, storage):
-        self.now_ms = 10**9
-        return self.make(storage)
-
-    def make(self, storage):
-        return Collector(
-            storage=storage,
-            network_public_key=b"key",
-            epoch_duration_ms=lambda: EPOCH_MS,
-            chain_now_ms=lambda: self.now_ms,
-            kept=self.kept,
-        )
-
-    asked_for = frozenset()
-
-    async def kept(self):
-        return self.asked_for
-
-    async def dead_blob(self, storage):
-        await storage.create_shards([ShardIndex(0)], ACTIVE)
-        await feed(storage, registered(B, O1, 2))
-        await fill(storage, shards=[ShardIndex(0)])
-        await start_epochs(storage, 2)
-
-    async def test_before_the_first_epoch_there_is_nothing_to_do(self, collector, storage):
-        assert await collector.run_once(Epoch(0)) is None
-        assert await storage.collected_epoch() == 0
-
-    async def test_it_deletes_after_its_delay_by_the_clock_of_the_chain(self, collector, storage):
-        await self.dead_blob(storage)
-        start_ms = await storage.epoch_start_ms()
-        delay_ms = rules.collection_delay_ms(b"key", Epoch(2), EPOCH_MS)
-        assert 1 < delay_ms < EPOCH_MS / 2
-        self.now_ms = start_ms
-        assert await collector.run_once(Epoch(2)) == delay_ms / 1000
-        # A restart waits for the rest, not anew.
-        self.now_ms = start_ms + delay_ms - 1
-        assert await self.make(storage).run_once(Epoch(2)) == 0.001
-        assert storage.slivers_stored == 2
-        self.now_ms = start_ms + delay_ms
-        assert await collector.run_once(Epoch(2)) is None
-        assert storage.slivers_stored == 0
-        assert await storage.collected_epoch() == 2
-
-    async def test_what_challenges_ask_for_stays_until_the_next_epoch(self, collector, storage):
-        await self.dead_blob(storage)
-        self.asked_for = frozenset({B})
-        await collector.run_once(Epoch(2))
-        assert storage.slivers_stored == 2
-        await feed(storage, InvalidBlobId(Epoch(2), B))
-        await collector.collect()
-        assert storage.slivers_stored == 0, "an invalid one is not asked for"
-
-    async def test_it_collects_once_in_an_epoch(self, collector, storage):
-        await self.dead_blob(storage)
-        await collector.run_once(Epoch(2))
-        await feed(storage, registered(B, O2, 9, deletable=True))
-        await fill(storage, shards=[ShardIndex(0)])
-        await feed(storage, deleted(B, O2, 9))
-        await self.make(storage).run_once(Epoch(2))
-        assert storage.slivers_stored == 2
-        await start_epochs(storage, 3)
-        await collector.run_once(Epoch(3))
-        assert storage.slivers_stored == 0
-
-    async def test_it_goes_on_where_it_was_killed(self, collector, storage, monkeypatch):
-        await storage.create_shards([ShardIndex(0)], ACTIVE)
-        blobs = [blob_id(number) for number in range(250)]
-        for number, blob in enumerate(blobs):
-            await feed(storage, registered(blob, object_id(number), 1))
-            await fill(storage, blob, shards=[ShardIndex(0)])
-        await start_epochs(storage, 1)
-        collect, sizes = storage.collect, []
-
-        async def dies(batch):
-            sizes.append(len(batch))
-            if len(sizes) == 2:
-                raise StoreError("killed")
-            return await collect(batch)
-
-        monkeypatch.setattr(storage, "collect", dies)
-        with pytest.raises(StoreError, match="killed"):
-            await collector.run_once(Epoch(1))
-        assert storage.blobs_stored == 150
-        assert await storage.collected_epoch() == 0
-        await self.make(storage).run_once(Epoch(1))
-        assert sizes == [100, 100, 100, 50]
-        assert storage.blobs_stored == 0
-        assert storage.collected == Collected(250, 500, 500 * len(b"sliver"))
-
-    async def test_only_invalid_blobs_go_at_once(self, collector, storage):
-        await self.dead_blob(storage)
-        other = blob_id(2)
-        await fill(storage, other, shards=[ShardIndex(0)])
-        await feed(storage, InvalidBlobId(Epoch(2), other))
-        assert (await collector.collect(only_invalid=True)).blobs == 1
-        assert await storage.metadata(other) is None
-        assert await storage.metadata(B) is not None
