@@ -13,7 +13,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from walrus_client.challenges.reports import Addition, Report, ReportError, Reports, SignedReport
 from walrus_client.errors import PeerError
@@ -48,6 +48,7 @@ class ReportBook:
         self._rng = rng
         self._reports: Reports | None = None
         self._bodies: dict[tuple[NodeId, NodeId], set[bytes]] = {}
+        self._listening: set[NodeId] = set()
         self._writing = asyncio.Lock()
         self._seldom = Seldom(time.monotonic)
         self._taken = meter().create_counter(
@@ -68,21 +69,33 @@ class ReportBook:
             if reports.of(report.challenger, report.prover) is None:
                 await self._keep(reports, report, SignedReport(body, signature))
 
-    async def pull(self, current: Round, peers: PeerPool) -> None:
-        """One pass over the members."""
+    async def pull(self, current: Round, peers: PeerPool, *, heard: Callable[[], None] = lambda: None) -> None:
+        """One pass over the members, in any order, but for those that an earlier pass still listens to.
+
+        `heard` is called behind each.
+        """
         reports = await self.reports(current.epoch)
         places = asyncio.Semaphore(_AT_ONCE)
         n_others = len(current.others)
 
         async def ask(member: CommitteeMember, challengers: Collection[NodeId]) -> None:
             async with places:
-                await self._ask(current, peers, member, challengers)
+                if member.node_id in self._listening:
+                    return
+                self._listening.add(member.node_id)
+                try:
+                    await self._ask(current, peers, member, challengers)
+                finally:
+                    self._listening.discard(member.node_id)
+            heard()
 
         lacking = [
             member
             for member in current.others
             if sum(challenger == member.node_id for challenger, _prover in reports.valid) < n_others
         ]
+        # Those that take their time must not always be asked before the others.
+        self._rng.shuffle(lacking)
         await asyncio.gather(*(ask(member, [member.node_id]) for member in lacking))
         if current.others:
             await ask(self._rng.choice(current.others), ())

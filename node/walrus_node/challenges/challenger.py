@@ -8,7 +8,8 @@ Life of an epoch here:
     65 % … 98 %   votes, and executions of what has its quorum
 
 An attempt is stored as begun before its seed is used, so that a seed is used once: an attempt that a restart cut off is
-void. Attempts run beside the loop and ring it when they end. A pass returns the seconds until something is due; it is also
+void. Attempts run beside the loop and ring it when they end; so does the pull of reports, because whoever is asked for them
+may take its time, and the votes must not wait for it. A pass returns the seconds until something is due; it is also
 rung when the chain's clock has jumped past that moment.
 """
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from walrus_client.challenges.policy import ATTEMPTS, Mode
@@ -100,6 +101,7 @@ class Challenger:
         self._answering = answering
         self._paused = paused
         self._running: dict[NodeId, asyncio.Task[None]] = {}
+        self._pulls: set[asyncio.Task[None]] = set()
         self._epoch = Epoch(0)
         self._cases: dict[NodeId, CaseRecord] = {}
         self._first_seeds: dict[NodeId, bytes] = {}
@@ -120,6 +122,11 @@ class Challenger:
             answering=self._answering(),
         )
 
+    @property
+    def _beside(self) -> list[asyncio.Task[None]]:
+        """What runs beside the loop."""
+        return [*self._running.values(), *self._pulls]
+
     def look_at_clock(self) -> None:
         """Rings when what the loop waits for is due already: the chain's clock may jump."""
         if self._due_ms is not None and self._now_ms() >= self._due_ms:
@@ -127,10 +134,7 @@ class Challenger:
 
     async def close(self) -> None:
         """Ends what runs; the seeds of these attempts are gone."""
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _ended(self._beside)
 
     @property
     def under_way(self) -> list[asyncio.Task[None]]:
@@ -138,9 +142,9 @@ class Challenger:
         return [task for task in self._running.values() if not task.done()]
 
     async def settled(self) -> None:
-        """Returns when no attempt runs."""
-        while self._running:
-            await asyncio.wait(list(self._running.values()))
+        """Returns when no attempt runs, and nobody is asked for reports."""
+        while self._beside:
+            await asyncio.wait(self._beside)
             self._reap()
 
     async def run_once(self) -> float:
@@ -170,6 +174,8 @@ class Challenger:
         return min(IDLE_S, max(_SHORTEST_S, (self._due_ms - self._now_ms()) / 1000))
 
     async def _begin(self, current: Round) -> None:
+        await _ended(self._pulls)
+        self._pulls.clear()
         self._epoch, self._concluded, self._listed, self._next_pull_ms = current.epoch, False, False, 0
         self._cases, self._first_seeds = {}, {}
         for other in current.others:
@@ -257,7 +263,11 @@ class Challenger:
             return None
         if times.may_pull(now):
             if now >= self._next_pull_ms:
-                await self._book.pull(current, self._peers)
+                pull = asyncio.create_task(
+                    self._book.pull(current, self._peers, heard=self._ring), name="pull of reports"
+                )
+                self._pulls.add(pull)
+                pull.add_done_callback(lambda _task: self._ring())
                 every = times.duration_ms * PULL_EVERY // 100
                 self._next_pull_ms = now + round(every * (0.75 + self._rng.random() / 2))
             moments.append(self._next_pull_ms)
@@ -285,7 +295,10 @@ class Challenger:
         return (await self._storage.node_state()).status is NodeStatus.ACTIVE
 
     def _reap(self) -> None:
-        """Forgets attempts that have ended; raises what ended them."""
+        """Forgets attempts and pulls that have ended; raises what ended them."""
+        for pull in [pull for pull in self._pulls if pull.done()]:
+            self._pulls.discard(pull)
+            pull.result()
         for node in [node for node, task in self._running.items() if task.done()]:
             self._running.pop(node).result()
 
@@ -306,3 +319,10 @@ class Challenger:
             votes=votes,
             executed=executed,
         ).with_verdicts(current.us, await self._book.reports(current.epoch))
+
+
+async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Ends tasks, whatever they come to."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

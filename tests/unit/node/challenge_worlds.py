@@ -214,10 +214,14 @@ class Four:
     async def at(self, percent, *, nodes=None):
         """Sets the clock and lets the nodes do all that is due then."""
         self.now = DONE_MS + EPOCH_MS * percent // 100
-        for node in nodes or self.nodes:
-            await node.challenger.run_once()
-        for node in nodes or self.nodes:
-            await node.challenger.settled()
+        rung = nodes or self.nodes
+        while rung:
+            before = [node.rings for node in rung]
+            for node in rung:
+                await node.challenger.run_once()
+            for node in rung:
+                await node.challenger.settled()
+            rung = [node for node, rings in zip(rung, before, strict=True) if node.rings > rings]
 
     async def attempts(self):
         """The time until 60 %."""

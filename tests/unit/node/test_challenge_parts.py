@@ -373,6 +373,36 @@ class TestReports:
         assert again.of(node.node_id, report.prover) == report
         assert again.equivocating == frozenset()
 
+    async def test_a_member_that_takes_its_time_to_hand_on_reports_holds_up_no_vote(self, four):
+        """In a short epoch the time for votes would be over before it has been listened to."""
+        *honest, cheater = four.nodes
+        for blob in four.blobs:
+            await cheater.lose(blob)
+        await four.attempts()
+        for node in honest:
+            ask = node.challenger._book._ask
+
+            async def stalled(current, peers, member, challengers, ask=ask):
+                if member.node_id == cheater.node_id:
+                    await asyncio.Event().wait()
+                await ask(current, peers, member, challengers)
+
+            node.challenger._book._ask = stalled
+        for percent in range(66, 90):
+            four.now = DONE_MS + EPOCH_MS * percent // 100
+            for node in honest:
+                await node.challenger.run_once()
+            await asyncio.sleep(0.05)
+        async with asyncio.timeout(60):
+            while not four.slashing.slashed:
+                for node in honest:
+                    await node.challenger.run_once()
+                await asyncio.sleep(0.05)
+        assert four.slashing.slashed == [cheater.node_id]
+        for node in honest:
+            assert node.challenger._pulls, "it is still waited for"
+            assert len(node.challenger._pulls) <= 3, "and asked once at a time"
+
 
 class TestRestarts:
     async def test_an_attempt_that_a_restart_cut_off_is_void_and_its_seed_is_not_used_again(self, four):
