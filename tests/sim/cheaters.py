@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from walrus_client.challenges.messages import Refusal
 from walrus_client.challenges.samples import Questions, Sample
 from walrus_client.challenges.verdicts import Judgement, Outcome, Verdict
 from walrus_codec import bcs
-from walrus_codec.types import NodeId
+from walrus_codec.types import Epoch, NodeId
 from walrus_node.cheating.orders import Orders
 from walrus_node.store.shards import SliverKey
 
@@ -36,12 +37,14 @@ class Conduct:
         says: what it reports.
         friends: its coalition.
         favoured: members whose challenges it answers well, because it keeps what these compare with.
+        away_for: members that it refuses as lagging, in one epoch after the other, over and over.
     """
 
     orders: Orders = field(default_factory=Orders)
     says: Says = Says.TRUTH
     friends: frozenset[NodeId] = frozenset()
     favoured: frozenset[NodeId] = frozenset()
+    away_for: tuple[frozenset[NodeId], ...] = ()
 
     @property
     def is_honest(self) -> bool:
@@ -76,6 +79,12 @@ class Conduct:
     @property
     def _without(self) -> Outcome:
         return Outcome.UNREACHABLE if self.orders.hangs_up else Outcome.MISSING
+
+    def refuses(self, challenger: NodeId, epoch: Epoch) -> Refusal | None:
+        """Why it does not answer this member in this epoch, None when it does."""
+        if self.away_for and challenger in self.away_for[epoch % len(self.away_for)]:
+            return Refusal.LAGGING
+        return self.orders.refuses
 
     @property
     def accuses(self) -> bool:

@@ -260,9 +260,10 @@ class _Attempts:
 
     def _attempt(self, at: int, pair: Pair) -> tuple[Outcome, int]:
         ours, theirs = self._fates[pair.challenger], self._fates[pair.prover]
-        orders = self._network.conduct[pair.prover].orders
-        if orders.refuses is not None:
-            return _REFUSED.get(orders.refuses, Outcome.LAGGING), at
+        conduct = self._network.conduct[pair.prover]
+        orders, refused = conduct.orders, conduct.refuses(pair.challenger, pair.epoch)
+        if refused is not None:
+            return _REFUSED.get(refused, Outcome.LAGGING), at
         if theirs.recovers:
             return Outcome.RECOVERING, at
         if not theirs.is_up(at):

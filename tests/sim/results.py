@@ -9,7 +9,7 @@ import time
 from tests.sim.cheaters import Conduct
 from tests.sim.epochs import Network
 from tests.sim.fates import CALM, Weather
-from tests.sim.statistics import CHEATERS, EQUAL, Account, Count, measure, slash_chance, soak
+from tests.sim.statistics import CHEATERS, EQUAL, Account, Count, finders, measure, slash_chance, soak
 
 SIZES = [EQUAL, [4, 9, 1, 7, 3, 6, 10], [25, 25, 25, 25], [1] * 13, [11, 3, 3, 8, 2, 5, 1, 4, 9, 6, 7, 10]]
 
@@ -24,8 +24,8 @@ def cheaters(networks: int, epochs: int) -> dict[str, Count]:
 
 def line(name: str, conduct: Conduct, count: Count) -> str:
     """One row."""
-    finders = len(EQUAL) - 1 - len(conduct.favoured)
-    chance = slash_chance(count.predicted * (len(EQUAL) - 1) / finders, finders)
+    able = finders(conduct)
+    chance = slash_chance(count.predicted * (len(EQUAL) - 1) / able, able)
     first = [count.first[epoch] for epoch in range(1, max(count.first) + 1)]
     where = " ".join(map(str, first)) or "none"
     if not conduct.is_honest and count.first[0]:

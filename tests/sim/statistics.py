@@ -11,6 +11,7 @@ from tests.sim.cheaters import Conduct, Says
 from tests.sim.epochs import Network, Outcomes, blob_set, node
 from tests.sim.fates import Weather
 
+from walrus_client.challenges.blobs import FIRST_EPOCH
 from walrus_client.challenges.messages import Refusal
 from walrus_client.challenges.verdicts import Outcome, Verdict
 from walrus_codec.types import Axis, NodeId
@@ -22,6 +23,13 @@ EQUAL = [10] * 10
 
 CHEATER = 9
 BLOBS = blob_set(2000)
+
+IN_TURNS = (
+    *(frozenset(map(node, range(start, start + 3))) for start in (0, 3)),
+    frozenset[NodeId](),
+    frozenset(map(node, range(6, 9))),
+)
+"""By epoch modulo 4: three of the nine others, in turns, and nobody in every fourth epoch. Epoch 3 is the first."""
 
 CHEATERS: dict[str, Conduct] = {
     "drops 50 % of its slivers": Conduct(Orders(dropped=0.5)),
@@ -45,6 +53,7 @@ CHEATERS: dict[str, Conduct] = {
     "keeps only what three of the others compare with": Conduct(
         Orders(metadata_only=True), favoured=frozenset(map(node, range(3)))
     ),
+    "keeps nothing, refuses three others as lagging, in turns": Conduct(Orders(metadata_only=True), away_for=IN_TURNS),
 }
 
 
@@ -139,7 +148,13 @@ def predicted(conduct: Conduct, network: Network, cheater: NodeId) -> float:
     if orders.fetch_ms is not None or orders.hangs_up:
         return 0.0
     q = 1 - (1 - withheld(conduct, network, cheater)) * (1 - orders.wrong)
-    return detection_chance(q, m) * (1 - len(conduct.favoured) / (len(network.members) - 1))
+    return detection_chance(q, m) * finders(conduct) / (len(network.members) - 1)
+
+
+def finders(conduct: Conduct) -> int:
+    """Members that can find it in its first epoch."""
+    away = conduct.away_for[FIRST_EPOCH % len(conduct.away_for)] if conduct.away_for else ()
+    return len(EQUAL) - 1 - len(conduct.favoured) - len(away)
 
 
 def slash_chance(detection: float, members: int = 9, needed: int = 7) -> float:

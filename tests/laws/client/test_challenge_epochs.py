@@ -36,6 +36,7 @@ FIRST_EXCUSED = ["refuses as lagging", "drops 10 %, hangs up rather than admit i
 NEVER = ["keeps nothing, fetches within 10 ms", "accuses everybody", "forges reports of all others on everybody"]
 NEVER += ["tells one half that everybody fails, the other that all pass"]
 EVADES = ["drops 1 %, hangs up rather than admit it", "keeps only what three of the others compare with"]
+EVADES += ["keeps nothing, refuses three others as lagging, in turns"]
 
 
 def test_every_cheater_is_expected_somewhere():
@@ -90,6 +91,18 @@ def test_who_keeps_what_enough_of_the_others_compare_with_is_seen_by_the_rest_an
     assert measure(two, networks=1, epochs=2, weather=CALM, seed=6).slashed == 2, (
         "those that two compare with are too few"
     )
+
+
+def test_who_takes_the_excuse_of_three_others_at_a_time_is_slashed_in_every_fourth_epoch():
+    """In the other three the rest, with 60 shards, finds it, and falls short of 67."""
+    network = Network(EQUAL, {9: CHEATERS[EVADES[2]]}, BLOBS, seed=8)
+    seen = [network.epoch() for _ in range(8)]
+    failures = [
+        sum(found.verdict is Verdict.FAIL for (_, p), found in one.judged.items() if p == node(9)) for one in seen
+    ]
+    assert failures == [6, 6, 6, 9] * 2
+    assert [one.slashed for one in seen] == [frozenset()] * 3 + [{node(9)}] + [frozenset()] * 3 + [{node(9)}]
+    assert all(quorum.is_one_honest(10 * count, 100) for count in failures), "so it is shown as failing in each"
 
 
 def coalitions(rng, n_members):
