@@ -25,10 +25,9 @@ from walrus_client.errors import (
 )
 from walrus_client.grpc_errors import refusal_of
 from walrus_client.peers import wire
-from walrus_client.peers.channels import PinnedChannel
+from walrus_client.peers.channels import Pinned, PinnedChannel
 from walrus_client.peers.decoding import LenientChannel
 from walrus_proto.node.v1 import node_pb2_grpc
-from walrus_sui.types import CommitteeMember
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -80,9 +79,9 @@ class Caller:
         channel: leads to the node.
     """
 
-    def __init__(self, member: CommitteeMember) -> None:
+    def __init__(self, member: Pinned, *, server_name: str | None = None) -> None:
         self.name = member.name
-        self.channel = PinnedChannel(member)
+        self.channel = PinnedChannel(member, server_name=server_name)
 
     async def close(self) -> None:
         """Ends the channel."""
@@ -90,15 +89,19 @@ class Caller:
 
     async def call(self, call: Callable[[node_pb2_grpc.StorageNodeAsyncStub], Awaitable[T]]) -> T:
         """Makes a call with one answer, and once more on a new channel when the old one has failed."""
+        return await self.call_on(lambda channel: call(stub_of(channel)))
+
+    async def call_on(self, call: Callable[[grpc.aio.Channel], Awaitable[T]]) -> T:
+        """The same for methods of any service."""
         channel = await self.channel.get()
         try:
-            return self._read(await call(stub_of(channel)))
+            return self._read(await call(channel))
         except CALL_ERRORS as error:
             if not is_connection_failure(error) or not await self.channel.refresh(channel):
                 raise self.peer_error(error) from error
         channel = await self.channel.get()
         try:
-            return self._read(await call(stub_of(channel)))
+            return self._read(await call(channel))
         except CALL_ERRORS as error:
             raise self.peer_error(error) from error
 

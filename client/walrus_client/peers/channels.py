@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 import grpc.aio
@@ -22,7 +22,6 @@ from walrus_client.errors import PeerError, PeerIdentityError, PeerUnreachableEr
 from walrus_sui import tls
 from walrus_sui.errors import CertificateError
 from walrus_sui.telemetry import grpc_client_interceptors
-from walrus_sui.types import CommitteeMember
 
 _log = logging.getLogger(__name__)
 
@@ -58,11 +57,33 @@ def split_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-class PinnedChannel:
-    """One node's channel; builds itself on first use and again when the node's certificate has changed."""
+class Pinned(Protocol):
+    """What a channel must know of a node; a committee's member is one."""
 
-    def __init__(self, member: CommitteeMember) -> None:
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    @property
+    def grpc_address(self) -> str:
+        """Where it listens, `host:port`."""
+
+    @property
+    def network_keys(self) -> frozenset[bytes]:
+        """Every key that its certificate may carry now."""
+
+
+class PinnedChannel:
+    """One node's channel; builds itself on first use and again when the node's certificate has changed.
+
+    Args:
+        member: the node.
+        server_name: what its certificate is for, when that is not the host of its address.
+    """
+
+    def __init__(self, member: Pinned, *, server_name: str | None = None) -> None:
         self.member = member
+        self._server_name = server_name
         self._channel: grpc.aio.Channel | None = None
         self._certificate = b""
         self._building = asyncio.Lock()
@@ -103,7 +124,7 @@ class PinnedChannel:
             await failed.close(grace=5)
             return True
 
-    def adopt(self, member: CommitteeMember) -> grpc.aio.Channel | None:
+    def adopt(self, member: Pinned) -> grpc.aio.Channel | None:
         """Goes on with what the chain says now; the caller closes the channel that this gives back, whose key is void."""
         self.member = member
         if self._channel is None or tls.public_key_of(self._certificate) in member.network_keys:
@@ -121,7 +142,7 @@ class PinnedChannel:
         self._certificate = await self._fetch()
         host, port = self._endpoint()
         credentials = grpc.ssl_channel_credentials(root_certificates=self._certificate)
-        options = (*_OPTIONS, ("grpc.ssl_target_name_override", host))
+        options = (*_OPTIONS, ("grpc.ssl_target_name_override", self._server_name or host))
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         interceptors = grpc_client_interceptors()
         self._channel = grpc.aio.secure_channel(address, credentials, options=options, interceptors=interceptors)
