@@ -55,8 +55,9 @@ async def measure(rounds: int, server: str) -> dict[str, float]:
     async with await KubeClient.connect() as kube, aiohttp.ClientSession() as controllers:
         chain = PlayedChain(NODES)
         findings = FindingsObserver(HttpNodeReader())
-        observer = Observer(ClusterObserver(kube), chain, PlayedNodes(), findings, settings=SETTINGS)
-        applier = Applier(kube, chain, settings=SETTINGS)
+        nodes = PlayedNodes()
+        observer = Observer(ClusterObserver(kube), chain, nodes, findings, settings=SETTINGS)
+        applier = Applier(kube, chain, nodes, settings=SETTINGS)
         operator = Reconciler(observer, applier, kube, guard=guard, identity="bench")
         marks: list[str] = []
         engine = Engine(marks.append, namespaces=[NAMESPACE], identity="bench")

@@ -24,6 +24,8 @@ class KeyKind(StrEnum):
     PROTOCOL = "protocol"
     NETWORK = "network"
     SUI = "sui"
+    TOKEN = "token"  # noqa: S105  (a kind, no token)
+    """No key, but what the nodes' admin API is asked with."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,27 @@ class PromoteKey:
     next_file: str
     public: str
     """Public half of the next key; a Secret that holds another one is left alone."""
+
+
+@dataclass(frozen=True)
+class AddToken:
+    """Make a second admin token, which nodes accept beside the present one."""
+
+    secret: str
+    uid: str
+    present: str
+    """Fingerprint of the one that there is; a Secret that holds another, or more, is left alone."""
+
+
+@dataclass(frozen=True)
+class DropToken:
+    """Take the present admin token out of the Secret, so that the next one is the only one."""
+
+    secret: str
+    uid: str
+    present: str
+    following: str
+    """Fingerprints of both; a Secret that holds others is left alone."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +137,15 @@ class DeleteObject:
 
 
 @dataclass(frozen=True)
+class DrainNode:
+    """Have a node end what is under way, because its pod is deleted next."""
+
+    node: str
+    pod: str
+    uid: str
+
+
+@dataclass(frozen=True)
 class GrowClaim:
     """Ask for a larger volume; storage classes may refuse that."""
 
@@ -125,11 +157,14 @@ class GrowClaim:
 Action = (
     CreateKeys
     | PromoteKey
+    | AddToken
+    | DropToken
     | FundTreasury
     | Delegate
     | WithdrawStake
     | FundAddress
     | SetFinalizer
+    | DrainNode
     | DeleteObject
     | GrowClaim
 )

@@ -1,7 +1,7 @@
 """Names of everything that belongs to a network: the one place where they are put together.
 
 For a network "demo": nodes demo-0, demo-1 ... with StatefulSet, Service, ConfigMap and Secret demo-0-keys; demo-devnet;
-demo-gateway with its Secret demo-gateway-keys; demo-treasury; StorageEpochs demo-1, demo-2 ...
+demo-gateway with its Secret demo-gateway-keys; demo-treasury; demo-admin with the tokens of the nodes' admin API; StorageEpochs demo-1, demo-2 ...
 """
 
 from __future__ import annotations
@@ -14,9 +14,15 @@ NEXT_PROTOCOL_KEY = "protocol-next.key"
 NEXT_NETWORK_KEY = "network-next.key"
 """Keys that are to take over, beside those that they replace, while a rotation lasts."""
 
+ADMIN_TOKENS = "tokens"
+"""The file of the admin tokens, one a line; nodes accept each of them."""
+
 GRPC_PORT = 9187
 REST_PORT = 9185
 HTTP_PORT = 9184
+ADMIN_PORT = 9186
+ADMIN_PORT_NAME = "admin"
+"""By which the operator knows pods that have it."""
 DEVNET_RPC_PORT = 9000
 DEVNET_TLS_PORT = 9443
 DEVNET_FAUCET_PORT = 9123
@@ -81,6 +87,11 @@ def gateway_key_file(network: str, index: int) -> str:
 def treasury(network: str) -> str:
     """Secret with the treasury's key."""
     return f"{network}-treasury"
+
+
+def admin_tokens(network: str) -> str:
+    """Secret with the tokens of the nodes' admin API."""
+    return f"{network}-admin"
 
 
 def challenges(network: str) -> str:

@@ -279,6 +279,9 @@ class NetworkSpec(SpecModel):
     """True puts the whole network to sleep: no pods; volumes, keys, stake and everything else stay."""
     rollout: Rollout = Rollout()
     """How careful the operator is."""
+    rotate_admin_token: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    """Any text that was not there before, such as "2026-11", asks for a new token of the nodes' admin API, once; no pod
+    restarts for it."""
     challenges: Challenges = Challenges()
     """How nodes prove to each other that they hold their data."""
     persistent_volume_claim_policy: Literal["Delete", "Retain"] = "Delete"

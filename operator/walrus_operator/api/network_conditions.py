@@ -58,24 +58,24 @@ def network_rows() -> Iterable[Row]:
         t.VALID,
         "False",
         r.KEY_SECRET_LOST,
-        "The key Secret of treasury or gateway is gone.",
-        "Restore the Secret from a backup; it is never made again.",
+        "The key Secret of treasury or gateway is gone, or that with the admin token.",
+        "Restore the Secret from a backup; it is never made again. Another admin token is made on request: see the message.",
     )
     yield Row(
         kind,
         t.VALID,
         "False",
         r.KEY_SECRET_INVALID,
-        "The key Secret of treasury or gateway holds no usable key.",
-        "Restore the Secret from a backup.",
+        "The key Secret of treasury or gateway holds no usable key, or that with the admin token no token.",
+        "Restore the Secret from a backup, or do as the message says.",
     )
     yield Row(
         kind,
         t.VALID,
         "False",
         r.KEY_SECRET_CHANGED,
-        "The key Secret of treasury or gateway holds another key than before.",
-        "Restore the Secret from a backup.",
+        "The key Secret of treasury or gateway, or that with the admin token, holds another one than before.",
+        "Restore the Secret from a backup, or do as the message says.",
     )
     yield Row(
         kind,

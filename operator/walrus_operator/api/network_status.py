@@ -141,6 +141,21 @@ class RolloutStatus(StatusModel):
     """Gateway and devnet, which follow the nodes."""
 
 
+class AdminToken(StatusModel):
+    """The token with which the operator asks nodes; remembered so that a lost Secret is noticed and never replaced."""
+
+    present: str | None = None
+    """Fingerprint of the token; absent while a lost one is replaced."""
+    next: str | None = None
+    """Fingerprint of the one that is to take over."""
+    made_for: str | None = None
+    """The text of `spec.rotateAdminToken` that the present token was made for; none for the first one."""
+    next_for: str | None = None
+    """The text that the next one was made for."""
+    waits_for: str | None = None
+    """What is missing until the next one takes over; absent when nothing changes."""
+
+
 class NetworkStatus(StatusModel):
     """What the operator found."""
 
@@ -172,6 +187,8 @@ class NetworkStatus(StatusModel):
     """Sui address whose key delegates the stake."""
     gateway_addresses: dict[str, str] | None = None
     """Sui address of each gateway pod."""
+    admin_token: AdminToken | None = None
+    """The token of the nodes' admin API, as far as it may be told."""
     operator_version: str | None = None
     """Version of the operator that last finished a pass over this network."""
     conditions: Annotated[

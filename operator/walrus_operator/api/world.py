@@ -140,7 +140,7 @@ class SecretView:
 
     name: str
     public: Mapping[str, str | None]
-    """File name to public key (hex) or address; None for a file that holds no usable key."""
+    """File name to public key (hex), address, or fingerprints of tokens; None for a file that holds nothing usable."""
     uid: str = ""
     node: str | None = None
     """The WalrusNode that it belongs to, by its label."""
@@ -181,6 +181,8 @@ class PodView:
     """`topology.kubernetes.io/zone`, where the cluster puts it on pods."""
     made_from: Revision | None = None
     """What it was made from; None for pods that say nothing of it."""
+    admin: bool = False
+    """Whether its node has the admin API; pods that an older operator made have none."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class NodeInfo:
-    """What a storage node says about itself (GET /v1/info)."""
+    """What a storage node says about itself."""
 
     node_id: str | None
     epoch: int
@@ -265,6 +267,8 @@ class NodeInfo:
     chain_age: float = 0.0
     """Seconds since the newest checkpoint that it has processed."""
     challenges: ChallengeInfo = ChallengeInfo()
+    token: str = ""
+    """Fingerprint of the admin token that it accepted, the newest of those that it was offered; empty for none."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,11 @@ from typing import Any
 from walrus_operator.api.base import API_VERSION
 from walrus_operator.api.conditions import Reason
 from walrus_operator.api.decisions import (
+    AddToken,
     CreateKeys,
     DeleteObject,
+    DrainNode,
+    DropToken,
     EventNote,
     GrowClaim,
     Plan,
@@ -33,10 +36,14 @@ from walrus_operator.apply import drift, keys, money
 from walrus_operator.build import objects
 from walrus_operator.observe.chain import ChainObserver
 from walrus_operator.observe.kube import KubeClient, KubeError
+from walrus_operator.observe.nodes import NodeObserver
 
 log = logging.getLogger(__name__)
 
 PARALLEL_WRITES = 8
+
+DRAIN_TIMEOUT = 10.0
+"""Seconds that nodes have to end what is under way before their pods go; the pods' own time to end comes after that."""
 
 _OF_A_RESTART = frozenset({"PersistentVolumeClaim", "Pod"})
 """What goes for a pod that comes back."""
@@ -66,11 +73,12 @@ class Outcome:
 
 
 class Applier:
-    """Writes to Kubernetes and to the chain."""
+    """Writes to Kubernetes and to the chain, and tells nodes what comes."""
 
-    def __init__(self, kube: KubeClient, chain: ChainObserver, *, settings: Settings) -> None:
+    def __init__(self, kube: KubeClient, chain: ChainObserver, nodes: NodeObserver, *, settings: Settings) -> None:
         self._kube = kube
         self._chain = chain
+        self._nodes = nodes
         self._settings = settings
 
     async def carry_out(self, snapshot: Snapshot, plan: Plan, *, guard: Guard) -> Outcome:
@@ -104,6 +112,7 @@ class Applier:
             if isinstance(action, GrowClaim):
                 await guard()
                 await self._grow(outcome, network.namespace, action)
+        drained = await self._drain(outcome, network, plan, guard)
         for action in plan.actions:
             if isinstance(action, DeleteObject):
                 key = action.key
@@ -112,7 +121,26 @@ class Applier:
                     continue
                 await guard()
                 await self._delete(outcome, network.namespace, action)
+        for drain in drained:
+            if outcome.deleted_pods.get(drain.pod) != drain.uid:  # it stays, and goes on to serve
+                await self._nodes.resume(f"{network.namespace}/{network.name}", drain.node, drain.uid)
         return outcome
+
+    async def _drain(self, outcome: Outcome, network: NetworkObject, plan: Plan, guard: Guard) -> list[DrainNode]:
+        """Has the nodes whose pods are about to go end what is under way, all at once; one that cannot goes all the same."""
+        asked = [
+            action
+            for action in plan.actions
+            if isinstance(action, DrainNode) and not outcome.unmade & _made_of(action.pod)
+        ]
+        if asked:
+            await guard()
+        key = f"{network.namespace}/{network.name}"
+        calls = (self._nodes.drain(key, action.node, action.uid, DRAIN_TIMEOUT) for action in asked)
+        for action, why in zip(asked, await asyncio.gather(*calls), strict=True):
+            if why is not None:
+                log.info("%s is restarted without having come to rest: %s", action.node, why)
+        return asked
 
     async def _make(self, outcome: Outcome, snapshot: Snapshot, plan: Plan, guard: Guard) -> None:
         """Keys and objects."""
@@ -128,6 +156,12 @@ class Applier:
                     outcome,
                     f"{action.next_file} of Secret {action.secret} is {action.file} now",
                     keys.promote(self._kube, network, action),
+                )
+            if isinstance(action, AddToken | DropToken):
+                await guard()
+                done = "a second token" if isinstance(action, AddToken) else "the new token alone"
+                await self._attempt(
+                    outcome, f"Secret {action.secret} holds {done}", keys.exchange(self._kube, network, action)
                 )
         if plan.workload is None:
             return

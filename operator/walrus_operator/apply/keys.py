@@ -3,14 +3,16 @@
 A Secret is created, never applied: when the name is taken, by a forgotten Secret or a second operator, the API server
 refuses and nothing is lost. Files are added to an existing Secret only under names that it does not have. The one key that
 is ever dropped is the one that a rotation has replaced: the next one takes its name, in one write to the very Secret that
-the plan was made from.
+the plan was made from. Admin tokens are exchanged likewise, in one file that holds both for a while.
 """
 
 from __future__ import annotations
 
 import base64
+import secrets
 
-from walrus_operator.api.decisions import CreateKeys, KeyKind, PromoteKey
+from walrus_operator.api import names
+from walrus_operator.api.decisions import AddToken, CreateKeys, DropToken, KeyKind, PromoteKey
 from walrus_operator.api.world import NetworkObject
 from walrus_operator.build.secrets import key_secret
 from walrus_operator.observe import reading
@@ -24,6 +26,8 @@ def generate(kind: KeyKind) -> str:
         return BlsKey.generate().to_text()
     if kind is KeyKind.NETWORK:
         return NetworkKey.generate().to_text()
+    if kind is KeyKind.TOKEN:
+        return secrets.token_urlsafe(32)
     return SuiKey.generate().to_text()
 
 
@@ -66,5 +70,27 @@ async def promote(kube: KubeClient, network: NetworkObject, action: PromoteKey) 
     change = {
         "metadata": {"resourceVersion": live["metadata"]["resourceVersion"], "uid": action.uid},
         "data": {action.file: live["data"][action.next_file], action.next_file: None},
+    }
+    await kube.merge("Secret", network.namespace, action.secret, change)
+
+
+async def exchange(kube: KubeClient, network: NetworkObject, action: AddToken | DropToken) -> None:
+    """Adds a second admin token, or takes the first of two away.
+
+    Raises:
+        KubeError: refused; a 409 means that the Secret is not the one that the plan was made from.
+    """
+    live = await kube.get("Secret", network.namespace, action.secret)
+    if live is None or live["metadata"]["uid"] != action.uid:
+        raise KubeError(f"Secret {action.secret} was replaced while its token was exchanged", status=409)
+    there = reading.tokens(reading.secret_text(live, names.ADMIN_TOKENS))
+    expected = (action.present,) if isinstance(action, AddToken) else (action.present, action.following)
+    if tuple(map(reading.fingerprint, there)) != expected:
+        raise KubeError(f"Secret {action.secret} holds other tokens than before", status=409)
+    kept = [*there, generate(KeyKind.TOKEN)] if isinstance(action, AddToken) else there[1:]
+    text = "".join(f"{token}\n" for token in kept)
+    change = {
+        "metadata": {"resourceVersion": live["metadata"]["resourceVersion"], "uid": action.uid},
+        "data": {names.ADMIN_TOKENS: base64.b64encode(text.encode()).decode()},
     }
     await kube.merge("Secret", network.namespace, action.secret, change)

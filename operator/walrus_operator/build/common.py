@@ -316,6 +316,9 @@ def container_ports(ports: Mapping[str, int]) -> list[dict[str, Any]]:
     return [{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports.items()]
 
 
-def secret_volume(name: str, secret: str) -> dict[str, Any]:
-    """A Secret as files that only the pod's group may read."""
-    return {"name": name, "secret": {"secretName": secret, "defaultMode": 0o440}}
+def secret_volume(name: str, secret: str, *, optional: bool = False) -> dict[str, Any]:
+    """A Secret as files that only the pod's group may read; the pod starts without an optional one that is missing."""
+    source: dict[str, Any] = {"secretName": secret, "defaultMode": 0o440}
+    if optional:
+        source["optional"] = True
+    return {"name": name, "secret": source}

@@ -18,9 +18,12 @@ from walrus_operator.build import common, templates
 
 COMPONENT = "node"
 PORTS = {"grpc": names.GRPC_PORT, "http": names.HTTP_PORT}
+OWN_PORTS = {**PORTS, names.ADMIN_PORT_NAME: names.ADMIN_PORT}
+"""Those of the pod; the admin API is for the operator, which asks the pod itself."""
 DATA = "/var/lib/walrus"
 KEYS = "/keys"
 CONFIG = "node.yaml"
+ADMIN = "/admin"
 CHALLENGES = "/challenges"
 """Where the policies of challenges lie: in a ConfigMap of its own, which changes under a running pod."""
 
@@ -52,6 +55,7 @@ def config(network: NetworkObject, node: NodeWorkload, settings: Settings) -> di
             "rest_port": names.REST_PORT,
         },
         "listen": {"host": "0.0.0.0", "grpc_port": names.GRPC_PORT, "http_port": names.HTTP_PORT},  # noqa: S104
+        "admin": {"listen": f"0.0.0.0:{names.ADMIN_PORT}", "tokens_file": f"{ADMIN}/{names.ADMIN_TOKENS}"},
         "registration": {
             "commission_rate": votes.commission_rate,
             "storage_price": votes.storage_price,
@@ -154,11 +158,12 @@ def _template(network: NetworkObject, node: NodeWorkload, settings: Settings, fi
         "name": COMPONENT,
         "image": common.image(settings, network, node.spec.image),
         "command": ["walrus-node", "run", "--config", f"/config/{CONFIG}"],
-        "ports": common.container_ports(PORTS),
+        "ports": common.container_ports(OWN_PORTS),
         "volumeMounts": [
             {"name": "data", "mountPath": DATA},
             {"name": "keys", "mountPath": KEYS, "readOnly": True},
             {"name": "challenges", "mountPath": CHALLENGES, "readOnly": True},
+            {"name": "admin", "mountPath": ADMIN, "readOnly": True},
         ],
         **common.probes("http"),
     }
@@ -171,6 +176,8 @@ def _template(network: NetworkObject, node: NodeWorkload, settings: Settings, fi
             common.secret_volume("keys", names.node_keys(node.name)),
             # Optional: a node serves also without, and then challenges nobody.
             {"name": "challenges", "configMap": {"name": names.challenges(network.name), "optional": True}},
+            # Optional, too: a lost token must not keep data away. Without one the admin API lets nobody in.
+            common.secret_volume("admin", names.admin_tokens(network.name), optional=True),
         ],
         config=file,
         extra_labels={NODE_LABEL: node.name},

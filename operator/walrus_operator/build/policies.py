@@ -98,7 +98,7 @@ def network_policies(network: NetworkObject, settings: Settings) -> list[Manifes
             nodes.COMPONENT,
             ingress=[
                 {"from": [_pods_of(network)], "ports": _ports(names.GRPC_PORT)},
-                {"from": [operator], "ports": _ports(names.HTTP_PORT)},
+                {"from": [operator], "ports": _ports(names.HTTP_PORT, names.ADMIN_PORT)},
                 *_scrapers(network, names.HTTP_PORT),
             ],
             egress=[to_nodes, to_chain],

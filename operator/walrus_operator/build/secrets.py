@@ -13,8 +13,11 @@ def key_secret(network: NetworkObject, action: CreateKeys) -> Manifest:
     """A Secret without data.
 
     With volumes that outlive the network the keys must outlive it too, because the data is worth nothing without them;
-    then the Secret has no owner.
+    then the Secret has no owner. Tokens always go with the network.
     """
+    if action.secret == names.admin_tokens(network.name):
+        metadata = common.metadata(network, action.secret, "admin")
+        return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata}
     node = action.secret.removesuffix("-keys")
     component = "treasury" if action.secret == names.treasury(network.name) else "node"
     extra = {NODE_LABEL: node}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from walrus_operator.api import names
 from walrus_operator.api.markers import NETWORK_LABEL
@@ -39,6 +39,8 @@ class ClusterView:
     pods: Mapping[str, PodView]
     secrets: Mapping[str, SecretView]
     claims: Mapping[str, ClaimView]
+    tokens: tuple[str, ...] = field(default=(), repr=False)
+    """What nodes are asked with, the newest one last; it goes to those who ask and into no record."""
 
 
 class ClusterObserver:
@@ -72,7 +74,8 @@ class ClusterObserver:
         children = {
             ObjectKey(kind, item["metadata"]["name"]): item for kind in CHILD_KINDS for item in lists[kind].result()
         }
-        secrets = await self._key_secrets(network, nodes, lists["Secret"].result())
+        raw_secrets = await self._key_secrets(network, nodes, lists["Secret"].result())
+        admin = raw_secrets.get(names.admin_tokens(name), {})
         return ClusterView(
             network=network,
             nodes=nodes,
@@ -83,8 +86,9 @@ class ClusterObserver:
             ),
             live=children,
             pods={item["metadata"]["name"]: reading.pod(item) for item in lists["Pod"].result()},
-            secrets=secrets,
+            secrets={name: self._view(network, item) for name, item in raw_secrets.items()},
             claims={item["metadata"]["name"]: reading.claim(item) for item in lists["PersistentVolumeClaim"].result()},
+            tokens=reading.tokens(reading.secret_text(admin, names.ADMIN_TOKENS)),
         )
 
     async def strays(self, namespace: str, name: str) -> tuple[NodeObject, ...]:
@@ -98,7 +102,7 @@ class ClusterObserver:
 
     async def _key_secrets(
         self, network: NetworkObject, nodes: Iterable[NodeObject], labelled: Iterable[Manifest]
-    ) -> Mapping[str, SecretView]:
+    ) -> Mapping[str, Manifest]:
         """Key Secrets by name: those with our label, and those that a user restored without it."""
         found = {item["metadata"]["name"]: item for item in labelled}
         for name in self._expected(network, nodes):
@@ -106,11 +110,13 @@ class ClusterObserver:
                 item = await self._kube.get("Secret", network.namespace, name)
                 if item is not None:
                     found[name] = item
-        return {name: self._view(network, item) for name, item in found.items()}
+        return found
 
     @staticmethod
     def _expected(network: NetworkObject, nodes: Iterable[NodeObject]) -> set[str]:
         expected = {names.node_keys(node.name) for node in nodes if node.status.public_keys is not None}
+        # Also before it is remembered: a user may have brought one.
+        expected.add(names.admin_tokens(network.name))
         if network.status.gateway_addresses:
             expected.add(names.gateway_keys(network.name))
         if network.spec is not None and network.spec.chain.external is not None:

@@ -1,31 +1,30 @@
-"""What the storage nodes say about themselves: GET /v1/info of each pod that has an address, all at once.
+"""What the storage nodes say about themselves: each pod that has an address is asked, all at once.
 
-(`HttpNodeReader` also reads what they say of challenges, for `findings`.)
-A node that does not answer costs its time-out once per pass and nothing else; the last answer is remembered with its age.
-An answer is as trustworthy as the node: it is bounded in size and in every number, because part of it is written into
-statuses, and one that the API server would refuse must not end the pass over all the others.
+A pod with an admin port is asked there (`admin`); one that an older operator made, and every pod while there is no token, by
+GET /v1/info in clear text. (`HttpNodeReader` also reads what they say of challenges, for `findings`.) A node that does not
+answer costs its time-out once per pass and nothing else; the last answer is remembered with its age.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import aiohttp
 
 from walrus_client.challenges.results import Results
+from walrus_client.errors import PeerError
 from walrus_operator.api import names
-from walrus_operator.api.world import ChallengeInfo, Findings, NodeInfo, Observed, PodView, UnixSeconds
+from walrus_operator.api.world import Findings, NodeInfo, Observed, PodView, UnixSeconds
+from walrus_operator.observe import answers
+from walrus_operator.observe.admin import AdminParty
 
 TIMEOUT = 3.0
-_MAX_ANSWER = 1 << 20
-_MAX_TEXT = 128
-_MAX_SENTENCE = 1024
-_MAX_SHARD = 1 << 16
-_MAX_COUNT = 1 << 63
 
 
 class NodeReader(Protocol):
@@ -58,11 +57,11 @@ class HttpNodeReader:
             ValueError: not the documented JSON.
             TimeoutError: no answer in time.
         """
-        return parse(json.loads(await self._get(address, "/v1/info")))
+        return answers.parse(json.loads(await self._get(address, "/v1/info")))
 
     async def findings(self, address: str, epoch: int) -> Findings:
         """What the node says of an epoch's challenges in its own name; raises as `info`."""
-        return findings(Results.from_json(await self._get(address, f"/v1/challenges/{epoch}?own")))
+        return answers.findings(Results.from_json(await self._get(address, f"/v1/challenges/{epoch}?own")))
 
     async def _get(self, address: str, path: str) -> bytes:
         if self._session is None:
@@ -83,135 +82,141 @@ class HttpNodeReader:
             self._session = None
 
 
-def parse(answer: Any) -> NodeInfo:
-    """The JSON form of GetInfo.
-
-    Raises:
-        ValueError: a field is missing, of another type or out of bounds.
-    """
-    try:
-        node_id = _text(answer.get("node_id"))
-        entries = answer.get("shards") or []
-        shards = {_count(entry["shard"], below=_MAX_SHARD): _text(entry["status"]) for entry in entries}
-        recovery, sync = answer.get("recovery") or {}, answer.get("sync") or {}
-        storage = answer.get("storage") or {}
-        return NodeInfo(
-            node_id=node_id or None,
-            epoch=_count(answer.get("epoch")),
-            status=_text(answer["status"]),
-            shards=shards,
-            version=_text(answer.get("version")),
-            slivers_stored=_count(answer.get("slivers_stored")),
-            bytes_stored=_count(storage.get("bytes_stored")),
-            capacity=_count(storage.get("capacity")),
-            blobs_pending=_count(recovery.get("blobs_pending")),
-            recovered=_share(recovery.get("fraction", 1.0)),
-            shards_pending=_count(sync.get("shards_pending")),
-            synced=_share(sync.get("fraction", 1.0)),
-            challenges=_challenges(answer.get("challenges") or {}),
-            chain_reachable=answer.get("chain_reachable", True) is True,
-            chain_age=_count(answer.get("checkpoint_age_ms")) / 1000,
-            storage=_text(storage.get("condition")) or "OK",
-            storage_message=_text(storage.get("message"), longest=_MAX_SENTENCE),
-        )
-    except (KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise ValueError(f"not an answer of a storage node: {error!r}") from error
-
-
-def findings(results: Results) -> Findings:
-    """The answer without signatures: the node was asked itself, and says what it could sign."""
-    own = results.own()
-    return Findings(
-        blobs=max((report.blobs for report in own), default=0),
-        questions=max((report.samples for report in own), default=0),
-        verdicts={report.prover: (report.verdict, report.reason) for report in own},
-        votes=results.votes,
-    )
-
-
-def _challenges(found: Any) -> ChallengeInfo:
-    return ChallengeInfo(
-        mode=_text(found.get("mode")) or "Off",
-        verdicts=sum(_count(found.get(verdict)) for verdict in ("passed", "failed", "excused", "none")),
-        epoch=_count(found.get("epoch")),
-        window_open=found.get("window_open") is True,
-        running=_count(found.get("running")),
-        answering=_count(found.get("answering")),
-        pending=_count(found.get("pending")),
-        votes=_count(found.get("votes")),
-        executed=_count(found.get("executed")),
-    )
-
-
-def _text(value: Any, *, longest: int = _MAX_TEXT) -> str:
-    text = str(value or "")
-    if len(text) > longest or not text.isprintable():
-        raise ValueError(f"not an answer of a storage node: a text of {len(text)} characters")
-    return text
-
-
-def _count(value: Any, *, below: int = _MAX_COUNT) -> int:
-    """A number; protobuf's JSON writes large ones as texts."""
-    number = int(value or 0)
-    if not 0 <= number < below:
-        raise ValueError("not an answer of a storage node: a number out of bounds")
-    return number
-
-
-def _share(value: Any) -> float:
-    """A number from 0 to 1."""
-    number = float(value)
-    if not 0.0 <= number <= 1.0:
-        raise ValueError("not an answer of a storage node: a share out of bounds")
-    return number
-
-
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     """The body; raises `ValueError` instead of reading more than an answer can have."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
-        if len(body) > _MAX_ANSWER:
+        if len(body) > answers.MAX_ANSWER:
             raise ValueError("the answer is too large")
     return bytes(body)
+
+
+class AdminPort(Protocol):
+    """Asks and tells nodes at their admin port."""
+
+    async def keep(self, network: str, parties: Mapping[str, AdminParty]) -> None:
+        """Closes connections to what is no longer there."""
+        ...
+
+    async def state(self, network: str, party: AdminParty, tokens: Sequence[str]) -> NodeInfo:
+        """The node's answer; raises `PeerError`, `ValueError` or `TimeoutError`."""
+        ...
+
+    async def drain(self, network: str, party: AdminParty, tokens: Sequence[str], seconds: float) -> bool:
+        """Has it end what is under way; raises as `state`."""
+        ...
+
+    async def resume(self, network: str, party: AdminParty, tokens: Sequence[str]) -> None:
+        """Has it take everything again; raises as `state`."""
+        ...
+
+    async def close(self) -> None:
+        """Closes connections."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tellable:
+    """Nodes of a network that can be asked at their admin port, and with what."""
+
+    parties: Mapping[str, AdminParty] = field(default_factory=dict)
+    """By node name; those whose pod has the port."""
+    tokens: tuple[str, ...] = field(default=(), repr=False)
+    """The newest one last; without one nobody is asked there."""
 
 
 class NodeObserver:
     """Asks all nodes of a network and remembers the last answer of each."""
 
-    def __init__(self, reader: NodeReader) -> None:
+    def __init__(self, reader: NodeReader, admin: AdminPort) -> None:
         self._reader = reader
+        self._admin = admin
         self._known: dict[tuple[str, str], tuple[str, Observed[NodeInfo]]] = {}
         """Pod that answered, and its answer: what a pod said is nothing about the one that came after it."""
+        self._tellable: dict[str, Tellable] = {}
 
-    async def look(self, network: str, pods: Mapping[str, PodView]) -> Mapping[str, Observed[NodeInfo]]:
+    async def look(
+        self, network: str, pods: Mapping[str, PodView], tellable: Tellable | None = None
+    ) -> Mapping[str, Observed[NodeInfo]]:
         """Answers by node name.
 
         Args:
             network: namespace/name, to keep networks apart.
             pods: Pod of each node, by node name.
+            tellable: Those of them that have an admin port.
         """
+        tellable = tellable or Tellable()
+        self._tellable[network] = tellable
+        await self._admin.keep(network, tellable.parties if tellable.tokens else {})
         async with asyncio.TaskGroup() as group:
-            tasks = {node: group.create_task(self._ask(network, node, pod)) for node, pod in pods.items()}
+            tasks = {node: group.create_task(self._ask(network, node, pod, tellable)) for node, pod in pods.items()}
         answers = {node: task.result() for node, task in tasks.items()}
         self._known = {key: value for key, value in self._known.items() if key[0] != network}
         self._known |= {(network, node): (pods[node].uid, answer) for node, answer in answers.items()}
         return answers
 
+    async def drain(self, network: str, node: str, uid: str, seconds: float) -> str | None:
+        """Has a node end what is under way before its pod goes; None when it has, otherwise why it has not.
+
+        Args:
+            network: namespace/name.
+            node: its name.
+            uid: of its pod; the one after it is left alone.
+            seconds: how long to wait.
+        """
+        party, tokens = self._party(network, node, uid)
+        if party is None:
+            return "its admin port is not known"
+        try:
+            quiet = await self._admin.drain(network, party, tokens, seconds)
+        except (OSError, ValueError, PeerError) as error:
+            return _reason(error)
+        return None if quiet else f"something is still under way after {seconds:.0f} s"
+
+    async def resume(self, network: str, node: str, uid: str) -> None:
+        """Takes a drain back; the node does so by itself a little later."""
+        party, tokens = self._party(network, node, uid)
+        if party is not None:
+            with contextlib.suppress(OSError, ValueError, PeerError):
+                await self._admin.resume(network, party, tokens)
+
+    async def forget(self, network: str) -> None:
+        """The network is gone."""
+        self._tellable.pop(network, None)
+        self._known = {key: value for key, value in self._known.items() if key[0] != network}
+        await self._admin.keep(network, {})
+
     async def close(self) -> None:
         """Closes connections."""
         await self._reader.close()
+        await self._admin.close()
 
-    async def _ask(self, network: str, node: str, pod: PodView) -> Observed[NodeInfo]:
+    def _party(self, network: str, node: str, uid: str) -> tuple[AdminParty | None, tuple[str, ...]]:
+        tellable = self._tellable.get(network, Tellable())
+        party = tellable.parties.get(node)
+        return (party if party is not None and party.uid == uid and tellable.tokens else None), tellable.tokens
+
+    async def _ask(self, network: str, node: str, pod: PodView, tellable: Tellable) -> Observed[NodeInfo]:
         uid, before = self._known.get((network, node), ("", Observed[NodeInfo]()))
         if uid != pod.uid:
             before = Observed()
         now = UnixSeconds(time.time())
+        party = tellable.parties.get(node) if tellable.tokens else None
         try:
             if pod.ip is None:
                 raise OSError("the pod has no address yet")
-            value = await asyncio.wait_for(self._reader.info(pod.ip), TIMEOUT)
-        except (OSError, ValueError) as error:
-            reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
-            return Observed(before.value, before.seen_at, reason, before.failing_since or now)
+            if party is not None:
+                asked = self._admin.state(network, party, tellable.tokens)
+            else:
+                asked = self._reader.info(pod.ip)
+            value = await asyncio.wait_for(asked, TIMEOUT)
+        except (OSError, ValueError, PeerError) as error:
+            return Observed(before.value, before.seen_at, _reason(error), before.failing_since or now)
         return Observed(value, UnixSeconds(time.time()))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, PeerError):
+        return error.message
+    return "no answer in time" if isinstance(error, TimeoutError) else str(error)

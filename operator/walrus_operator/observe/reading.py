@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
@@ -34,6 +36,9 @@ from walrus_sui.errors import KeyFileError
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
 
 M = TypeVar("M", bound=BaseModel)
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{32,512}")
+"""What fits into a header; shorter ones can be guessed."""
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
 
@@ -101,6 +106,7 @@ def pod(live: Manifest) -> PodView:
     readiness: Mapping[str, Any] = next((entry for entry in conditions if entry.get("type") == "Ready"), {})
     ready = readiness.get("status") == "True"
     changed = _seconds(readiness.get("lastTransitionTime"))
+    container: Mapping[str, Any] = ((live.get("spec") or {}).get("containers") or [{}])[0]
     return PodView(
         name=meta["name"],
         uid=meta["uid"],
@@ -114,9 +120,10 @@ def pod(live: Manifest) -> PodView:
         created_at=_seconds(meta.get("creationTimestamp")),
         ready_since=changed if ready else None,
         ready_changed=changed,
-        image=str(((live.get("spec") or {}).get("containers") or [{}])[0].get("image", "")),
+        image=str(container.get("image", "")),
         zone=str((meta.get("labels") or {}).get(ZONE_LABEL, "")),
         made_from=revision(meta.get("annotations")),
+        admin=any(port.get("name") == names.ADMIN_PORT_NAME for port in container.get("ports") or ()),
     )
 
 
@@ -166,7 +173,20 @@ def key_kind(file: str) -> KeyKind:
         return KeyKind.PROTOCOL
     if file in {names.NETWORK_KEY, names.NEXT_NETWORK_KEY}:
         return KeyKind.NETWORK
+    if file == names.ADMIN_TOKENS:
+        return KeyKind.TOKEN
     return KeyKind.SUI
+
+
+def tokens(text: str | None) -> tuple[str, ...]:
+    """The admin tokens in the text of their file, one a line; none when one of them cannot be used."""
+    lines = tuple(line.strip() for line in (text or "").splitlines() if line.strip())
+    return lines if all(_TOKEN.fullmatch(line) for line in lines) else ()
+
+
+def fingerprint(token: str) -> str:
+    """What may be told of a token: it is long and random, so that nobody finds it by its digest."""
+    return hashlib.sha256(token.encode()).hexdigest()[:16]
 
 
 def secret_text(live: Manifest, file: str) -> str | None:
@@ -200,6 +220,8 @@ def _public(text: str | None, kind: KeyKind) -> str | None:
             return BlsKey.from_text(text).public_key.hex()
         if kind is KeyKind.NETWORK:
             return NetworkKey.from_text(text).public_key.hex()
+        if kind is KeyKind.TOKEN:
+            return " ".join(map(fingerprint, tokens(text))) or None
         return SuiKey.from_text(text).address
     except KeyFileError:
         return None

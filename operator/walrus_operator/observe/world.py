@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from walrus_codec.types import SuiAddress
 from walrus_operator.api import names
 from walrus_operator.api.conditions import Reason
-from walrus_operator.api.world import NodeObject, Settings, Snapshot, UnixSeconds
+from walrus_operator.api.world import NodeObject, PodView, SecretView, Settings, Snapshot, UnixSeconds
 from walrus_operator.build import objects
+from walrus_operator.observe.admin import AdminParty
 from walrus_operator.observe.chain import ChainObserver, ChainQuestions
 from walrus_operator.observe.cluster import ClusterObserver, ClusterView
 from walrus_operator.observe.findings import FindingsObserver
-from walrus_operator.observe.nodes import NodeObserver
+from walrus_operator.observe.nodes import NodeObserver, Tellable
 
 
 class Observer:
@@ -31,7 +32,7 @@ class Observer:
     ) -> None:
         self._cluster = cluster
         self.chain = chain
-        self._nodes = answers
+        self.nodes = answers
         self._findings = findings
         self._settings = settings
 
@@ -55,12 +56,13 @@ class Observer:
         if view is None:
             await self.chain.forget(key)
             self._findings.forget(key)
+            await self.nodes.forget(key)
             return None
         pods = {node.name: view.pods[names.pod(node.name)] for node in view.nodes if names.pod(node.name) in view.pods}
         running = {node: pod for node, pod in pods.items() if pod.ip is not None and not pod.terminating}
         async with asyncio.TaskGroup() as group:
             chain = group.create_task(self.chain.look(key, questions(view, self._settings)))
-            infos = group.create_task(self._nodes.look(key, running))
+            infos = group.create_task(self.nodes.look(key, running, tellable(view, running, self._settings)))
         findings = await self._findings.look(key, running, infos.result())
         return Snapshot(
             now=UnixSeconds(time.time()),
@@ -90,7 +92,31 @@ class Observer:
     async def close(self) -> None:
         """Closes all connections but the one to Kubernetes."""
         await self.chain.close()
-        await self._nodes.close()
+        await self.nodes.close()
+
+
+def tellable(view: ClusterView, pods: Mapping[str, PodView], settings: Settings) -> Tellable:
+    """Which pods have an admin port, and by which keys they are known."""
+    found = {}
+    for node in view.nodes:
+        pod = pods.get(node.name)
+        if pod is None or pod.ip is None or not pod.admin:
+            continue
+        keys = _network_keys(node, view.secrets.get(names.node_keys(node.name)))
+        if not keys:
+            continue
+        host = names.host(node.name, view.network.namespace, settings.cluster_domain)
+        found[node.name] = AdminParty(node.name, pod.uid, pod.ip, host, keys)
+    return Tellable(found, view.tokens)
+
+
+def _network_keys(node: NodeObject, secret: SecretView | None) -> frozenset[bytes]:
+    """Keys that a node's certificate may carry: those of its Secret, and of its status should the Secret be lost."""
+    remembered = node.status.public_keys
+    texts = [secret.public.get(file) for file in (names.NETWORK_KEY, names.NEXT_NETWORK_KEY)] if secret else []
+    if remembered is not None and not any(texts):
+        texts = [remembered.network, remembered.next_network]
+    return frozenset(bytes.fromhex(text) for text in texts if text)
 
 
 def questions(view: ClusterView, settings: Settings) -> ChainQuestions:

@@ -27,6 +27,7 @@ from walrus_operator.plan.keys import Keys
 from walrus_operator.plan.membership import Membership
 from walrus_operator.plan.node_status import NodeView
 from walrus_operator.plan.rollout import Rollout
+from walrus_operator.plan.tokens import Tokens
 
 _LISTED = 5
 
@@ -47,6 +48,7 @@ class Facts:
     rollout_status: RolloutStatus
     challenges: Standing
     sleep: Sleep
+    tokens: Tokens
 
 
 def listed(items: Iterable[str]) -> str:
@@ -98,8 +100,9 @@ def _valid(snapshot: Snapshot, facts: Facts) -> Condition:
         return _say(valid, "False", Reason.SPEC_INVALID, network.spec_error or "the spec cannot be read")
     if facts.verdict.mismatch is not None:
         return _say(valid, "False", *facts.verdict.mismatch)
-    if facts.keys.network_problem is not None:
-        return _say(valid, "False", facts.keys.network_problem.reason, facts.keys.network_problem.message)
+    problem = facts.keys.network_problem or facts.tokens.problem
+    if problem is not None:
+        return _say(valid, "False", problem.reason, problem.message)
     too_small = members.memory_problem(network.spec, network.spec.nodes.template)
     too_small = too_small or members.gateway_problem(network.spec)
     if too_small is not None:

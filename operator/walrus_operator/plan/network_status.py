@@ -65,6 +65,7 @@ def report(snapshot: Snapshot, facts: Facts) -> tuple[tuple[Condition, ...], Sta
         challenges=facts.challenges.network(),
         treasury_address=remembered.treasury_address or facts.keys.treasury,
         gateway_addresses={**facts.keys.gateways, **(remembered.gateway_addresses or {})} or None,
+        admin_token=facts.tokens.status,
         operator_version=snapshot.operator_version or None,
         conditions=merge(
             conditions,

@@ -40,6 +40,7 @@ from walrus_operator.plan import (
     overrides,
     rollout,
     rollout_status,
+    tokens,
     volumes,
 )
 from walrus_operator.plan.chain_state import ChainState, ChainVerdict
@@ -66,6 +67,7 @@ def plan(snapshot: Snapshot) -> Plan:
     chain = snapshot.chain.value if verdict.state is not ChainState.EXCHANGED else None
     members = membership.decide(snapshot)
     key_state = keys.decide(snapshot, members.members)
+    admin = tokens.decide(snapshot)
     node_ids = node_status.registered_ids(snapshot, chain)
     rotations = key_rotation.decide(snapshot, members.members, key_state, chain=chain, node_ids=node_ids)
     facts = _gate_facts(snapshot, chain, verdict, node_ids=node_ids)
@@ -109,6 +111,7 @@ def plan(snapshot: Snapshot) -> Plan:
         rollout_status=rollout_status.report(snapshot, network.spec, rolling),
         challenges=standing,
         sleep=sleep,
+        tokens=admin,
     )
     conditions, status = network_status.report(snapshot, report)
     existing_epochs = {epoch.name for epoch in snapshot.epochs}
@@ -128,7 +131,7 @@ def plan(snapshot: Snapshot) -> Plan:
     if network.paused or not _may_deploy(network, verdict):
         return Plan(None, (), conditions, statuses, events, pause, rollout=numbers, challenges=standing.numbers())
     staying = leaving.staying if sleep.nodes else [replace(node, replicas=0) for node in leaving.staying]
-    actions: list[Action] = [*key_state.create, *rotations.actions]
+    actions: list[Action] = [*key_state.create, *rotations.actions, *admin.actions]
     if money is not None and verdict.may_act and snapshot.chain.fresh is not None:
         actions += money.actions
     actions += _removals(snapshot, members)
@@ -162,7 +165,7 @@ def plan(snapshot: Snapshot) -> Plan:
         actions=tuple(actions),
         network_conditions=conditions,
         statuses=statuses,
-        events=(*events, *rotations.events, *rolling.events),
+        events=(*events, *rotations.events, *admin.events, *rolling.events),
         requeue_after=pause,
         rollout=numbers,
         challenges=standing.numbers(),

@@ -20,7 +20,7 @@ from typing import Any
 
 from walrus_operator.api import names
 from walrus_operator.api.conditions import Reason
-from walrus_operator.api.decisions import Action, DeleteObject, EventNote
+from walrus_operator.api.decisions import Action, DeleteObject, DrainNode, EventNote
 from walrus_operator.api.markers import APPROVED_ANNOTATION, OVERRIDE_ANNOTATION
 from walrus_operator.api.network import NetworkSpec
 from walrus_operator.api.world import Manifest, ObjectKey, Snapshot
@@ -330,6 +330,8 @@ def _restarts(
             continue
         seat = facts.seats.get(member.name)
         shards = f"{seat.weight} shards" if seat else "no shards"
+        if member.pod.admin and member.name in facts.infos:
+            actions.append(DrainNode(member.name, member.pod.name, member.pod.uid))
         actions.append(DeleteObject(ObjectKey("Pod", member.pod.name), member.pod.uid))
         sentence = f"pod {member.pod.name} ends and comes back with what the spec asks for; it holds {shards}"
         if first:

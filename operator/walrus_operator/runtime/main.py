@@ -20,6 +20,7 @@ from typing import Any
 
 from walrus_operator.api.schema import ALL
 from walrus_operator.apply.carry_out import Applier
+from walrus_operator.observe.admin import AdminClient
 from walrus_operator.observe.chain import ChainObserver
 from walrus_operator.observe.cluster import ClusterObserver
 from walrus_operator.observe.findings import FindingsObserver
@@ -121,10 +122,9 @@ class Operator:
         chain = ChainObserver()
         settings = self._config.settings
         reader = HttpNodeReader()
-        observer = Observer(
-            ClusterObserver(kube), chain, NodeObserver(reader), FindingsObserver(reader), settings=settings
-        )
-        applier = Applier(kube, chain, settings=settings)
+        nodes = NodeObserver(reader, AdminClient())
+        observer = Observer(ClusterObserver(kube), chain, nodes, FindingsObserver(reader), settings=settings)
+        applier = Applier(kube, chain, nodes, settings=settings)
         reconciler = Reconciler(observer, applier, kube, guard=lease.guard, identity=self._config.identity)
         worker = self._worker = Worker(reconciler.reconcile)
         engine = self._engine = Engine(worker.mark, namespaces=self._config.namespaces, identity=self._config.identity)

@@ -39,8 +39,9 @@ class Operator:
         self.key = f"{namespace}/net"
         self.chain = PlayedChain()
         findings = FindingsObserver(HttpNodeReader())
-        observer = Observer(ClusterObserver(kube), self.chain, PlayedNodes(), findings, settings=SETTINGS)  # type: ignore[arg-type]
-        applier = Applier(kube, self.chain, settings=SETTINGS)  # type: ignore[arg-type]
+        nodes = PlayedNodes()
+        observer = Observer(ClusterObserver(kube), self.chain, nodes, findings, settings=SETTINGS)  # type: ignore[arg-type]
+        applier = Applier(kube, self.chain, nodes, settings=SETTINGS)  # type: ignore[arg-type]
         self.reconciler = Reconciler(observer, applier, kube, guard=self.guard, identity="test")
 
     async def guard(self) -> None:

@@ -11,7 +11,7 @@ from tests.unit.operator.support import World, network_manifest
 from walrus_codec.quorum import max_faulty
 from walrus_operator.api import names
 from walrus_operator.api.chain_view import EpochPhase, Seat
-from walrus_operator.api.decisions import DeleteObject
+from walrus_operator.api.decisions import DeleteObject, DrainNode
 from walrus_operator.api.markers import REPLACE_VOLUME_ANNOTATION
 from walrus_operator.api.world import ObjectKey, SecretView
 from walrus_operator.plan.passes import plan
@@ -79,6 +79,12 @@ def damage(world: World, kind: str, number: int) -> None:
             if file in (secret := world.secrets.get(name, SecretView(name, {}))).public:
                 left = {key: value for key, value in secret.public.items() if key != file}
                 world.secrets[name] = replace(secret, public=left)
+        case "new token":
+            world.edit(rotateAdminToken=str(number % 3))
+        case "token lost":
+            world.secrets.pop("demo-admin", None)
+        case "token late":
+            world.stale = world.stale ^ {node}
         case "stake":
             world.edit(nodes={"template": {"stake": 400 + 100 * number}})
         case "policy":
@@ -119,6 +125,7 @@ KINDS = [
     "chain silent", "chain answers", "epoch", "time", "node silent", "nodes answer", "voting ends", "drain", "stake",
     "policy", "volume deleted", "image", "canary", "restart", "operator", "pod is dead",
     "fence", "sleep", "new keys", "keys announced", "next key lost",
+    "new token", "token lost", "token late",
     "volume wanted else", "volumes grow", "volume to be replaced",
 ]  # fmt: skip
 stories = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 30)), max_size=6)
@@ -144,7 +151,7 @@ def test_any_story_comes_to_rest_and_keeps_keys_and_budget(story: list[tuple[str
     assert all(
         world.secrets[name].public.items() >= remaining(world, secret).items()
         for name, secret in ever.items()
-        if name in world.secrets and str(secret.public) not in world.dismissed
+        if name in world.secrets and str(secret.public) not in world.dismissed and name != "demo-admin"
     )
     # Every eviction that Kubernetes would now allow leaves a quorum.
     if decided.workload is not None:
@@ -174,6 +181,9 @@ def test_no_pass_takes_more_shards_down_than_the_fault_budget_bears(
             ends = {"StatefulSet": "", "Pod": "-0", "PersistentVolumeClaim": "-0"}
             gone = [action for action in decided.actions if isinstance(action, DeleteObject) and not action.orphan]
             deleted = [action.key for action in gone]
+            told = {action.uid for action in decided.actions if isinstance(action, DrainNode)}
+            ask = {f"{name}-0" for name in world.infos() if world.pods[f"{name}-0"].admin}
+            assert all(action.uid in told for action in gone if action.key.kind == "Pod" and action.key.name in ask)
             emptied = {key.name[5:-2] for key in deleted if key.kind == "PersistentVolumeClaim"}
             taken = {key.name.removeprefix("data-").removesuffix(ends[key.kind]) for key in deleted if key.kind in ends}
             before = {name for name in world.infos() if world.pods[f"{name}-0"].ready}

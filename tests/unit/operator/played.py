@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from tests.unit.operator.support import address
 
@@ -11,6 +12,8 @@ from walrus_codec.types import Epoch, NodeId, ObjectId, ShardIndex, SuiAddress
 from walrus_operator.api.chain_view import ChainView, EpochPhase, RegisteredKeys, Seat
 from walrus_operator.api.world import NodeInfo, Observed, PodView, UnixSeconds
 from walrus_operator.observe.chain import ChainQuestions
+from walrus_operator.observe.nodes import Tellable
+from walrus_operator.observe.reading import fingerprint
 from walrus_sui.types import StakedWal
 
 
@@ -79,9 +82,28 @@ class PlayedChain:
 class PlayedNodes:
     """Nodes that answer as soon as their pods have an address, and have every shard."""
 
-    async def look(self, network: str, pods: Mapping[str, PodView]) -> Mapping[str, Observed[NodeInfo]]:
+    def __init__(self) -> None:
+        self.stale: set[str] = set()
+        """Nodes that know the first of several tokens only."""
+        self.told: list[str] = []
+        """UIDs of pods whose nodes were drained, and those with a minus that were told to go on."""
+
+    async def look(
+        self, network: str, pods: Mapping[str, PodView], tellable: Tellable
+    ) -> Mapping[str, Observed[NodeInfo]]:
         info = NodeInfo(node_id=None, epoch=1, status="Active", shards=dict.fromkeys(range(100), "Active"))
-        return {name: Observed(info, UnixSeconds(time.time())) for name in pods}
+        known = [fingerprint(token) for token in tellable.tokens] or [""]
+        found = {name: replace(info, token=known[0 if name in self.stale else -1]) for name in pods}
+        return {name: Observed(said, UnixSeconds(time.time())) for name, said in found.items()}
+
+    async def drain(self, network: str, node: str, uid: str, seconds: float) -> None:
+        self.told.append(uid)
+
+    async def resume(self, network: str, node: str, uid: str) -> None:
+        self.told.append(f"-{uid}")
+
+    async def forget(self, network: str) -> None:
+        pass
 
     async def close(self) -> None:
         pass

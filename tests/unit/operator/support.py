@@ -18,12 +18,16 @@ from walrus_operator.api import names
 from walrus_operator.api.base import API_VERSION
 from walrus_operator.api.chain_view import ChainView, EpochPhase, RegisteredKeys, Seat
 from walrus_operator.api.decisions import (
+    AddToken,
     CreateKeys,
     Delegate,
     DeleteObject,
+    DrainNode,
+    DropToken,
     FundAddress,
     FundTreasury,
     GrowClaim,
+    KeyKind,
     Plan,
     PromoteKey,
     SetFinalizer,
@@ -113,6 +117,12 @@ class World:
     """What nodes say of challenges, by epoch and node."""
     chain_keys: dict[str, RegisteredKeys] = field(default_factory=dict)
     """What the chain says of the keys of nodes that have changed theirs, by node."""
+    tokens: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Admin tokens that a node has in its file, by node."""
+    stale: set[str] = field(default_factory=set)
+    """Nodes to which the kubelet has not brought what is new in the Secret."""
+    drained: list[str] = field(default_factory=list)
+    """UIDs of pods whose nodes were told that they go."""
     epoch: int = 0
     phase: EpochPhase = EpochPhase.WAITING
     committee: tuple[Seat, ...] = ()
@@ -158,7 +168,13 @@ class World:
                     ip="10.0.0.1",
                     image=live["spec"]["template"]["spec"]["containers"][0]["image"],
                     made_from=made_from,
+                    admin=any(
+                        port["name"] == "admin" for port in live["spec"]["template"]["spec"]["containers"][0]["ports"]
+                    ),
                 )
+        for name, pod in wanted.items():
+            if pod.admin and (name not in self.pods or name.removesuffix("-0") not in self.stale):
+                self.tokens[name.removesuffix("-0")] = self.admin_tokens or self.tokens.get(name.removesuffix("-0"), ())
         # Pods whose StatefulSet was deleted without them run on.
         wanted |= {name: pod for name, pod in self.pods.items() if name in self.orphans and name not in wanted}
         orphaned = {f"data-{name}" for name in self.orphans}
@@ -175,6 +191,12 @@ class World:
         spec = next((template["spec"] for template in live.get("spec", {}).get("volumeClaimTemplates", ())), {})
         size = spec.get("resources", {}).get("requests", {}).get("storage", "")
         return ClaimView(f"data-{pod}", self._uid(), size=size, storage_class=spec.get("storageClassName", "standard"))
+
+    @property
+    def admin_tokens(self) -> tuple[str, ...]:
+        """What the Secret holds; a mounted file stays when it is gone."""
+        secret = self.secrets.get(names.admin_tokens(NETWORK))
+        return tuple(str(secret.public[names.ADMIN_TOKENS]).split()) if secret else ()
 
     def nodes_register(self) -> None:
         """Running nodes register with their own key."""
@@ -358,11 +380,16 @@ class World:
                     shards=shards,
                     version="0.1.0",
                     slivers_stored=0,
+                    token=self._taken(node) if pod.admin else "",
                     **self.progress.get(node, {}),
                 ),
                 UnixSeconds(self.now),
             )
         return found
+
+    def _taken(self, node: str) -> str:
+        """The newest token that a node takes of those that it is offered."""
+        return next((token for token in reversed(self.admin_tokens) if token in self.tokens.get(node, ())), "")
 
     def snapshot(self, **extra: Any) -> Snapshot:
         custom = {
@@ -405,9 +432,14 @@ class World:
                 self._create_keys(action)
             elif isinstance(action, PromoteKey):
                 self._promote(action)
+            elif isinstance(action, AddToken | DropToken):
+                self._exchange(action)
             elif isinstance(action, FundTreasury):
                 treasury = SuiAddress(str(self.secrets[names.treasury(NETWORK)].public[names.SUI_KEY]))
                 self.balances[treasury] = (action.mist * 2, action.frost * 2)
+            elif isinstance(action, DrainNode):
+                assert self.pods[action.pod].uid == action.uid
+                self.drained.append(action.uid)
             elif isinstance(action, GrowClaim):
                 claim = self.claims[action.claim]
                 assert claim.uid == action.uid
@@ -462,11 +494,12 @@ class World:
         if not action.add:
             assert action.secret not in self.secrets, f"{action.secret} would be overwritten"
         known = dict(self.secrets[action.secret].public) if action.add else {}
-        for file, _kind in action.files:
+        for file, kind in action.files:
             assert file not in known, f"{file} would be overwritten"
-            known[file] = address(f"{action.secret}/{file}/{len(self.log)}")
+            made = address(f"{action.secret}/{file}/{len(self.log)}")
+            known[file] = made[2:18] if kind is KeyKind.TOKEN else made
         node = action.secret.removesuffix("-keys")
-        network_keys = {names.treasury(NETWORK), names.gateway_keys(NETWORK)}
+        network_keys = {names.treasury(NETWORK), names.gateway_keys(NETWORK), names.admin_tokens(NETWORK)}
         self.secrets[action.secret] = SecretView(
             name=action.secret,
             public=known,
@@ -482,6 +515,18 @@ class World:
         assert files[action.next_file] == action.public
         files[action.file] = files.pop(action.next_file)
         self.secrets[action.secret] = replace(secret, public=files)
+
+    def _exchange(self, action: AddToken | DropToken) -> None:
+        secret = self.secrets[action.secret]
+        assert secret.uid == action.uid
+        there = str(secret.public[names.ADMIN_TOKENS]).split()
+        if isinstance(action, AddToken):
+            assert there == [action.present]
+            there.append(address(f"{action.secret}/{len(self.log)}")[2:18])
+        else:
+            assert there == [action.present, action.following]
+            del there[0]
+        self.secrets[action.secret] = replace(secret, public={names.ADMIN_TOKENS: " ".join(there)})
 
     def _apply(self, manifest: Manifest) -> None:
         self.writes += 1

@@ -56,8 +56,9 @@ class Scene:
         kube = self.cluster.client(timeout=timeout)
         chain = PlayedChain()
         findings = FindingsObserver(HttpNodeReader())
-        observer = Observer(ClusterObserver(kube), chain, PlayedNodes(), findings, settings=SETTINGS)  # type: ignore[arg-type]
-        applier = Applier(kube, chain, settings=SETTINGS)  # type: ignore[arg-type]
+        self.nodes = PlayedNodes()
+        observer = Observer(ClusterObserver(kube), chain, self.nodes, findings, settings=SETTINGS)  # type: ignore[arg-type]
+        applier = Applier(kube, chain, self.nodes, settings=SETTINGS)  # type: ignore[arg-type]
         self.reconciler = Reconciler(observer, applier, kube, guard=self.guard, identity="test")
 
     async def guard(self) -> None:

@@ -30,6 +30,7 @@ POLICIES, SERVICE, BUDGET, VOLUMES, CHALLENGES = (
     "writes the policy of challenges",
 )
 NEXT_KEYS, SLEEPS, EMPTIED = "makes next keys", "ends all pods", "replaces volumes"
+TOKEN = "exchanges the admin token"
 FIXED = "fixed at genesis"
 ALL_PODS = {NODES, GATEWAY, DEVNET}
 
@@ -93,6 +94,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "rollout.maintenanceWindows": ([{"start": "22:00", "duration": "1h"}], set()),
     "rollout.minReadySeconds": (0, set()),
     "rollout.restart": ("again", ALL_PODS),
+    "rotateAdminToken": ("1", {TOKEN}),
     "challenges.mode": ("Report", {CHALLENGES}),
     "challenges.kept": ("0.8", {CHALLENGES}),
     "challenges.target": ("1e-8", {CHALLENGES}),
@@ -194,6 +196,8 @@ def effects(world: World, pods: dict[str, str], objects: dict[ObjectKey, Any], l
         found.add(NEXT_KEYS)
     if any(entry.startswith("DeleteObject") and "PersistentVolumeClaim" in entry for entry in log):
         found.add(EMPTIED)
+    if [entry.split("(")[0] for entry in log if "Token(" in entry] == ["AddToken", "DropToken"]:
+        found.add(TOKEN)
     if pods and not world.pods:
         found.add(SLEEPS)
     if any(entry.startswith("SetFinalizer") for entry in log):

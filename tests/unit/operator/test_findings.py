@@ -8,8 +8,8 @@ from walrus_client.challenges.results import Results, Vote
 from walrus_client.challenges.verdicts import Outcome, Verdict
 from walrus_codec.types import Epoch, NodeId
 from walrus_operator.api.world import ChallengeInfo, Findings, NodeInfo, Observed, PodView, UnixSeconds
+from walrus_operator.observe.answers import findings
 from walrus_operator.observe.findings import FindingsObserver
-from walrus_operator.observe.nodes import findings
 
 OTHER = NodeId("0x" + "22" * 32)
 FOUND = Findings(3, 197, {OTHER: (Verdict.PASS, Outcome.PASS)}, ())

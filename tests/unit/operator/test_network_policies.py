@@ -47,7 +47,7 @@ STRANGERS = [
 PEERS = [NODE, OTHER_NODE, DEVNET, GATEWAY, OPERATOR, SCRAPER, OUTSIDE, *STRANGERS]
 PORTS = [9184, 9185, 9186, 9187, 9000, 9443, 9123, 31415, 27182, 53, 443, 4317]
 
-NODE_GRPC, NODE_HTTP, GATEWAY_API, GATEWAY_METRICS, FAUCET = 9187, 9184, 31415, 27182, 9123
+NODE_GRPC, NODE_HTTP, NODE_ADMIN, GATEWAY_API, GATEWAY_METRICS, FAUCET = 9187, 9184, 9186, 31415, 27182, 9123
 CHAIN = {9000, 9443, FAUCET}
 
 
@@ -130,7 +130,11 @@ def named(*peers: Peer) -> set[str]:
 
 def test_every_part_hears_only_whom_it_must() -> None:
     doors = open_doors(built())
-    assert into(NODE, doors) == {NODE_GRPC: named(OTHER_NODE, GATEWAY), NODE_HTTP: named(OPERATOR)}
+    assert into(NODE, doors) == {
+        NODE_GRPC: named(OTHER_NODE, GATEWAY),
+        NODE_HTTP: named(OPERATOR),
+        NODE_ADMIN: named(OPERATOR),
+    }
     assert into(DEVNET, doors) == dict.fromkeys(CHAIN, named(NODE, OTHER_NODE, GATEWAY, OPERATOR))
     everybody = named(*PEERS) - named(GATEWAY)
     assert into(GATEWAY, doors) == {
@@ -154,7 +158,11 @@ def test_what_is_stolen_of_a_part_gets_nowhere_else(part: Peer) -> None:
 def test_on_a_real_chain_parts_leave_the_cluster_and_nobody_else_comes_in() -> None:
     doors = open_doors(built(chain={"external": {"networkConfig": "https://example.com/x"}}, encoding="rs2"))
     assert {port for source, target, port in doors if (source, target) == (NODE.name, OUTSIDE.name)} == set(PORTS)
-    assert into(NODE, doors) == {NODE_GRPC: named(OTHER_NODE, GATEWAY), NODE_HTTP: named(OPERATOR)}
+    assert into(NODE, doors) == {
+        NODE_GRPC: named(OTHER_NODE, GATEWAY),
+        NODE_HTTP: named(OPERATOR),
+        NODE_ADMIN: named(OPERATOR),
+    }
 
 
 def test_monitoring_reads_the_metrics_and_nothing_else() -> None:

@@ -14,7 +14,7 @@ def test_the_first_pass_asks_for_all_keys_and_all_objects() -> None:
     world = World(chain_answers=False)
     decided = plan(world.snapshot())
     secrets = {action.secret for action in decided.actions if isinstance(action, CreateKeys)}
-    assert secrets == {*(f"{NETWORK}-{n}-keys" for n in range(10)), "demo-treasury", "demo-gateway-keys"}
+    assert secrets == {*(f"{NETWORK}-{n}-keys" for n in range(10)), "demo-treasury", "demo-gateway-keys", "demo-admin"}
     assert decided.workload is not None
     assert [node.name for node in decided.workload.nodes] == [f"{NETWORK}-{n}" for n in range(10)]
     assert decided.workload.devnet

@@ -14,7 +14,9 @@ from walrus_operator.api import names
 from walrus_operator.api.decisions import KeyKind
 from walrus_operator.api.world import ChallengeInfo, NodeInfo, PodView, Revision
 from walrus_operator.observe import reading
-from walrus_operator.observe.nodes import HttpNodeReader, NodeObserver, parse
+from walrus_operator.observe.admin import AdminClient
+from walrus_operator.observe.answers import parse
+from walrus_operator.observe.nodes import HttpNodeReader, NodeObserver
 from walrus_sui.keys import BlsKey, NetworkKey, SuiKey
 
 
@@ -198,7 +200,7 @@ async def test_what_a_pod_said_is_nothing_about_the_pod_after_it() -> None:
             pass
 
     reader, pod = Reader(), PodView("demo-0-0", "old", ready=True, phase="Running", revision="r", ip="10.0.0.1")
-    observer = NodeObserver(reader)
+    observer = NodeObserver(reader, AdminClient())
     assert (await observer.look("ns/demo", {"demo-0": pod}))["demo-0"].fresh is not None
     reader.silent = True
     same = (await observer.look("ns/demo", {"demo-0": pod}))["demo-0"]
