@@ -83,13 +83,11 @@ async def fund(chain: TreasuryChain, key: SuiKey, address: SuiAddress, *, sui: i
     await chain.pay(key, [Payment(address, sui=sui, wal=wal)])
 
 
-async def delegate(chain: TreasuryChain, key: SuiKey, node_id: NodeId, amount: int) -> ObjectId:
-    """Delegates FROST to a node; returns the StakedWal. Raises `InsufficientFunds`, `ChainError`."""
-    return (await chain.stake_many(key, [(node_id, amount)]))[0]
-
-
 async def delegate_all(chain: TreasuryChain, key: SuiKey, stakes: Sequence[tuple[NodeId, int]]) -> list[ObjectId]:
-    """Delegates to all nodes in one transaction, so that no committee is chosen from a part of them."""
+    """Delegates to all nodes in one transaction, so that no committee is chosen from a part of them.
+
+    Returns the StakedWals; raises `InsufficientFunds`, `ChainError`.
+    """
     return await chain.stake_many(key, stakes)
 
 

@@ -25,8 +25,6 @@ from walrus_sui.errors import CertificateError
 
 DEFAULT_PORT = 9186
 FETCH_TIMEOUT_S = 10.0
-SPARE_S = 10.0
-"""What an answer may take beyond the time that the node was given."""
 _MAX_MESSAGE = 4 << 20
 _MOST_TOKEN_BYTES = 4096
 _CODES = {

@@ -14,19 +14,10 @@ import pickle
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 _HEAD = struct.Struct("<IB")
 _MAX_FDS = 8
-
-
-@dataclass(frozen=True)
-class SegmentRef:
-    """A segment inside a message: position in the list of descriptors, and its size."""
-
-    position: int
-    size: int
 
 
 def send(channel: socket.socket, message: object, fds: Sequence[int] = ()) -> None:

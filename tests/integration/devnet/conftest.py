@@ -60,7 +60,6 @@ GENESIS = {
     "telemetry": {"log_format": "text"},
 }
 GAS_BUDGET = 100_000_000
-MIST = 1_000_000_000
 
 
 class DevnetProcess:

@@ -16,7 +16,6 @@ from walrus_sui.devnet.testing import bls_secret
 
 KEYS = [bls.uncompressed(bls.public_key(bls_secret(f"twin {index}"))) for index in range(7)]
 VOTES = st.lists(st.tuples(st.integers(0, 12), st.integers(1, 9)), min_size=1, max_size=12)
-AMOUNT = st.one_of(st.integers(0, 9), st.integers(0, 5 * 10**18))
 
 
 def node(number: int) -> ObjectId:

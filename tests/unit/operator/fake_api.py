@@ -275,7 +275,6 @@ class Cluster:
     def __init__(self, page: int = 3) -> None:
         self.store = Store(page)
         self.transport = Transport(self.store)
-        self.pods_made = 0
 
     def client(self, *, timeout: float = 5.0) -> KubeClient:
         return KubeClient(self.transport, timeout=timeout)  # type: ignore[arg-type]  # all that it uses of it
@@ -323,7 +322,6 @@ class Cluster:
                 self.store.put(key, {"apiVersion": "v1", "kind": key[0], "metadata": meta, "spec": template["spec"]})
 
     def _make_pod(self, name: str, namespace: str, template: Mapping[str, Any], hash_: str) -> None:
-        self.pods_made += 1
         meta = template["metadata"]
         since = "2020-01-01T00:00:00Z"
         pod = {

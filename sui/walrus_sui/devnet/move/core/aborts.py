@@ -12,7 +12,6 @@ from dataclasses import dataclass
 U16_MAX = (1 << 16) - 1
 U32_MAX = (1 << 32) - 1
 U64_MAX = (1 << 64) - 1
-U128_MAX = (1 << 128) - 1
 
 
 @dataclass(frozen=True, slots=True)

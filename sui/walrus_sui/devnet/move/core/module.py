@@ -116,8 +116,7 @@ class Module:
     def enum(self, name: str, abilities: str, *variants: type[Any]) -> MoveType:
         """Registers an enum; the variants' classes in Move's order."""
         move_type = Enum(self.tag(name), parse_abilities(abilities), variants)
-        names = tuple(cls.__name__ for cls in variants)
-        self.structs[name] = StructDeclaration(name, move_type.abilities, 0, lambda _: move_type, names)
+        self.structs[name] = StructDeclaration(name, move_type.abilities, 0, lambda _: move_type)
         return move_type
 
     def error(self, code: int, name: str) -> AbortCode:

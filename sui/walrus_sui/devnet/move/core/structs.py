@@ -123,11 +123,9 @@ class StructDeclaration:
         abilities: of the struct itself; those of a concrete type may depend on its arguments.
         type_parameters: how many.
         build: makes the concrete type from its arguments.
-        enum_variants: names of the variants, empty for structs.
     """
 
     name: str
     abilities: Abilities
     type_parameters: int
     build: Callable[[tuple[MoveType, ...]], MoveType]
-    enum_variants: tuple[str, ...] = ()
