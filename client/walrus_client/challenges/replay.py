@@ -119,7 +119,7 @@ def replay(
     seeded = messages.seed(pair, chain_id=chain_id, blobs=len(questions.blobs), root=questions.blobs.root)
     if not verify(challenger_key, seeded, questions.seed):
         return Replay(Finding.BAD_SEED, None, 0)
-    chain, previous = AnswerChain.start(questions.seed), b""
+    chain, previous = AnswerChain.start(questions), b""
     wrong: Sample | None = None
     for index, exchange in enumerate(transcript.exchanges[: questions.count]):
         sample = questions.sample(index, previous)

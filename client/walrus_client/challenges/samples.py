@@ -127,7 +127,10 @@ def invalid_answer(blob_id: BlobId) -> bytes:
 
 @dataclass(frozen=True)
 class AnswerChain:
-    """h: one hash over all answers so far, in order.
+    """h: one hash over what was asked and all answers so far, in order.
+
+    It begins with all that decides the questions, not with the seed alone (`challenges-spec.md` 6): the prover signs it at the
+    end, and otherwise a challenger could show right answers beside other questions, as if they were wrong.
 
     Attributes:
         value: h_i, 32 bytes.
@@ -138,9 +141,10 @@ class AnswerChain:
     answered: int = 0
 
     @classmethod
-    def start(cls, seed: bytes) -> AnswerChain:
-        """h_0."""
-        return cls(_hash(seed))
+    def start(cls, questions: Questions) -> AnswerChain:
+        """h_0 = H(σ ‖ S ‖ O ‖ n ‖ m), the shards as vectors of u16, n as u16, m as u32; σ holds the blobs."""
+        shards = (bcs.vector(bcs.u16, each) for each in (questions.shards, questions.own))
+        return cls(_hash(questions.seed, *shards, bcs.u16(questions.n_shards), bcs.u32(questions.most)))
 
     def then(self, answer: bytes) -> AnswerChain:
         """The chain with one more answer."""

@@ -159,7 +159,7 @@ class Examiner:
             n_shards=current.committee.n_shards,
             most=current.policy.samples,
         )
-        start = AnswerChain.start(seed)
+        start = AnswerChain.start(questions)
         run = _Run(
             Pair(current.epoch, current.us, prover.node_id, number), questions, [], start, Deadline(current.policy)
         )

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from walrus_client.challenges import messages
 from walrus_client.challenges.messages import Pair
 from walrus_client.challenges.reports import Report
-from walrus_client.challenges.samples import AnswerChain
 from walrus_client.challenges.verdicts import EXCUSED_EPOCHS, NOTHING, Judgement, Outcome, Verdict
 from walrus_codec.types import Epoch, NodeId
 from walrus_node.challenges.book import ReportBook
@@ -86,7 +85,7 @@ class Judge:
             reason=judged.reason if attempt is not None else None,
             first=first,
             answered=answered,
-            chain=AnswerChain.start(seed).value if attempt is not None and not answered else chain,
+            chain=chain,
             start_ms=start,
             end_ms=end,
         )

@@ -126,7 +126,7 @@ class Prover:
             sigma = await self._seed_in_time(seed)
             await turn.back()
             questions = await self._questions(current, pair, challenger, sigma)
-            chain, previous = AnswerChain.start(sigma), b""
+            chain, previous = AnswerChain.start(questions), b""
             for index in range(questions.count):
                 if turn.over:
                     self._count("BLOCKED")

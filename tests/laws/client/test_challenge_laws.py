@@ -170,7 +170,7 @@ def run_of(
     blobs = BlobSet.of(archive())
     seed = CHALLENGER.sign(messages.seed(PAIR, chain_id=CHAIN, blobs=len(blobs), root=blobs.root))
     questions = Questions(seed, blobs, ALL_SHARDS[:3], ALL_SHARDS[6:], N_SHARDS, most)
-    chain, previous, exchanges = AnswerChain.start(seed), b"", []
+    chain, previous, exchanges = AnswerChain.start(questions), b"", []
     for index in range(questions.count if stop is None else stop):
         made = change(index, exchange(questions.sample(index, previous)))
         exchanges.append(made)
@@ -234,6 +234,26 @@ def test_answers_of_another_run_or_order_are_no_pass() -> None:
     assert judged(transcript, chain_id=bytes(32)) is Finding.BAD_SEED
     assert judged(transcript, challenger_key=PROVER.public_key) is Finding.BAD_SEED
     assert judged(transcript, prover_key=CHALLENGER.public_key) is Finding.UNSIGNED_RIGHT
+
+
+@given(some_shards.flatmap(st.permutations), some_shards.flatmap(st.permutations), st.integers(1, 40))
+@settings(max_examples=40, deadline=None)
+def test_a_challenger_cannot_show_right_answers_beside_other_questions(
+    theirs: list[ShardIndex], own: list[ShardIndex], most: int
+) -> None:
+    """It has everybody's cells and their proofs, and may write into a transcript whose shards were asked for, and how often."""
+    honest = run_of(24)
+    questions = replace(honest.questions, shards=theirs, own=own, most=most)
+    previous, exchanges = b"", []
+    for index in range(min(questions.count, len(honest.exchanges))):
+        answer = honest.exchanges[index].answer
+        exchanges.append(replace(exchange(questions.sample(index, previous)), answer=answer))
+        previous = answer
+    forged = replace(honest, questions=questions, exchanges=tuple(exchanges))
+    if questions == honest.questions:
+        assert judged(forged) is Finding.PASS
+    else:
+        assert judged(forged) in {Finding.UNSIGNED_WRONG, Finding.UNSIGNED_RIGHT, Finding.INCOMPLETE}
 
 
 def test_an_invalid_blob_has_one_answer() -> None:

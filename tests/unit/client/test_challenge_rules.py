@@ -218,8 +218,11 @@ class TestSamples:
         assert shards_of(now, before) == (5, 8)
 
     def test_the_chain_of_answers(self) -> None:
-        chain = AnswerChain.start(SEED).then(b"one").then(b"two")
-        h = hashlib.blake2b(SEED, digest_size=32).digest()
+        shards, own = [ShardIndex(1), ShardIndex(300)], [ShardIndex(2)]
+        asked = Questions(SEED, BlobSet.of([blob(1)]), shards, own, 1000, 197)
+        chain = AnswerChain.start(asked).then(b"one").then(b"two")
+        facts = bytes.fromhex("02 0100 2c01 01 0200 e803 c5000000")
+        h = hashlib.blake2b(SEED + facts, digest_size=32).digest()
         for number, answer in enumerate([b"one", b"two"]):
             h = hashlib.blake2b(h + number.to_bytes(4, "little") + answer, digest_size=32).digest()
         assert (chain.value, chain.answered) == (h, 2)
