@@ -41,11 +41,6 @@ class TokenFile:
         self._digests: tuple[bytes, ...] = ()
         self._problem = ""
 
-    @property
-    def problem(self) -> str:
-        """What was wrong with the file when it was last read; empty when nothing was."""
-        return self._problem
-
     def read(self) -> tuple[bytes, ...]:
         """Hashes of the tokens; none when the file holds none. Says in the log when that, or what is wrong, changes."""
         try:
@@ -58,14 +53,12 @@ class TokenFile:
             self._digests, self._content = (), None
             problem = error.strerror or "it cannot be read" if isinstance(error, OSError) else str(error)
         if problem and problem != self._problem:
-            _log.error("nobody can use the admin port: its file of tokens is of no use", extra=self._facts(problem))
+            facts = {"path": str(self._path), "why": problem}
+            _log.error("nobody can use the admin port: its file of tokens is of no use", extra=facts)
         elif self._problem and not problem:
             _log.info("the admin port has tokens again", extra={"path": str(self._path)})
         self._problem = problem
         return self._digests
-
-    def _facts(self, problem: str) -> dict[str, str]:
-        return {"path": str(self._path), "why": problem}
 
 
 class TokenCheck(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs only
