@@ -5,6 +5,7 @@ import os
 
 import grpc.aio
 import pytest
+from tests.integration.node.conftest import free_ports
 from tests.integration.node.world import N_SHARDS, StoredBlob, until
 
 from walrus_client.grpc_errors import refusal_of
@@ -126,6 +127,56 @@ async def test_a_killed_node_comes_back_with_its_data_and_goes_on(network):
         answer = await network.upload(node, view, missed)
         assert answer.WhichOneof("outcome") == "confirmation", answer.refusal
     assert node.log.read_text().count("registered node_id") == 1
+
+
+async def test_an_operator_drains_fences_and_restarts_a_node(network):
+    node, (port,) = network.nodes[2], free_ports(1)
+    old, new = "o" * 32, "n" * 32
+    assert node.stop() == 0
+    node.open_admin_port(port, old)
+    node.start()
+    await asyncio.to_thread(until, "it is ready", node.is_ready)
+    async with network.chain() as chain, node.admin(old) as ask:
+        blob = await network.store(chain, os.urandom(30_000))
+        state, told = await ask("GetState"), node.info
+        assert state.ready
+        assert "0x" + state.info.node_id.hex() == told["node_id"]
+        assert state.info.slivers_stored == told["slivers_stored"] > 0
+        assert {"challenges", "collector", "disk", "epoch keeper", "recovery", "scrub", "shard sync"} <= {*state.loops}
+        for loop in state.loops:
+            done = await ask("RunOnce", loop=loop)
+            assert (done.finished, done.failure) == (True, ""), loop
+        assert (await ask("GetState")).info.scrub.slivers_verified >= told["slivers_stored"]
+        assert (await ask("Compact")).bytes_after > 0
+
+        assert (await ask("Drain")).quiet
+        assert "the node drains" in node.get("/readyz")[1]
+        assert len(await network.slivers(node, blob)) == len(told["shards"])
+        view = await chain.staking()
+        other = await network.register(chain, os.urandom(1000))
+        assert (await refusal(network.upload(node, view, other))).reason is Reason.NODE_DRAINING
+        node.tokens.write_text(f"{new}\n{old}")
+        async with node.admin(new) as ask_anew:
+            assert (await ask_anew("GetState")).drain.quiet
+            node.tokens.write_text(new)
+            assert (await refusal(ask("Resume"))).reason is Reason.TOKEN_REFUSED
+            # The restart that it was for ends the drain; the fence is there for longer than any restart.
+            node.stop()
+            node.start()
+            await asyncio.to_thread(until, "it is ready again", node.is_ready)
+            await network.upload(node, view, other)
+        async with node.admin(new) as ask_anew:
+            await ask_anew("Fence", why="a test")
+        assert (await refusal(status(node, blob))).reason is Reason.NODE_FENCED
+        node.kill()
+        node.start()
+        await asyncio.to_thread(until, "it runs again", lambda: "fenced" in node.get("/readyz")[1])
+        assert (await refusal(status(node, blob))).reason is Reason.NODE_FENCED
+        async with node.admin(new) as ask_anew:
+            assert (await ask_anew("GetState")).fence.why == "a test"
+            assert (await ask_anew("Unfence")).was_fenced
+        await asyncio.to_thread(until, "it is ready again", node.is_ready)
+        assert is_certified(await status(node, blob))
 
 
 async def test_epochs_pass_with_an_unchanged_committee_and_everything_still_reads(network):

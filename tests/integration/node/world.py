@@ -23,6 +23,7 @@ from walrus_client.reasons import Reason
 from walrus_codec import mapping, redstuff
 from walrus_codec.params import CodeParams
 from walrus_codec.types import Axis, EncodingType
+from walrus_proto.admin.v1 import admin_pb2, admin_pb2_grpc
 from walrus_proto.node.v1 import node_pb2 as pb
 from walrus_proto.node.v1 import node_pb2_grpc
 from walrus_sui import bls, messages, network_config, tls
@@ -97,6 +98,28 @@ class NodeProcess:
                 env={**os.environ, "MALLOC_ARENA_MAX": "2"},
             )
         return self
+
+    def open_admin_port(self, port, *tokens):
+        """From its next start on it has one, for whoever has one of the tokens."""
+        self.admin_port, self.tokens = port, self.folder / "tokens"
+        self.tokens.write_text("\n".join(tokens))
+        self.document["admin"] = {"listen": f"127.0.0.1:{port}", "tokens_file": str(self.tokens)}
+
+    @asynccontextmanager
+    async def admin(self, token):
+        """Calls of the admin port: name and fields in, answer out."""
+        certificate = await tls.fetch_certificate("127.0.0.1", self.admin_port, 10)
+        assert tls.public_key_of(certificate) == self.keys["network"].public_key
+        credentials = grpc.ssl_channel_credentials(certificate)
+        async with grpc.aio.secure_channel(f"127.0.0.1:{self.admin_port}", credentials) as channel:
+            stub = admin_pb2_grpc.NodeAdminStub(channel)
+
+            async def call(method, **fields):
+                request = getattr(admin_pb2, f"{method}Request")(**fields)
+                metadata = (("authorization", f"Bearer {token}"),)
+                return await getattr(stub, method)(request, timeout=60, metadata=metadata)
+
+            yield call
 
     def deviate(self, text):
         """Makes a node with `--enable-faults` lie or stall from now on; an empty text makes it honest again."""
