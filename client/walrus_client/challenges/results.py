@@ -32,7 +32,7 @@ class Vote:
         candidate: whom.
         voted: whether the vote was cast; False where the mode only lets the node say so.
         ended: EXECUTED by this node, BY_OTHERS, TOO_LATE, REFUSED, IMPOSSIBLE; empty while it is open.
-        burned: FROST of commission that this node's execution has burned.
+        burned: FROST of commission that were burned, by whomever it was executed; 0 when the chain has not told this node.
     """
 
     candidate: NodeId

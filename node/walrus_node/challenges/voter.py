@@ -3,7 +3,8 @@
 Life of a vote: when this node's own challenge failed and failing reports reach one honest shard, it votes, once per epoch
 and candidate; what happened is noted before and after, so a restart repeats nothing, and the contract refuses a second
 vote anyway. While one of its candidates is open the node looks at the proposals on chain, and executes the slashing when it
-is the first to see the quorum. Votes die with the epoch, so nothing is retried in the next one. In mode Report the node
+is the first to see the quorum. What a slashing burned every voter reads from the chain, whoever executed it, so that it is known
+also when that one is gone. Votes die with the epoch, so nothing is retried in the next one. In mode Report the node
 only says what it would have voted.
 """
 
@@ -45,6 +46,10 @@ class SlashingChain(Protocol):
 
     async def pool(self, node_id: NodeId) -> PoolView:
         """The record of a node, with its commission."""
+        ...
+
+    async def burned_commission(self, node_id: NodeId) -> int | None:
+        """FROST that the last slashing of a node burned; None when the chain tells of none."""
         ...
 
     async def slashing_proposals(self) -> list[SlashingProposal]:
@@ -124,7 +129,7 @@ class Voter:
             proposal = proposals.get(candidate)
             if proposal is None or proposal.epoch != current.epoch or current.us not in proposal.voters:
                 # This node's vote is on chain, so somebody has executed it: the proposal goes then, late votes make a new one.
-                await self._ended(current, candidate, "BY_OTHERS")
+                await self._by_others(current, candidate)
             elif quorum.is_quorum(proposal.weight, current.committee.n_shards):
                 await self._execute(current, candidate)
 
@@ -136,10 +141,16 @@ class Voter:
         except MoveAbort as abort:
             if abort.module != _SLASHING or abort.code not in {_NO_PROPOSAL, _WRONG_EPOCH, _NOT_ENOUGH}:
                 raise
-            if abort.code != _NOT_ENOUGH:
-                await self._ended(current, candidate, "BY_OTHERS" if abort.code == _NO_PROPOSAL else "TOO_LATE")
+            if abort.code == _NO_PROPOSAL:
+                await self._by_others(current, candidate)
+            elif abort.code == _WRONG_EPOCH:
+                await self._ended(current, candidate, "TOO_LATE")
             return
         await self._ended(current, candidate, "EXECUTED", burned=burned)
+
+    async def _by_others(self, current: Round, candidate: NodeId) -> None:
+        burned = await self._chain.burned_commission(candidate)
+        await self._ended(current, candidate, "BY_OTHERS", burned=burned or 0)
 
     async def _ended(self, current: Round, candidate: NodeId, how: str, *, burned: int = 0) -> None:
         await self._storage.set_vote(current.epoch, candidate, VoteRecord(voted=True, executed=how, burned=burned))

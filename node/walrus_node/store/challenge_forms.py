@@ -104,7 +104,7 @@ class VoteRecord:
     Attributes:
         voted: it was cast; False when the mode only lets it say so.
         executed: how the slashing ended: empty while it is open.
-        burned: FROST that this node's execution has burned.
+        burned: FROST that the slashing has burned, whoever executed it; 0 when the chain does not tell.
     """
 
     voted: bool

@@ -91,7 +91,8 @@ def _known(found: ChallengeResults) -> int:
 
 def _row(challenged: EpochMember, committee: Sequence[EpochMember], ours: Mapping[str, Findings]) -> MemberResults:
     node, counts, reasons = NodeId(challenged.node_id), Counter[Verdict](), Counter[str]()
-    failed_shards, votes, slashed, burned = 0, 0, False, 0
+    failed_shards, votes, slashed = 0, 0, False
+    burned = Counter[int]()  # shards of those who say so: all voters read it from the chain, and some may lie
     for member in committee:
         found = ours.get(member.node)
         if found is None or member is challenged:
@@ -107,7 +108,8 @@ def _row(challenged: EpochMember, committee: Sequence[EpochMember], ours: Mappin
             if vote.candidate == node:
                 votes += vote.voted
                 slashed = slashed or vote.slashed
-                burned = max(burned, vote.burned)
+                if vote.slashed and vote.burned:
+                    burned[vote.burned] += member.weight
     return MemberResults(
         node=challenged.node,
         passed=counts[Verdict.PASS],
@@ -118,7 +120,7 @@ def _row(challenged: EpochMember, committee: Sequence[EpochMember], ours: Mappin
         reasons=[reason for reason, _count in sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0]))],
         votes=votes,
         slashed=slashed,
-        burned=burned,
+        burned=burned.most_common(1)[0][0] if burned else 0,
     )
 
 

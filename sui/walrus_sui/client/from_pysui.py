@@ -27,6 +27,7 @@ def object_from(message: Any) -> wire.RawObject:
         owner=_address(message.owner.address) if kind == "ADDRESS" else None,
         shared_since=message.owner.version if kind == "SHARED" else None,
         contents=message.contents.value or b"" if message.contents is not None else b"",
+        written_by=Digest(message.previous_transaction) if message.previous_transaction else None,
     )
 
 
@@ -126,6 +127,7 @@ def _changed(item: Any) -> wire.ChangedObject:
         created=item.id_operation is not None and item.id_operation.name == "CREATED",
         ref=ref,
         owner=_address(owner.address) if kind == "ADDRESS" else None,
+        before=item.input_version,
     )
 
 

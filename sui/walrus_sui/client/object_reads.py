@@ -45,6 +45,8 @@ T = TypeVar("T")
 _ID_KEY = 32
 _DIGEST_KEY = 33
 _BLOB_KEY = "0x2::dynamic_object_field::Wrapper<u256>"
+_LOOKED_BACK = 32
+"""Versions of a pool among which a slashing is looked for: what happens to it in an epoch, as a rule less than ten."""
 
 
 class ObjectReads(Reads):
@@ -144,6 +146,35 @@ class ObjectReads(Reads):
         table = slashing.decode_manager(manager.contents)
         found = await self._table(table, key_length=_ID_KEY, read=slashing.read_proposal)
         return sorted(found, key=lambda item: item.node_id)
+
+    async def burned_commission(self, node_id: NodeId) -> int | None:
+        """Return the FROST that the last slashing of a node burned, by what the chain keeps of its pool's past.
+
+        The contract emits no event. But a slashing is the only transaction that writes a pool together with the
+        SlashingManager and WAL's treasury, and it leaves no commission.
+
+        Returns:
+            None when none of the pool's last versions was written by a slashing, or the endpoint has forgotten them.
+
+        Raises:
+            NetworkConfigError: the network has no SlashingManager.
+        """
+        contract = await self.contract()
+        marks = {contract.slashing().object_id, contract.treasury_id}
+        found = await self._transport.version(ObjectId(node_id))
+        for _ in range(_LOOKED_BACK):
+            if found is None or found.written_by is None:
+                return None
+            executed = await self._transport.transaction(found.written_by)
+            if executed is None:
+                return None
+            written = {changed.object_id: changed for changed in executed.changed}
+            version = written[ObjectId(node_id)].before if ObjectId(node_id) in written else None
+            before = await self._transport.version(ObjectId(node_id), version) if version is not None else None
+            if before is not None and marks <= written.keys():
+                return staking_pool.decode(before.contents).view.commission
+            found = before
+        return None
 
     async def upgrade_manager(self) -> UpgradeManagerView:
         """Return the UpgradeManager with its proposals; raises `NetworkConfigError` when it is not configured."""

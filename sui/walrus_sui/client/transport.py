@@ -46,6 +46,7 @@ BATCH = 50
 
 _PAGE = 200
 _OBJECT_MASK = ["object_id", "version", "digest", "owner", "object_type", "contents"]
+_HISTORY_MASK = [*_OBJECT_MASK, "previous_transaction"]
 _EXECUTED_MASK = [
     "digest",
     "effects.status",
@@ -144,6 +145,23 @@ class Transport:
         if object_id not in found:
             raise ObjectNotFound(f"object {object_id} does not exist on {self._url}")
         return found[object_id]
+
+    async def version(self, object_id: ObjectId, version: int | None = None) -> wire.RawObject | None:
+        """Read a past version of an object, the current one when none is named, with the transaction that wrote it.
+
+        Returns:
+            None when the endpoint does not have it (any more).
+        """
+        request = (
+            requests.GetObject(object_id=object_id, field_mask=_HISTORY_MASK)
+            if version is None
+            else requests.GetPastObject(object_id=object_id, version=version, field_mask=_HISTORY_MASK)
+        )
+        try:
+            answer = await self._unary(request, f"object {object_id}")
+        except ObjectNotFound:
+            return None
+        return object_from(answer.object) if answer.object is not None else None
 
     async def owned(self, owner: str, object_type: str) -> list[wire.RawObject]:
         """List the objects of one type that an address owns, with contents."""

@@ -20,6 +20,7 @@ class RawObject:
         owner: owning address; None when owned by an object, shared or immutable.
         shared_since: initial version of a shared object.
         contents: BCS of the Move value.
+        written_by: the transaction that wrote this version; None when the server did not say.
     """
 
     ref: ObjectRef
@@ -27,6 +28,7 @@ class RawObject:
     owner: SuiAddress | None
     shared_since: int | None
     contents: bytes
+    written_by: Digest | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class ChangedObject:
         created: whether it did not exist before.
         ref: its new version; None when it was deleted or wrapped.
         owner: owning address after the transaction, None when there is none.
+        before: its version before; None when it did not exist.
     """
 
     object_id: ObjectId
@@ -54,6 +57,7 @@ class ChangedObject:
     created: bool
     ref: ObjectRef | None
     owner: SuiAddress | None
+    before: int | None = None
 
 
 @dataclass(frozen=True)

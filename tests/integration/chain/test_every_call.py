@@ -162,8 +162,13 @@ async def test_a_quorum_burns_the_commission_of_a_node(chain: ChainClient, world
     weight = sum(m.weight for m in (await chain.staking()).committee.members if m.node_id != bad.node_id)
     assert (proposal.node_id, proposal.epoch, proposal.weight) == (bad.node_id, 1, weight)
     assert proposal.voters == tuple(voter.node_id for voter in voters)
+    assert await chain.burned_commission(bad.node_id) is None, "nobody was slashed"
+    earned = (await chain.commission(bad.node_id)).total
     await chain.execute_slashing(world.treasury, bad.node_id)
     assert (await chain.commission(bad.node_id)).total == 0
+    assert await chain.burned_commission(bad.node_id) == earned >= 5 * WAL
+    await chain.add_commission(world.treasury, [(bad.node_id, WAL)])
+    assert await chain.burned_commission(bad.node_id) == earned, "also when the pool has changed since"
     assert await chain.slashing_proposals() == []
 
     await chain.vote_for_slashing(voters[0].sui, voter=voters[0].node_id, candidate=bad.node_id)

@@ -77,6 +77,9 @@ class Slashing:
     async def pool(self, candidate):
         return pool(node_id=candidate, commission=0 if candidate in self.slashed else COMMISSION)
 
+    async def burned_commission(self, candidate):
+        return COMMISSION if candidate in self.slashed else None
+
     async def slashing_proposals(self):
         return list(self.proposals.values())
 

@@ -108,7 +108,8 @@ async def test_a_node_that_lost_slivers_in_silence_is_failed_by_all_and_slashed_
     votes = [answer.votes[0] for answer in answers[:3]]
     assert answers[3].votes == ()
     assert {(vote.candidate, vote.voted, vote.slashed) for vote in votes} == {(cheater.node_id, True, True)}
-    assert sorted(vote.burned for vote in votes) == [0, 0, COMMISSION], "only who has executed it knows what burned"
+    assert sorted(vote.ended for vote in votes) == ["BY_OTHERS", "BY_OTHERS", "EXECUTED"]
+    assert [vote.burned for vote in votes] == [COMMISSION] * 3, "all know what burned, whoever has executed it"
     everything = await results_of(four.nodes[0], own=False)
     known = merged(E3, [everything, answers[1]], {node.node_id: node.key.public_key for node in four.nodes}, bls.verify)
     assert len(known.valid) == 12

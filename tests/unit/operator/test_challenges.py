@@ -345,9 +345,10 @@ def test_a_slashing_from_the_first_report_to_the_end(world: World) -> None:
     assert say(world, failed, votes=dict.fromkeys(everybody, (open_,))) == []
     row = next(entry for entry in epoch_status(world)["members"] if entry["node"] == "demo-9")
     assert (row["failed"], row["failedShards"], row["votes"], row["slashed"]) == (9, 90, 9, False)
-    by_others = Vote(target, voted=True, ended="BY_OTHERS", burned=0)
-    done = Vote(target, voted=True, ended="EXECUTED", burned=5_000)
-    votes = dict.fromkeys(everybody, (by_others,)) | {"demo-4": (done,)}
+    by_others = Vote(target, voted=True, ended="BY_OTHERS", burned=5_000)
+    lie = Vote(target, voted=True, ended="EXECUTED", burned=10**15)
+    # Whoever has executed it died before it could say so.
+    votes = dict.fromkeys(everybody, (by_others,)) | {"demo-4": (open_,), "demo-0": (lie,)}
     assert say(world, failed, votes=votes) == [("demo-9", "Slashed")]
     found = epoch_status(world)
     assert (found["failed"], found["votes"], found["executed"], found["burned"]) == (9, 9, 1, 5_000)
