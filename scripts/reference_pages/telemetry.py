@@ -119,6 +119,7 @@ def telemetry_page() -> list[str]:
             "devnet",
             "HTTP: faucet, `/v1/network-config`, `/livez`, `/readyz`, `/metrics`",
         ),
+        (str(operator_names.DEVNET_METRICS_PORT), "devnet", "HTTP: `/metrics` alone; only with `--metrics-port`"),
         (str(operator_names.GATEWAY_PORT), "gateway", "HTTP API; `/v1/api` describes it"),
         (str(operator_names.GATEWAY_METRICS_PORT), "gateway", "HTTP: `/livez`, `/readyz`, `/metrics`, `/v1/info`"),
         ("8080", "operator", "HTTP: `/livez`, `/readyz`, `/metrics`"),

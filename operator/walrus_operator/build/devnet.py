@@ -15,6 +15,7 @@ PORTS = {
     "rpc": names.DEVNET_RPC_PORT,
     "rpc-tls": names.DEVNET_TLS_PORT,
     "faucet": names.DEVNET_FAUCET_PORT,
+    "metrics": names.DEVNET_METRICS_PORT,
 }
 DATA = "/var/lib/walrus-devnet"
 GENESIS = "genesis.yaml"
@@ -62,6 +63,8 @@ def _template(network: NetworkObject, devnet: Devnet, settings: Settings, config
             "0.0.0.0",  # noqa: S104  (inside a pod that NetworkPolicies guard)
             "--advertise-host",
             names.host(name, network.namespace, settings.cluster_domain),
+            "--metrics-port",
+            str(names.DEVNET_METRICS_PORT),
         ],
         "ports": common.container_ports(PORTS),
         "volumeMounts": [{"name": "data", "mountPath": DATA}],

@@ -121,7 +121,7 @@ def network_policies(network: NetworkObject, settings: Settings) -> list[Manifes
                 devnet.COMPONENT,
                 ingress=[
                     {"from": [_pods_of(network), operator], "ports": _ports(*chain_ports)},
-                    *_scrapers(network, names.DEVNET_FAUCET_PORT),
+                    *_scrapers(network, names.DEVNET_METRICS_PORT),
                 ],
                 egress=[dns],
             )

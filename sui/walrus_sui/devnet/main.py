@@ -58,13 +58,16 @@ def run(
     faucet_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Faucet and configuration; 0: any.")
     ] = _DEFAULTS.faucet_port,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="/metrics alone, beside the faucet's port; 0: any.")
+    ] = _DEFAULTS.metrics_port,
 ) -> None:
     """Run a devnet until SIGTERM. The ports in use stand in endpoints.json in the data directory.
 
     Exit codes: 0 stopped in good order, 1 an unexpected error, 2 wrong usage or configuration, 3 the data directory
     cannot be used, 4 a port cannot be listened on, 5 the disk failed while running.
     """
-    listen = node.Listen(listen_host, rpc_port, tls_port, faucet_port, advertise_host)
+    listen = node.Listen(listen_host, rpc_port, tls_port, faucet_port, advertise_host, metrics_port)
     try:
         loaded = load(config)
     except ConfigError as error:

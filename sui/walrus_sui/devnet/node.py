@@ -28,6 +28,7 @@ from walrus_sui.devnet.server.admin import Admin
 from walrus_sui.devnet.server.certificates import ServerCertificate
 from walrus_sui.devnet.server.grpc_server import GrpcServer, Ports
 from walrus_sui.devnet.server.http_server import HttpServer
+from walrus_sui.devnet.server.metrics_server import MetricsServer
 from walrus_sui.devnet.storage.pruning import Retention
 from walrus_sui.devnet.timelapse import Timelapse
 from walrus_sui.network_config import NetworkConfig
@@ -47,6 +48,7 @@ class Listen:
         tls_port: gRPC over TLS.
         faucet_port: HTTP.
         advertise_host: name for the network configuration; None takes the one that the asker used.
+        metrics_port: HTTP for metrics alone; None for none.
     """
 
     host: str = "0.0.0.0"  # noqa: S104  (a pod listens to its network; `--listen-host` narrows it)
@@ -54,6 +56,7 @@ class Listen:
     tls_port: int = 9443
     faucet_port: int = 9123
     advertise_host: str | None = None
+    metrics_port: int | None = None
 
 
 class Devnet:
@@ -85,6 +88,7 @@ class Devnet:
         self._http = HttpServer(
             engine, faucet, admin, network_config=self.network_config, ready=lambda: self._ready and not engine.failed
         )
+        self._metrics = MetricsServer()
 
     @property
     def endpoints(self) -> dict[str, Any]:
@@ -94,6 +98,7 @@ class Devnet:
             "rpc_port": ports.plain,
             "tls_port": ports.tls,
             "faucet_port": self._http.port,
+            **({} if self._listen.metrics_port is None else {"metrics_port": self._metrics.port}),
             "chain_id": self.engine.ledger.chain_id,
             "pid": os.getpid(),
         }
@@ -107,6 +112,8 @@ class Devnet:
         wanted = Ports(self._listen.rpc_port, self._listen.tls_port)
         await self._grpc.start(self._listen.host, wanted, self._certificate)
         await self._http.start(self._listen.host, self._listen.faucet_port)
+        if self._listen.metrics_port is not None:
+            await self._metrics.start(self._listen.host, self._listen.metrics_port)
         self._ready = True
         _log.info("serving", extra=self.endpoints)
 
@@ -116,6 +123,7 @@ class Devnet:
         self.engine.hub.close()
         await self._grpc.stop(GRACE_SECONDS)
         await self._http.stop()
+        await self._metrics.stop()
 
     def network_config(self, asked_host: str) -> dict[str, Any]:
         """The answer of ``GET /v1/network-config``: the official names, then ours, then what only a devnet has."""

@@ -74,11 +74,11 @@ class DevnetProcess:
         self.endpoints = {}
 
     def spawn(self, *arguments):
-        ports = ["--rpc-port=0", "--tls-port=0", "--faucet-port=0", "--listen-host=127.0.0.1"]
+        ports = [f"--{name}-port=0" for name in ("rpc", "tls", "faucet", "metrics")]
         command = [sys.executable, "-m", "walrus_sui.devnet.main", "run", f"--config={self.config}"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, f"--data={self.data}", *ports, *arguments],
+                [*command, f"--data={self.data}", "--listen-host=127.0.0.1", *ports, *arguments],
                 stdout=log,
                 stderr=log,
             )

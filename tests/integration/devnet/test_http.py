@@ -1,6 +1,8 @@
 """The HTTP port: faucet, network configuration, probes, metrics."""
 
 import json
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -102,3 +104,11 @@ async def test_probes_and_metrics(devnet, client, key):
     measured = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if not line.startswith("#")}
     assert {"walrus_devnet_checkpoints_total", "walrus_devnet_transactions_total"} <= measured
     assert any(name.startswith("rpc_server_call_duration") for name in measured)
+
+
+def test_metrics_have_a_port_of_their_own_beside_the_faucets(devnet):
+    alone = f"http://127.0.0.1:{devnet.endpoints['metrics_port']}"
+    with urllib.request.urlopen(f"{alone}/metrics", timeout=10) as answer:
+        assert b"walrus_devnet_checkpoints_total" in answer.read()
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{alone}/v1/network-config", timeout=10)

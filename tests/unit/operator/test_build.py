@@ -145,7 +145,7 @@ def test_only_named_namespaces_read_the_metrics() -> None:
     assert open_to_monitoring(monitoring={"scrapeNamespaces": ["monitoring"]}) == {
         "demo-node": [9184],
         "demo-gateway": [27182],
-        "demo-devnet": [9123],
+        "demo-devnet": [9184],
     }
 
 

@@ -47,7 +47,8 @@ STRANGERS = [
 PEERS = [NODE, OTHER_NODE, DEVNET, GATEWAY, OPERATOR, SCRAPER, OUTSIDE, *STRANGERS]
 PORTS = [9184, 9185, 9186, 9187, 9000, 9443, 9123, 31415, 27182, 53, 443, 4317]
 
-NODE_GRPC, NODE_HTTP, NODE_ADMIN, GATEWAY_API, GATEWAY_METRICS, FAUCET = 9187, 9184, 9186, 31415, 27182, 9123
+NODE_GRPC, NODE_HTTP, NODE_ADMIN, GATEWAY_API, GATEWAY_METRICS = 9187, 9184, 9186, 31415, 27182
+FAUCET, DEVNET_METRICS = 9123, 9184
 CHAIN = {9000, 9443, FAUCET}
 
 
@@ -169,7 +170,7 @@ def test_monitoring_reads_the_metrics_and_nothing_else() -> None:
     monitoring = {"scrapeNamespaces": ["monitoring"], "otlpEndpoint": "http://collector.monitoring:4317"}
     more = open_doors(built(monitoring=monitoring)) - open_doors(built())
     scraped = {(SCRAPER.name, NODE.name, NODE_HTTP), (SCRAPER.name, OTHER_NODE.name, NODE_HTTP)}
-    scraped |= {(SCRAPER.name, DEVNET.name, FAUCET), (SCRAPER.name, GATEWAY.name, GATEWAY_METRICS)}
+    scraped |= {(SCRAPER.name, DEVNET.name, DEVNET_METRICS), (SCRAPER.name, GATEWAY.name, GATEWAY_METRICS)}
     assert {door for door in more if door[2] != 4317} == scraped
     assert {source for source, _, port in more if port == 4317} == named(NODE, OTHER_NODE, DEVNET, GATEWAY)
 
