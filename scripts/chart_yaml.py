@@ -41,6 +41,23 @@ def no_texts(value: Any, path: str = "") -> Iterator[str]:
             yield from no_texts(entry, f"{path}[{index}]")
 
 
+def misses(documents: list[dict[str, Any]]) -> Iterator[str]:
+    """NetworkPolicies that guard none of the pods that are rendered with them, or open a port that these do not have."""
+    templates = [found["spec"]["template"] for found in documents if found["kind"] in {"Deployment", "StatefulSet"}]
+    for policy in (found for found in documents if found["kind"] == "NetworkPolicy"):
+        chosen = policy["spec"]["podSelector"]["matchLabels"].items()
+        guarded = [each for each in templates if chosen <= each["metadata"]["labels"].items()]
+        ports = {
+            port["containerPort"]
+            for each in guarded
+            for container in each["spec"]["containers"]
+            for port in container["ports"]
+        }
+        opened = {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]}
+        if not guarded or not opened <= ports:
+            yield f"{policy['metadata']['name']} guards {len(guarded)} pods, and opens {sorted(opened - ports)}"
+
+
 def main() -> None:
     """Ends with a sentence on the first file that is not strict."""
     for name in sys.argv[1:]:
@@ -48,6 +65,8 @@ def main() -> None:
             documents = [found for found in yaml.load_all(Path(name).read_text(encoding="utf-8"), _Strict) if found]
         except yaml.YAMLError as error:
             sys.exit(f"{name}: {error}")
+        if wrong := list(misses(documents)):
+            sys.exit(f"{name}: NetworkPolicy {'; '.join(wrong)}, which they do not have")
         for document in documents:
             # Schemas have fields of these names that are no values.
             if document["kind"] != "CustomResourceDefinition" and (wrong := list(no_texts(document))):
