@@ -18,6 +18,7 @@ from walrus_codec.types import Epoch, NodeId
 
 _SIGNS = {Verdict.PASS: ".", Verdict.FAIL: "F", Verdict.EXCUSED: "E", Verdict.NONE: "-"}
 _LEGEND = ". PASS  F FAIL  E EXCUSED  - NONE  ? no report  ! two different reports"
+_LISTED = 5
 _NOTHING = (
     "Nobody has told of any: challenges are off (spec.challenges.mode of the WalrusNetwork; `challenges` of a node's "
     "configuration), the epoch's window has not begun, or the epoch is too long ago."
@@ -137,20 +138,28 @@ def _grid(
 
 def _trouble(member: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     """A line for a member that somebody saw fail, excuses, or could not judge."""
-    by_verdict: dict[str, Counter[str]] = {}
+    by_verdict: dict[str, dict[str, list[str]]] = {}
     for entry in verdicts:
         if entry["challenged"] == member["node"] and entry["verdict"] != Verdict.PASS.value:
-            by_verdict.setdefault(entry["verdict"], Counter())[entry["reason"] or "nothing to ask"] += 1
-    parts = [
-        f"{verdict} by {reasons.total()} ({', '.join(f'{reason} {count}' for reason, count in reasons.most_common())})"
-        for verdict, reasons in sorted(by_verdict.items())
-    ]
+            reasons = by_verdict.setdefault(entry["verdict"], {})
+            reasons.setdefault(entry["reason"] or "nothing to ask", []).append(entry["challenger"])
+    parts = []
+    for verdict, reasons in sorted(by_verdict.items()):
+        said = sorted(reasons.items(), key=lambda item: -len(item[1]))
+        whole = "; ".join(f"{reason}: {_listed(challengers)}" for reason, challengers in said)
+        parts.append(f"{verdict} by {sum(map(len, reasons.values()))} ({whole})")
     if member["votes"]:
         parts.append(f"{member['votes']} votes")
     if member["slashed"]:
         parts.append(f"slashed, {member['burned']} FROST burned")
     if parts:
         yield f"{member['node']}: {'; '.join(parts)}"
+
+
+def _listed(challengers: Sequence[str]) -> str:
+    """All of them stand in the grid, and in the document."""
+    rest = len(challengers) - _LISTED
+    return ", ".join(challengers[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _place(parties: Sequence[Party], node: NodeId) -> int:

@@ -79,9 +79,9 @@ Challenges of epoch 7, mode Vote: 7 of 12 verdicts, 2 PASS, 3 FAIL, 1 EXCUSED, 1
 
 . PASS  F FAIL  E EXCUSED  - NONE  ? no report  ! two different reports
 
-demo-2: EXCUSED by 1 (LAGGING 1)
-demo-0: NONE by 1 (nothing to ask 1)
-demo-3: FAIL by 3 (MISSING 2, LATE 1); 3 votes; slashed, 500 FROST burned
+demo-2: EXCUSED by 1 (LAGGING: demo-0)
+demo-0: NONE by 1 (nothing to ask: demo-3)
+demo-3: FAIL by 3 (MISSING: demo-0, demo-1; LATE: demo-2); 3 votes; slashed, 500 FROST burned
 
 silent: demo-2
 
