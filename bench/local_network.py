@@ -24,7 +24,7 @@ from harness import Shared, scratch_folder
 from walrus_client.local import LocalNetwork, Parameters
 from walrus_client.local.state import HOST, LocalState
 
-PARAMETERS = Parameters(nodes=10, n_shards=100, encoding="isal", epoch_duration="60m")
+PARAMETERS = Parameters(nodes=10, n_shards=100, encoding="isal", epoch_duration="60m", challenges="Off")
 START_S = 240.0
 PATIENCE_S = 120.0
 KIB = 1 << 10

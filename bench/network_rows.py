@@ -47,7 +47,7 @@ LOST = 3
 LOST_BLOBS = 3
 MOVED_BLOBS = 5
 MOVING_EPOCH_S = 45
-MOVING = Parameters(nodes=4, n_shards=100, encoding="isal", epoch_duration=f"{MOVING_EPOCH_S}s")
+MOVING = Parameters(nodes=4, n_shards=100, encoding="isal", epoch_duration=f"{MOVING_EPOCH_S}s", challenges="Off")
 """A network whose shards move."""
 
 

@@ -210,7 +210,7 @@ class ChallengesConfig(Section):
     All but `node` must be the same on all nodes of a network; a change counts from the next epoch on.
     """
 
-    network: ChallengeMode = "Off"
+    network: ChallengeMode = "Report"
     """What the network does: `Off`, `Report` (challenge, sign verdicts) or `Vote` (also vote to slash)."""
     node: ChallengeMode = "Vote"
     """What this node does at most; it answers the others' challenges also with `Off`."""
@@ -228,7 +228,7 @@ class ChallengesConfig(Section):
     """How long reports and transcripts are kept."""
     policy_file: Path | None = None
     """File that says what the network does in each epoch, in place of all this (docs/challenges.md); it is read anew at the
-    beginning of each epoch. `node` remains the most that this node does."""
+    beginning of each epoch, and until it can be read there are no challenges. `node` remains the most that this node does."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -236,13 +236,13 @@ class ChallengesConfig(Section):
         return self
 
     def policy(self) -> Policy:
-        """The network's policy.
+        """The network's policy, as long as no file has told another one.
 
         Raises:
             PolicyError: it cannot be carried out.
         """
         return Policy(
-            mode=Mode(self.network),
+            mode=Mode(self.network) if self.policy_file is None else Mode.OFF,
             kept=self.kept,
             target=self.target,
             latency_ms=self.latency_ms,

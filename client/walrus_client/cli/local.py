@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from walrus_client.challenges.policy import Mode
 from walrus_client.cli.output import (
     EXIT_CODES,
     EXIT_UNAVAILABLE,
@@ -55,6 +56,9 @@ def commands() -> typer.Typer:
         shards: Annotated[int, typer.Option(min=4, help="Shards; 1 more than a multiple of 3.")] = 100,
         encoding: Annotated[str, typer.Option(help="isal (fast), or rs2 (official blob ids).")] = "isal",
         epoch_duration: Annotated[str, typer.Option(help="Length of an epoch, at least 30s.")] = "10m",
+        challenges: Annotated[
+            Mode, typer.Option(help="Availability challenges, from epoch 3 on. May change between starts.")
+        ] = Mode.VOTE,
         dir_: _DirOption = None,
         detach: Annotated[bool, typer.Option("--detach", help="Return when it is ready, leave it running.")] = False,
         timeout: Annotated[float, typer.Option(min=1, help="Seconds until it must be ready.")] = 180.0,
@@ -63,7 +67,13 @@ def commands() -> typer.Typer:
         """Bring a network up; a second time, with the data it has. Ctrl-C takes it down again."""
         from walrus_client.local import LocalNetwork, Parameters, check  # noqa: PLC0415 - the chain client: only here
 
-        parameters = Parameters(nodes=nodes, n_shards=shards, encoding=encoding, epoch_duration=epoch_duration)
+        parameters = Parameters(
+            nodes=nodes,
+            n_shards=shards,
+            encoding=encoding,
+            epoch_duration=epoch_duration,
+            challenges=challenges.value,
+        )
         try:
             check(parameters)
         except ValueError as error:

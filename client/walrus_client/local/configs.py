@@ -66,6 +66,7 @@ def node(state: LocalState, layout: Layout, index: int) -> dict[str, Any]:
         "public": {"host": HOST, "grpc_port": ports.grpc, "rest_port": ports.rest},
         "listen": {"host": HOST, "grpc_port": ports.grpc, "http_port": ports.http},
         **({} if ports.admin is None else {"admin": admin}),
+        "challenges": {"network": state.parameters.challenges},
         "telemetry": TELEMETRY,
     }
 

@@ -15,7 +15,7 @@ import asyncio
 import functools
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,11 +139,12 @@ class LocalNetwork:
         state = self.state()
         if state is None:
             state = LocalState(parameters, ports.choose(parameters.nodes), {})
-        elif state.parameters != parameters:
+        elif replace(state.parameters, challenges=parameters.challenges) != parameters:
             raise LocalNetworkError(
                 f"{self.layout.root} holds a network with other parameters ({state.parameters}); give the same ones, "
                 f"use another --dir, or remove it with `walrusctl local down --purge --dir {self.layout.root}`"
             )
+        state = replace(state, parameters=parameters)
         # What ended since, such as at a reboot, is started again and must not count as a failure of this start.
         state = state.with_only({name for name, running in state.processes.items() if processes.is_alive(running)})
         states.save(self.layout, state)  # first, so that a start that is interrupted leaves what `down --purge` knows

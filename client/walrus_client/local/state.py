@@ -35,6 +35,7 @@ class Parameters:
         encoding: "isal" or "rs2".
         epoch_duration: for example "10m".
         stake_wal: WAL delegated to each node.
+        challenges: what the network does about availability challenges: "Off", "Report" or "Vote"; may change between starts.
     """
 
     nodes: int = 4
@@ -42,6 +43,7 @@ class Parameters:
     encoding: str = "isal"
     epoch_duration: str = "10m"
     stake_wal: int = 1000
+    challenges: str = "Vote"
 
     def __str__(self) -> str:
         """As the command line has them."""

@@ -77,6 +77,8 @@ class ReportBook:
         reports = await self.reports(current.epoch)
         places = asyncio.Semaphore(_AT_ONCE)
         n_others = len(current.others)
+        # On a network of others' nodes there may be many that have no such port.
+        reachable = [member for member in current.others if member.grpc_address]
 
         async def ask(member: CommitteeMember, challengers: Collection[NodeId]) -> None:
             async with places:
@@ -91,14 +93,14 @@ class ReportBook:
 
         lacking = [
             member
-            for member in current.others
+            for member in reachable
             if sum(challenger == member.node_id for challenger, _prover in reports.valid) < n_others
         ]
         # Those that take their time must not always be asked before the others.
         self._rng.shuffle(lacking)
         await asyncio.gather(*(ask(member, [member.node_id]) for member in lacking))
-        if current.others:
-            await ask(self._rng.choice(current.others), ())
+        if reachable:
+            await ask(self._rng.choice(reachable), ())
 
     async def _ask(
         self, current: Round, peers: PeerPool, member: CommitteeMember, challengers: Collection[NodeId]

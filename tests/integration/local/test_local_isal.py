@@ -20,7 +20,8 @@ PARAMS = CodeParams(100, EncodingType.ISAL)
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with running(tmp_path_factory.mktemp("isal"), "--shards", "100", "--epoch-duration", "30s") as made:
+    options = ("--shards", "100", "--epoch-duration", "30s", "--challenges", "Off")  # latency and memory are measured
+    with running(tmp_path_factory.mktemp("isal"), *options) as made:
         yield made
 
 

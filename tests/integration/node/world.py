@@ -81,6 +81,7 @@ class NodeProcess:
             "listen": {"host": "127.0.0.1", "grpc_port": self.grpc_port, "http_port": self.http_port},
             "telemetry": {"log_format": "text"},
             "recovery": {"grace_s": 2},
+            "challenges": {"network": "Off"},  # most tests count what nodes send and store
         } | changes
         self.faults = self.folder / "faults"
         self.arguments = []

@@ -459,6 +459,7 @@ def test_wrong_local_parameters_are_refused_before_anything_starts(tmp_path: Pat
         ("--encoding", "x"),
         ("--nodes", "8", "--shards", "7"),
         ("--epoch-duration", "5s"),
+        ("--challenges", "on"),
     ):
         result = cli.now("local", "up", "--dir", str(tmp_path / "net"), *arguments)
         assert result.exit_code == 2, result.output

@@ -45,6 +45,9 @@ def test_configurations_point_at_each_other(tmp_path: Path) -> None:
     assert node["public"]["grpc_port"] == node["listen"]["grpc_port"] == state.ports.nodes[1].grpc
     assert node["chain"] == configs.gateway(state, layout)["chain"]
     assert node["admin"]["listen"].endswith(f":{state.ports.nodes[1].admin}")
+    assert node["challenges"] == {"network": "Vote"}, "as on any devnet"
+    quiet = LocalState(Parameters(nodes=2, challenges="Off"), state.ports, {})
+    assert configs.node(quiet, layout, 1)["challenges"] == {"network": "Off"}
 
 
 def test_a_network_of_an_older_release_comes_up_without_admin_ports(tmp_path: Path) -> None:
@@ -79,6 +82,16 @@ async def test_a_directory_of_another_network_is_refused(tmp_path: Path) -> None
     states.save(Layout(tmp_path), LocalState(Parameters(nodes=2), ports.choose(2), {}))
     with pytest.raises(LocalNetworkError, match=r"--nodes 2 .* --purge --dir"):
         await LocalNetwork(tmp_path).bring_up(Parameters(nodes=3))
+
+
+async def test_a_network_may_come_up_with_other_challenges(tmp_path: Path) -> None:
+    states.save(Layout(tmp_path), LocalState(Parameters(nodes=1), ports.choose(1), {}))
+    (tmp_path / "devnet").write_text("in the way", encoding="utf-8")
+    with pytest.raises(LocalNetworkError, match=r"cannot write to .*devnet"):  # and not: other parameters
+        await LocalNetwork(tmp_path).bring_up(Parameters(nodes=1, challenges="Report"))
+    found = states.load(Layout(tmp_path))
+    assert found is not None
+    assert found.parameters.challenges == "Report"
 
 
 def test_purging_removes_a_network_and_nothing_else(tmp_path: Path) -> None:

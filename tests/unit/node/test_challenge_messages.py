@@ -211,6 +211,19 @@ async def test_bad_reports_are_counted_each_time_and_logged_once_a_minute(desk, 
             await book.offer(now, SignedReport(body, bytes(96)))
 
 
+async def test_members_without_a_port_are_not_asked_for_reports(desk):
+    four = desk.four
+    await four.attempts()
+    await four.at(60)
+    honest = four.nodes[0]
+    now = await honest.challenges.rounds.current()
+    members = tuple(replace(member, grpc_address="") for member in now.committee.members)
+    asked = []
+    peers = SimpleNamespace(get=asked.append)
+    await honest.challenger._book.pull(replace(now, committee=replace(now.committee, members=members)), peers)
+    assert asked == []
+
+
 def test_the_same_is_said_once_a_minute_and_memory_is_bounded(monkeypatch):
     monkeypatch.setattr("walrus_node.challenges.seldom._KEPT", 3)
     now = [0.0]

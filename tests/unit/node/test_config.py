@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from walrus_client.challenges.policy import Mode
 from walrus_node import config as configs
 from walrus_node import key_files
 from walrus_node.config import KeysConfig
@@ -24,6 +25,12 @@ def load(tmp_path, document, **environment):
     path = tmp_path / "node.yaml"
     path.write_text(document if isinstance(document, str) else yaml.safe_dump(document))
     return configs.load(path, environment)
+
+
+def test_challenges_are_reported_unless_told_otherwise_and_wait_for_a_file_that_is_named(tmp_path):
+    assert load(tmp_path, MINIMAL).challenges.policy().mode is Mode.REPORT
+    told = {"challenges": {"network": "Vote", "policy_file": "/config/challenges.json"}}
+    assert load(tmp_path, MINIMAL | told).challenges.policy().mode is Mode.OFF
 
 
 def test_defaults_are_the_documented_ones(tmp_path):
