@@ -99,6 +99,7 @@ def test_an_advertised_host_wins(make_devnet):
 
 async def test_probes_and_metrics(devnet, client, key):
     assert devnet.http("/livez")[0] == devnet.http("/readyz")[0] == 200
+    await client.gas_coins(key.address)
     status, text = devnet.http("/metrics")
     assert status == 200
     measured = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if not line.startswith("#")}
