@@ -66,6 +66,9 @@ class Finding(Enum):
     MISSING = "the prover has signed that it lacks a cell"
     UNSIGNED_RIGHT = "every answer is right, but the prover has not signed them"
     UNSIGNED_WRONG = "an answer is wrong, but the prover has not signed it: the challenger's word only"
+    CALLED_INVALID = (
+        "the prover says, and has signed it, that a blob was declared invalid: only the chain knows whether it is"
+    )
     INCOMPLETE = "answers are missing; those that came are right"
     BAD_TRUTH = "the challenger's own cell is not the one that the metadata commits to: the transcript is worthless"
     BAD_SEED = "the seed is not the challenger's signature: the transcript is worthless"
@@ -110,7 +113,8 @@ def replay(
         prover_key: the same of the prover.
         metadata_of: verified metadata of a blob.
         verify: `walrus_sui.bls.verify`: public key, message, signature.
-        is_invalid: whether the chain has declared the blob invalid during the epoch.
+        is_invalid: whether the chain has declared the blob invalid during the epoch; the challenger's word when it comes from
+            its file, so that no answer about such a blob convicts.
 
     Raises:
         LookupError: `metadata_of` does not know a blob.
@@ -121,18 +125,24 @@ def replay(
         return Replay(Finding.BAD_SEED, None, 0)
     chain, previous = AnswerChain.start(questions), b""
     wrong: Sample | None = None
+    called_invalid: Sample | None = None
     for index, exchange in enumerate(transcript.exchanges[: questions.count]):
         sample = questions.sample(index, previous)
-        if is_invalid(sample.blob_id) and exchange.truth == invalid_answer(sample.blob_id):
-            pass  # there is no right cell of such a blob; the chain's word stands for it
+        declared = invalid_answer(sample.blob_id)
+        if is_invalid(sample.blob_id) and exchange.truth == declared:
+            pass  # there is no right cell of such a blob, and who gave one had not heard of it
         elif not _is_true(sample, exchange, metadata_of(sample.blob_id), questions.n_shards):
             return Replay(Finding.BAD_TRUTH, sample, index)
-        if wrong is None and exchange.answer != exchange.truth:
-            wrong = sample
+        elif exchange.answer == declared:
+            called_invalid = called_invalid or sample
+        elif exchange.answer != exchange.truth:
+            wrong = wrong or sample
         chain, previous = chain.then(exchange.answer), exchange.answer
     signed = transcript.close is not None and verify(prover_key, messages.close(pair, chain.value), transcript.close)
     if wrong is not None:
         return Replay(Finding.WRONG if signed else Finding.UNSIGNED_WRONG, wrong, chain.answered)
+    if called_invalid is not None:
+        return Replay(Finding.CALLED_INVALID if signed else Finding.UNSIGNED_WRONG, called_invalid, chain.answered)
     if chain.answered < questions.count:
         sample = questions.sample(chain.answered, previous)
         lacks = messages.missing(pair, chain.answered)

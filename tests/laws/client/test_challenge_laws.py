@@ -269,6 +269,35 @@ def test_an_invalid_blob_has_one_answer() -> None:
     assert judged(transcript) is Finding.BAD_TRUTH
 
 
+@pytest.mark.parametrize("also_wrong", [False, True])
+def test_what_only_the_chain_knows_of_a_blob_convicts_nobody(also_wrong: bool) -> None:
+    """The challenger may say of a good blob that it is invalid, or keep quiet that a bad one is."""
+    some = BlobSet.of(archive())[1]
+    blobs = run_of(24).questions.blobs
+
+    def is_some(index: int) -> bool:
+        return blobs[index // 6] == some
+
+    def lie(index: int, made: Exchange) -> Exchange:
+        return replace(made, answer=bytes(len(made.answer) + 2)) if also_wrong and index == 23 else made
+
+    honest = run_of(24, change=lie)
+    exchanges = tuple(
+        Exchange(made.answer, invalid_answer(some), b"") if is_some(index) else made
+        for index, made in enumerate(honest.exchanges)
+    )
+    called_bad = replace(honest, exchanges=exchanges)
+    expected = Finding.WRONG if also_wrong else Finding.PASS
+    assert judged(called_bad, is_invalid=lambda blob_id: blob_id == some) is expected
+
+    def declared(index: int, made: Exchange) -> Exchange:
+        return replace(made, answer=invalid_answer(some)) if is_some(index) else lie(index, made)
+
+    hidden = run_of(24, change=declared)
+    assert judged(hidden) is (Finding.WRONG if also_wrong else Finding.CALLED_INVALID)
+    assert judged(replace(hidden, close=None)) is Finding.UNSIGNED_WRONG
+
+
 # Verdicts
 
 outcomes = st.lists(st.sampled_from(Outcome), max_size=ATTEMPTS)
