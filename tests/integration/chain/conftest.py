@@ -75,7 +75,7 @@ class Devnet:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         body = json.dumps({"ms": ms}).encode()
         request = urllib.request.Request(f"{self.url}/v1/admin/advance", data=body, headers=headers)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             assert answer.status == 200
 
     def get(self, path):

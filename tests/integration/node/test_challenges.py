@@ -3,20 +3,19 @@
 import asyncio
 import json
 import os
-import re
 import shutil
-from collections import Counter, defaultdict
-from contextlib import asynccontextmanager, suppress
+from collections import Counter
+from contextlib import asynccontextmanager
 
 import grpc
 import grpc.aio
 import pytest
+from tests.integration.node.challenge_clock import EPOCH_MS, PASSED, Clock, counted, judged, supply
 from tests.integration.node.test_recovery import is_whole
 from tests.integration.node.world import PATIENCE_S, until
 from typer.testing import CliRunner
 
 from walrus_client.challenges.policy import Mode, Policy
-from walrus_client.challenges.reports import Report
 from walrus_client.challenges.results import Results
 from walrus_client.challenges.schedule import Schedule
 from walrus_client.challenges.verdicts import Outcome, Verdict
@@ -27,16 +26,12 @@ from walrus_node.store.kv import Batch
 from walrus_node.store.rocks import RocksStore
 from walrus_node.store.shards import SliverKey
 from walrus_node.store.storage import Storage
-from walrus_proto.node.v1 import node_pb2 as pb
-from walrus_proto.sui.rpc.v2 import state_service_pb2, state_service_pb2_grpc
 from walrus_sui.errors import CertificateError, ChainError
 
-EPOCH_MS = 3_600_000
 HONEST_EPOCHS = int(os.environ.get("HONEST_EPOCHS", "2"))
 """Epochs in a row without a cheater; `make soak` takes more."""
 pytestmark = pytest.mark.timeout(300 + 100 * HONEST_EPOCHS)
 SIZES = [1, 700, 50_000, 50_000, 200_000, 200_000]
-PASSED = (Verdict.PASS, Outcome.PASS)
 
 
 @pytest.fixture(scope="module")
@@ -63,74 +58,6 @@ def blobs(network):
     return asyncio.run(store())
 
 
-class Clock:
-    """The chain's clock within one epoch, in percent of it."""
-
-    def __init__(self, network, view):
-        self.network = network
-        self.epoch = view.epoch
-        self.percent = 0
-
-    async def at(self, percent, what, look):
-        """Moves on, and waits until every node of the network shows what is expected of it."""
-        await asyncio.to_thread(self.network.devnet.advance, EPOCH_MS * (percent - self.percent) // 100)
-        self.percent = percent
-        for node in self.network.nodes:
-            await asyncio.to_thread(until, f"{node.name} {what}", lambda n=node: look(self.of(n)))
-
-    def of(self, node):
-        """What the node says of this epoch's challenges; nothing while it is behind, or too busy to say anything."""
-        status, text = node.get("/v1/info")
-        found = json.loads(text)["challenges"] if status == 200 else {"epoch": -1}
-        return found if found["epoch"] == self.epoch else defaultdict(lambda: -1)
-
-    def have_ended(self, patience_s=6):
-        """Whether all cases are settled before long; if not, what is left may wait for its next attempt."""
-        with suppress(AssertionError):
-            return until("all have challenged all", self.none_pending, patience=patience_s)
-        return False
-
-    def none_pending(self):
-        return all(self.of(node)["pending"] == 0 for node in self.network.nodes)
-
-    async def verdicts(self, at_last=lambda: None):
-        """Until all have judged all; attempts that were void on a busy machine are made again.
-
-        Returns what `at_last` says while the window is still open.
-        """
-        for percent in (41, 47, 53):
-            await self.at(percent, "sees the window", lambda said: said["window_open"] is True)
-            if await asyncio.to_thread(self.have_ended):
-                break
-        said_at_last = await asyncio.to_thread(at_last)
-        await self.at(61, "has judged", lambda said: judged(said) == 3)
-        return said_at_last
-
-    async def votes_end(self, *voters):
-        """Until these have voted and seen the end of it; what is pulled or seen later needs the clock to move on."""
-        for percent in (66, 70, 75, 80, 85, 89, 93):
-            await self.at(percent, "goes on", lambda said: judged(said) == 3)
-            with suppress(AssertionError):
-                await asyncio.to_thread(
-                    until, "all see the end", lambda: all(self.of(node)["executed"] for node in voters), patience=5
-                )
-                return
-
-    async def matrix(self):
-        """Each node's own verdicts, by the names of challenger and prover."""
-        names, found = {node.known_id: node.name for node in self.network.nodes}, {}
-        for node in self.network.nodes:
-            ours = bytes.fromhex(node.known_id[2:])
-            request = pb.ListChallengeReportsRequest(epoch=self.epoch, challengers=[ours])
-            async with node.stub() as stub:
-                async for page in stub.ListChallengeReports(request, timeout=30):
-                    for signed in page.reports:
-                        report = Report.from_bytes(signed.body)
-                        if names[report.challenger] == node.name:
-                            found[node.name, names[report.prover]] = (report.verdict, report.reason)
-        return found
-
-
 def shown(clock):
     """What `walrusctl challenges` shows of the epoch when it asks all nodes, and what each of them answers."""
     nodes, epoch = clock.network.nodes, str(clock.epoch)
@@ -138,25 +65,6 @@ def shown(clock):
     done = CliRunner().invoke(app, ["challenges", "--epoch", epoch, *asked, "-o", "json"])
     answers = [Results.from_json(node.get(f"/v1/challenges/{epoch}?own")[1]) for node in nodes]
     return json.loads(done.stdout), answers
-
-
-def judged(said):
-    return said["passed"] + said["failed"] + said["excused"] + said["none"]
-
-
-def counted(node, metric, outcome):
-    """A counter of the node, by outcome."""
-    page = node.get("/metrics")[1]
-    found = re.search(rf'^{metric}\{{[^}}]*outcome="{outcome}"[^}}]*\}} (\S+)$', page, re.MULTILINE)
-    return float(found[1]) if found else 0
-
-
-async def supply(network, chain):
-    """All WAL that there is."""
-    request = state_service_pb2.GetCoinInfoRequest(coin_type=chain.config.wal_type)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{network.devnet.ports['rpc']}") as channel:
-        info = await state_service_pb2_grpc.StateServiceStub(channel).GetCoinInfo(request, timeout=30)
-    return info.treasury.total_supply
 
 
 @asynccontextmanager
