@@ -91,7 +91,7 @@ class _Call:
         self._parts = parts
         self._seed = seed
 
-    async def send_seed(self, seed: bytes) -> None:
+    def send_seed(self, seed: bytes) -> None:
         self._seed.set_result(seed)
 
     async def next(self) -> wire.Part | None:

@@ -8,7 +8,7 @@ checked for form here and bounded; what it is worth, signatures and times includ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -194,31 +194,54 @@ class ReportParser:
         """The stream may end at any page."""
 
 
+class Outbox:
+    """What is sent on a stream, message by message.
+
+    grpc.aio has a way to write by hand; with interceptors a call that the other side ends early leaves a task behind that
+    waits for the next message for ever. This one ends with the sender.
+    """
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[pb.ChallengeRequest | None] = asyncio.Queue()
+
+    def send(self, request: pb.ChallengeRequest) -> None:
+        """Sends as soon as gRPC takes it; that it cannot be sent is found out by who reads the answers."""
+        self._queue.put_nowait(request)
+
+    def end(self) -> None:
+        """There is no more to send."""
+        self._queue.put_nowait(None)
+
+    async def requests(self) -> AsyncIterator[pb.ChallengeRequest]:
+        """The messages, for the call."""
+        while (request := await self._queue.get()) is not None:
+            yield request
+
+
 class ChallengeCall:
     """One open stream to a node, behind its reply. Made by `NodeClient.challenge`.
 
     Args:
         name: of the node, for errors.
         call: the stream.
+        outbox: leads to the node.
         reply: what the node said to the opening.
         as_error: translates gRPC's errors.
     """
 
-    def __init__(self, name: str, call: Any, reply: Reply, as_error: Callable[[CallError], PeerError]) -> None:
+    def __init__(
+        self, name: str, call: Any, outbox: Outbox, reply: Reply, as_error: Callable[[CallError], PeerError]
+    ) -> None:
         self._name = name
         self._call = call
+        self._outbox = outbox
         self._as_error = as_error
         self.reply = reply
 
-    async def send_seed(self, seed: bytes) -> None:
-        """Lets the questions begin; raises `PeerError`."""
-        try:
-            await self._call.write(pb.ChallengeRequest(seed=seed))
-            await self._call.done_writing()
-        except CALL_ERRORS as error:
-            raise self._as_error(error) from error
-        except asyncio.InvalidStateError:
-            raise PeerMisbehavedError(self._name, "it ended the challenge before the seed") from None
+    def send_seed(self, seed: bytes) -> None:
+        """Lets the questions begin."""
+        self._outbox.send(pb.ChallengeRequest(seed=seed))
+        self._outbox.end()
 
     async def next(self) -> Part | None:
         """The next message, None at the end of the stream; raises `PeerError`."""

@@ -18,7 +18,7 @@ from walrus_client.budget import ByteBudget, Place
 from walrus_client.challenges.reports import SignedReport
 from walrus_client.peers import challenges, wire
 from walrus_client.peers.calling import CALL_ERRORS, Caller, Parts, decoded, is_connection_failure, stub_of
-from walrus_client.peers.challenges import ChallengeCall, Hello, ReportParser
+from walrus_client.peers.challenges import ChallengeCall, Hello, Outbox, ReportParser
 from walrus_client.peers.records import RecordParser
 from walrus_client.peers.shards import ExpectedShard, ShardParser, SyncedSlivers
 from walrus_client.peers.signing import RequestSigner
@@ -250,29 +250,30 @@ class NodeClient:
         """
         body = hello.to_body()
         channel = await self._caller.channel.get()
-        call = None
+        call, outbox = None, Outbox()
         try:
             while True:
                 envelope = await asyncio.to_thread(
                     signer.sign, challenges.METHOD, self.member.node_id, hello.epoch, body
                 )
                 stub: Any = stub_of(channel)
-                call = stub.Challenge()  # written and read by hand, which the stubs do not know
-                opening = pb.ChallengeOpening(envelope=envelope, body=body)
+                call = stub.Challenge(outbox.requests())  # read by hand, which the stubs do not know
+                outbox.send(pb.ChallengeRequest(opening=pb.ChallengeOpening(envelope=envelope, body=body)))
                 try:
-                    await call.write(pb.ChallengeRequest(opening=opening))
                     response = await call.read()
                     break
                 except CALL_ERRORS as error:
                     if not is_connection_failure(error) or not await self._caller.channel.refresh(channel):
                         raise self._caller.peer_error(error) from error
-                channel = await self._caller.channel.get()
+                outbox.end()
+                outbox, channel = Outbox(), await self._caller.channel.get()
             with self._caller.well_formed():
                 if response is challenges.END:
                     raise wire.MalformedAnswer("it ended the challenge without a reply")
                 reply = challenges.reply_from_pb(decoded(response))
-            yield ChallengeCall(self.name, call, reply, self._caller.peer_error)
+            yield ChallengeCall(self.name, call, outbox, reply, self._caller.peer_error)
         finally:
+            outbox.end()
             if call is not None:
                 call.cancel()
 

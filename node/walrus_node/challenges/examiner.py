@@ -218,7 +218,7 @@ class Examiner:
 
     async def _ask(self, current: Round, prover: CommitteeMember, run: _Run, call: ChallengeCall) -> Examined:
         loop, count = asyncio.get_running_loop(), run.questions.count
-        await call.send_seed(run.questions.seed)
+        call.send_seed(run.questions.seed)
         async with measured_lag() as lag:
             begun = loop.time()
             while True:

@@ -133,7 +133,7 @@ class Asker:
                 assert await client.get_blob_status(blob_id) is not None
             case "Challenge":
                 async with client.challenge(seeds.HELLO, RequestSigner(seeds.OTHER, seeds.OTHERS_KEY)) as call:
-                    await call.send_seed(seeds.SIGNATURE)
+                    call.send_seed(seeds.SIGNATURE)
                     while (part := await call.next()) is not None:
                         assert not isinstance(part, Answer) or len(part.data) <= MAX_CELL
             case "DeclareRecovering":
