@@ -1,4 +1,4 @@
-"""Nodes lose their volume, come, go, and go for good, under a reader and a writer that never fail."""
+"""Nodes lose their volume, change their keys, come, go, and go for good, under a reader and a writer that never fail."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from walrus_codec import blob_id as blob_ids
 from walrus_sui.client import ChainClient
 
 MIB = 2**20
+ROTATED = ordinal(1)
 PATIENCE = 600
 """Seconds for shards to move: their new owners rebuild what nobody gives them, on two cores for all nodes."""
 
@@ -39,6 +40,14 @@ def writer(gateway: Gateway, reader: BackgroundReader) -> Iterator[BackgroundWri
 
 def count(kubectl: Kubectl, nodes: int) -> None:
     kubectl.patch("wnet", NETWORK, {"spec": {"nodes": {"count": nodes}}})
+
+
+async def keys_of(chain: ChainClient, kubectl: Kubectl, name: str) -> tuple[bytes, bytes]:
+    """The public keys of a member of the committee, as the chain has them."""
+    node = kubectl.get("wn", name)["status"]["nodeId"]
+    committee = (await chain.staking()).committee
+    member = next(member for member in committee.members if member.node_id == node)
+    return member.bls_public_key, member.network_public_key
 
 
 def guest(name: str) -> dict[str, Any]:
@@ -86,6 +95,11 @@ def volume(name: str) -> tuple[tuple[str, str], tuple[str, str]]:
 async def test_nodes_come_and_go_for_epochs_under_load(
     kubectl: Kubectl, reader: BackgroundReader, writer: BackgroundWriter, chain: ChainClient
 ) -> None:
+    old = await keys_of(chain, kubectl, ROTATED)
+    pod = kubectl.get("pod", f"{ROTATED}-0")["metadata"]["uid"]
+    kubectl.patch("wn", ROTATED, {"spec": {"rotateKeys": {"protocol": "another", "network": "another"}}})
+    kubectl.wait("wn", ROTATED, "KeysCurrent", "False", seconds=60)
+
     next_epoch(kubectl)
     kubectl.apply(guest("guest"))
     kubectl.wait("wn", "guest", "InCommittee", "True", seconds=240)
@@ -114,6 +128,15 @@ async def test_nodes_come_and_go_for_epochs_under_load(
     kubectl.wait("wn", ordinal(9), "InCommittee", "True", seconds=240)
     assert len(await everybody_holds_what_the_chain_says(chain, kubectl)) == 10
     kubectl.wait("wnet", NETWORK, "Ready", "True", seconds=120)
+
+    # Meanwhile one has taken both of its keys' successors, and never restarted for it.
+    kubectl.wait("wn", ROTATED, "KeysCurrent", "True", seconds=PATIENCE)
+    new = await keys_of(chain, kubectl, ROTATED)
+    assert not set(old) & set(new)
+    status = kubectl.get("wn", ROTATED)["status"]
+    assert status["keysFor"] == {"protocol": "another", "network": "another"}
+    assert set(kubectl.get("secret", f"{ROTATED}-keys")["data"]) == {"protocol.key", "network.key", "sui.key"}
+    assert kubectl.get("pod", f"{ROTATED}-0")["metadata"]["uid"] == pod
     assert len(writer.stored) > 20
     reader.read_all()
 

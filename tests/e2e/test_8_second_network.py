@@ -1,17 +1,22 @@
-"""A network with the official encoding in a namespace of its own, beside the first one."""
+"""A network with the official encoding beside the first one: a node is fenced, all volumes grow, and all of it sleeps."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 from tests.e2e.conftest import install
-from tests.e2e.support import ROOT, BackgroundReader, Gateway, Kubectl, run
+from tests.e2e.network import store
+from tests.e2e.support import ROOT, BackgroundReader, Gateway, Kubectl, run, until
 
 NAMESPACE = "walrus-e2e-rs2"
+NETWORK = "rs2"
 SHARDS = 10
+NODES = [f"{NETWORK}-{number}" for number in range(4)]
 VECTORS = json.loads((ROOT / "tests" / "unit" / "codec" / "data" / "rs2-blob-ids.json").read_text())["vectors"]
 
 
@@ -20,29 +25,132 @@ def content(length: int) -> bytes:
     return bytes((i * 31 + 7 * (i >> 8)) & 255 for i in range(length))
 
 
-@pytest.fixture
-def second(kubectl: Kubectl) -> Iterator[Gateway]:
+@dataclass(frozen=True)
+class Network:
+    """The second network: kubectl in its namespace, its gateway, and a reader of its own."""
+
+    kubectl: Kubectl
+    gateway: Gateway
+    reader: BackgroundReader
+
+    def claims(self) -> dict[str, tuple[str, str]]:
+        """Identity and size asked for of each node's volume."""
+        found = {name: self.kubectl.get("pvc", f"data-{name}-0") for name in NODES}
+        return {
+            name: (claim["metadata"]["uid"], claim["spec"]["resources"]["requests"]["storage"])
+            for name, claim in found.items()
+            if claim
+        }
+
+    def pods(self) -> set[str]:
+        return {pod["metadata"]["name"] for pod in self.kubectl.items("pods") if pod["status"]["phase"] != "Succeeded"}
+
+
+@pytest.fixture(scope="module")
+def second(kubectl: Kubectl) -> Iterator[Network]:
     run("kubectl", "delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=240s", timeout=300)
     run("kubectl", "create", "namespace", NAMESPACE)
     run("kubectl", "label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
     values = {"encoding": "rs2", "shards": SHARDS, "nodes.count": 4, "nodes.template.deletionPolicy": "Drain"}
     install(
-        *("rs2", "walrus-testnet", NAMESPACE, "--set"),
+        *(NETWORK, "walrus-testnet", NAMESPACE, "--set"),
         ",".join(f"network.{key}={value}" for key, value in values.items()),
     )
-    Kubectl(NAMESPACE).wait("wnet", "rs2", "Ready", "True", seconds=400)
-    with contextlib.closing(Gateway(NAMESPACE, "rs2-gateway")) as face:
-        yield face
+    here = Kubectl(NAMESPACE)
+    here.wait("wnet", NETWORK, "Ready", "True", seconds=400)
+    with contextlib.closing(Gateway(NAMESPACE, f"{NETWORK}-gateway")) as face:
+        reader = BackgroundReader(face)
+        try:
+            yield Network(here, face, reader)
+        finally:
+            reader.stop()
     # Nodes to be drained do not hold a namespace that goes.
     run("kubectl", "delete", "namespace", NAMESPACE, "--timeout=240s", timeout=300)
 
 
-def test_blob_ids_are_the_official_ones(second: Gateway, reader: BackgroundReader) -> None:
+@pytest.fixture(autouse=True)
+def its_reads_never_fail(second: Network) -> Iterator[None]:
+    yield
+    failures, second.reader.failures = second.reader.failures, []
+    assert failures == []
+
+
+def test_blob_ids_are_the_official_ones(second: Network, reader: BackgroundReader) -> None:
     known = [vector for vector in VECTORS if vector["n_shards"] == SHARDS]
     assert known
     for vector in known:
         data = content(vector["length"])
-        answer = second.store(data)
+        answer = second.gateway.store(data, epochs="50")
         assert answer.status_code == 200, answer.text
         assert answer.json()["newlyCreated"]["blobObject"]["blobId"] == vector["blob_id"]
-        assert second.read(vector["blob_id"]).content == data
+        assert second.gateway.read(vector["blob_id"]).content == data
+        second.reader.watch(vector["blob_id"], data)
+
+
+def test_a_node_is_fenced_and_a_second_one_only_when_the_network_bears_it(second: Network) -> None:
+    kubectl, (one, other) = second.kubectl, NODES[2:]
+    claim = second.claims()[one]
+    for name in (one, other):
+        kubectl.patch("wn", name, {"spec": {"desiredState": "Fenced"}})
+        kubectl.wait("wn", name, "Fenced", "True" if name == one else "False", seconds=120)
+    until("its pod gone", lambda: f"{one}-0" not in second.pods(), seconds=120)
+    refused = kubectl.condition("wn", other, "Fenced")
+    assert (refused["status"], refused["reason"]) == ("False", "FaultBudgetExceeded"), refused
+    assert "of 3 are unavailable already" in refused["message"]
+    assert f"{other}-0" in second.pods()
+    # What the machine or somebody else does to it brings no pod back; readers and writers notice nothing.
+    kubectl("delete", "statefulset", one)
+    until("its StatefulSet again", lambda: kubectl.get("statefulset", one), seconds=60)
+    assert kubectl.get("statefulset", one)["spec"]["replicas"] == 0
+    data = os.urandom(100_000)
+    second.reader.watch(store(second.gateway, data), data)
+    second.reader.read_all()
+    for name in (other, one):
+        kubectl.patch("wn", name, {"spec": {"desiredState": "Active"}})
+    kubectl.wait("wn", one, "Ready", "True", seconds=180)
+    assert second.claims()[one] == claim
+    kubectl.wait("wnet", NETWORK, "Ready", "True", seconds=120)
+
+
+def test_all_volumes_grow_by_replacement_one_after_the_other(second: Network) -> None:
+    """The cluster's storage class enlarges nothing, so each node recovers what it held from the others."""
+    kubectl, before = second.kubectl, second.claims()
+    assert {size for _, size in before.values()} == {"10Gi"}
+    kubectl.patch("wnet", NETWORK, {"spec": {"nodes": {"template": {"storage": {"size": "11Gi"}}}}})
+
+    def grown() -> bool:
+        ready = {
+            node["metadata"]["name"]
+            for node in kubectl.items("wn")
+            if any(entry["type"] == "Ready" and entry["status"] == "True" for entry in node["status"]["conditions"])
+        }
+        assert len(ready) >= len(NODES) - 1, f"more than one is away, {ready} are there"
+        now = second.claims()
+        return set(now) == set(NODES) and all(size == "11Gi" for _, size in now.values())
+
+    until("four larger volumes", grown, seconds=900)
+    kubectl.wait("wnet", NETWORK, "Ready", "True", seconds=240)
+    kubectl.wait("wnet", NETWORK, "Progressing", "False", seconds=240)
+    assert not {uid for uid, _ in second.claims().values()} & {uid for uid, _ in before.values()}
+    for name in NODES:
+        kubectl.wait("wn", name, "Synced", "True", seconds=240)
+    second.reader.read_all()
+
+
+def test_the_network_sleeps_with_its_data_and_wakes_with_it(second: Network) -> None:
+    kubectl, before = second.kubectl, second.claims()
+    ids = {node["metadata"]["name"]: node["status"]["nodeId"] for node in kubectl.items("wn")}
+    with second.reader.paused():
+        kubectl.patch("wnet", NETWORK, {"spec": {"hibernated": True}})
+        until("no pod", lambda: not second.pods(), seconds=240)
+        asleep = kubectl.wait("wnet", NETWORK, "Ready", "False", seconds=60)
+        until("it says so", lambda: kubectl.condition("wnet", NETWORK, "Ready")["reason"] == "Hibernated", seconds=60)
+        assert kubectl.condition("wnet", NETWORK, "Degraded")["status"] == "False", asleep
+        assert second.claims() == before
+        kubectl.patch("wnet", NETWORK, {"spec": {"hibernated": False}})
+        kubectl.wait("wnet", NETWORK, "Ready", "True", seconds=300)
+    assert {node["metadata"]["name"]: node["status"]["nodeId"] for node in kubectl.items("wn")} == ids
+    assert second.claims() == before
+    second.reader.read_all()
+    data = os.urandom(100_000)
+    assert second.gateway.read(store(second.gateway, data)).content == data
