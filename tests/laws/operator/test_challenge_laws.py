@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.unit.operator.support import NETWORK, START, World, network_manifest
+from tests.unit.operator.chain_world import NETWORK, START, network_manifest
+from tests.unit.operator.support import World
 
 from walrus_client.challenges.schedule import Schedule, differ_widely
 from walrus_codec.types import Epoch

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from tests.unit.operator.support import START, World, network_manifest
+from tests.unit.operator.chain_world import START, network_manifest
+from tests.unit.operator.support import World
 
 from walrus_codec.quorum import max_faulty
 from walrus_codec.types import NodeId, ShardIndex

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.unit.operator.support import START, World, network_manifest
+from tests.unit.operator.chain_world import START, network_manifest
+from tests.unit.operator.support import World
 
 from walrus_codec.quorum import max_faulty
 from walrus_operator.api.chain_view import EpochPhase

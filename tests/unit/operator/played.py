@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from tests.unit.operator.support import address
+from tests.unit.operator.chain_world import address
 
 from walrus_codec.types import Epoch, NodeId, ObjectId, ShardIndex, SuiAddress
 from walrus_operator.api.chain_view import ChainView, EpochPhase, RegisteredKeys, Seat

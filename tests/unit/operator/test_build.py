@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.unit.operator.support import NAMESPACE, SETTINGS, World, network_manifest
+from tests.unit.operator.chain_world import NAMESPACE, network_manifest
+from tests.unit.operator.support import SETTINGS, World
 
 from walrus_operator.api.decisions import CreateKeys, KeyKind
 from walrus_operator.api.world import Manifest

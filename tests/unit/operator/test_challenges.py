@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tests.unit.operator.support import NETWORK, START, World, network_manifest
+from tests.unit.operator.chain_world import NETWORK, START, network_manifest
+from tests.unit.operator.support import World
 
 from walrus_client.challenges.policy import Mode
 from walrus_client.challenges.results import Vote

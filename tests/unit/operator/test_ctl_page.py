@@ -6,7 +6,8 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from tests.unit.operator.support import World, network_manifest
+from tests.unit.operator.chain_world import network_manifest
+from tests.unit.operator.support import World
 
 from walrus_operator.api.world import Manifest, ObjectKey
 from walrus_operator.ctl import page, page_rows, plan_page

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.unit.operator.support import World, network_manifest
+from tests.unit.operator.chain_world import network_manifest
+from tests.unit.operator.support import World
 
 from walrus_codec.types import ShardIndex
 from walrus_operator.api.decisions import Evictions

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from tests.unit.operator.support import World, network_manifest
+from tests.unit.operator.chain_world import network_manifest
+from tests.unit.operator.support import World
 
 from walrus_operator.api.network import NetworkSpec
 from walrus_operator.api.world import ObjectKey

@@ -8,7 +8,8 @@ from itertools import product
 from typing import Any
 
 import pytest
-from tests.unit.operator.support import NAMESPACE, SETTINGS, network_manifest
+from tests.unit.operator.chain_world import NAMESPACE, network_manifest
+from tests.unit.operator.support import SETTINGS
 
 from walrus_operator.api.world import Manifest, Settings
 from walrus_operator.build import common, policies

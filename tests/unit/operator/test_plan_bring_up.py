@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.unit.operator.support import NETWORK, World, network_manifest
+from tests.unit.operator.chain_world import NETWORK, network_manifest
+from tests.unit.operator.support import World
 
 from walrus_operator.api import names
 from walrus_operator.api.decisions import CreateKeys, Delegate, FundAddress, FundTreasury

@@ -1,7 +1,8 @@
 """A whole network goes to sleep with its data, from the outside in, and wakes as it was."""
 
 import pytest
-from tests.unit.operator.support import World, network_manifest
+from tests.unit.operator.chain_world import network_manifest
+from tests.unit.operator.support import World
 
 from walrus_operator.api.world import ObjectKey
 

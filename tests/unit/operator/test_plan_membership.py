@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.operator.support import World, network_manifest
+from tests.unit.operator.chain_world import network_manifest
+from tests.unit.operator.support import World
 
 from walrus_operator.api.chain_view import EpochPhase
 from walrus_operator.api.decisions import Delegate, DeleteObject, WithdrawStake

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.unit.operator.chain_world import START, network_manifest
 from tests.unit.operator.rolling import Rolling, status
-from tests.unit.operator.support import SETTINGS, START, World, network_manifest
+from tests.unit.operator.support import SETTINGS, World
 
 from walrus_operator.api.chain_view import EpochPhase
 from walrus_operator.api.conditions import Reason

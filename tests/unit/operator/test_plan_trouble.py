@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.operator.support import START, World, network_manifest
+from tests.unit.operator.chain_world import START, network_manifest
+from tests.unit.operator.support import World
 
 from walrus_operator.api import names
 from walrus_operator.api.chain_view import EpochPhase

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from tests.unit.operator.support import World, network_manifest
+from tests.unit.operator.chain_world import network_manifest
+from tests.unit.operator.support import World
 
 from walrus_operator.api.markers import OVERRIDE_ANNOTATION, REPLACE_VOLUME_ANNOTATION
 from walrus_operator.api.pods import Storage

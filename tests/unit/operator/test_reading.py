@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.unit.operator.support import START, network_manifest
+from tests.unit.operator.chain_world import START, network_manifest
 
 from walrus_operator.api import names
 from walrus_operator.api.decisions import KeyKind

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.operator.support import START, World, network_manifest
+from tests.unit.operator.chain_world import START, network_manifest
+from tests.unit.operator.support import World
 
 from walrus_codec.types import NodeId, ShardIndex
 from walrus_operator.api.chain_view import ChainView, EpochPhase, Seat

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.operator.support import World, network_manifest
+from tests.unit.operator.chain_world import network_manifest
+from tests.unit.operator.support import World
 
 from walrus_client.gateway.body import footprint
 from walrus_client.gateway.config import GatewayConfig

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tests.unit.operator.chain_world import START
 from tests.unit.operator.rolling import status
 from tests.unit.operator.rollouts.worlds import passes, restarted, roll, running
-from tests.unit.operator.support import START, World
+from tests.unit.operator.support import World
 
 from walrus_operator.api.chain_view import EpochPhase
 from walrus_operator.api.markers import APPROVED_ANNOTATION, OVERRIDE_ANNOTATION

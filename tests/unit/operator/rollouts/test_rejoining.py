@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.unit.operator.chain_world import START
 from tests.unit.operator.rolling import status
 from tests.unit.operator.rollouts.worlds import passes, roll
-from tests.unit.operator.support import START, World
+from tests.unit.operator.support import World
 
 from walrus_operator.api.world import UnixSeconds
 from walrus_operator.plan.rejoining import STUCK_AFTER

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.unit.operator.chain_world import network_manifest
 from tests.unit.operator.rolling import Rolling
-from tests.unit.operator.support import World, network_manifest
+from tests.unit.operator.support import World
 
 
 def running(count: int = 4, shards: int = 10, **spec: Any) -> World:
