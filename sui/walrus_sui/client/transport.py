@@ -1,19 +1,17 @@
-"""The only place where pysui is imported: gRPC calls to a Sui full node, and one tree of errors.
+"""gRPC calls to a Sui full node through pysui, and one tree of errors.
 
 Life of a call: typed arguments become a pysui request, `GrpcProtocolClient` sends it over our own channel, the answer
 becomes a plain value of `wire`. pysui reports failures in three ways (a result that is not ok, an exception, an
 exception while a stream is read); all of them leave here as `walrus_sui.errors.ChainError`.
 
-Three things pysui does not offer are done here: a configuration in memory (its own wants files under HOME), a channel
-without TLS or with a private root (it hard-codes public roots), and time-outs (it has none).
+What pysui does not offer is done here: time-outs, and (in `connection`) a configuration in memory and a channel without TLS
+or with a private root.
 """
 
 import asyncio
 import logging
-import ssl
-from collections.abc import AsyncGenerator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -21,14 +19,13 @@ import grpclib.client
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from h2.exceptions import H2Error
-from pysui import GroupProtocol, GrpcProtocolClient, NetworkType, PysuiConfiguration
-from pysui.sui.sui_common.config.confgroup import Profile, ProfileGroup
-from pysui.sui.sui_common.config.confmodel import PysuiConfigModel
+from pysui import GrpcProtocolClient
 from pysui.sui.sui_grpc import pgrpc_requests as requests
 
 from walrus_codec.types import Digest, ObjectId
 from walrus_sui.abi import move_types
 from walrus_sui.client import wire
+from walrus_sui.client.connection import apart, configuration_in_memory, drop, next_or_none, tls_context
 from walrus_sui.client.from_pysui import checkpoint_from, executed_from, object_from, service_info_from, simulated_from
 from walrus_sui.errors import (
     ChainError,
@@ -102,16 +99,16 @@ class Transport:
         self._url = rpc_url
         self._host = parts.hostname
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._tls = _tls_context(ca_pem) if parts.scheme == "https" else None
+        self._tls = tls_context(ca_pem) if parts.scheme == "https" else None
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
         self._last_answer = self._loop.time()
-        self._client = GrpcProtocolClient(pysui_config=_configuration_in_memory(self._host, self._port))
+        self._client = GrpcProtocolClient(pysui_config=configuration_in_memory(self._host, self._port))
         self._connect()
 
     async def close(self) -> None:
         """Close the connection; calls in flight fail."""
-        _drop(self._client._channel)  # noqa: SLF001  (pysui offers no way to bring one's own channel)
+        drop(self._client._channel)  # noqa: SLF001  (pysui offers no way to bring one's own channel)
         await asyncio.sleep(0)  # lets the socket close before the loop may end
 
     async def service_info(self) -> wire.ServiceInfo:
@@ -252,7 +249,7 @@ class Transport:
             if not result.is_ok():
                 _raise_refusal(result.result_string, "subscription")
             async with aclosing(result.result_data) as frames:
-                while (frame := await _apart(_next_or_none(frames))) is not None:
+                while (frame := await apart(next_or_none(frames))) is not None:
                     self._last_answer = self._loop.time()
                     if frame.checkpoint is None:
                         raise MalformedChainData("a frame of the checkpoint stream holds no checkpoint")
@@ -272,7 +269,7 @@ class Transport:
         try:
             async with asyncio.timeout(self._timeout):
                 call = self._client.execute_grpc_request(request=request, metadata=http_trace_headers())
-                result = await _apart(call)
+                result = await apart(call)
         except TimeoutError:
             self._reconnect_if_silent_since(started)
             raise ChainTimeout(f"{self._url} did not answer ({what}) within {self._timeout} s") from None
@@ -289,7 +286,7 @@ class Transport:
         return ChainUnreachable(f"{self._url} cannot be reached ({what}): {str(error) or type(error).__name__}")
 
     def _connect(self) -> None:
-        _drop(self._client._channel)  # noqa: SLF001
+        drop(self._client._channel)  # noqa: SLF001
         self._client._channel = grpclib.client.Channel(host=self._host, port=self._port, ssl=self._tls)  # noqa: SLF001
 
     def _reconnect_if_silent_since(self, moment: float) -> None:
@@ -297,55 +294,6 @@ class Transport:
         if self._last_answer <= moment:
             self._connect()
             self._last_answer = self._loop.time()  # calls that wait on the old connection must not drop the new one
-
-
-async def _next_or_none(frames: AsyncGenerator[Any]) -> Any:
-    return await anext(frames, None)
-
-
-async def _apart(call: Coroutine[Any, Any, Any]) -> Any:
-    """Wait for a call of grpclib that runs in a task of its own.
-
-    grpclib wakes whoever waits on a lost connection by cancelling its task, and never takes that request back. In our
-    own task it would stay pending: until Python 3.11.3 the next `asyncio.timeout` that expires then raises
-    `CancelledError`, which ends the task for good.
-    """
-    task = asyncio.get_running_loop().create_task(call)
-    try:
-        await asyncio.wait({task})
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
-    if task.cancelled():
-        raise StreamTerminatedError("the connection was closed")
-    return task.result()
-
-
-def _drop(channel: grpclib.client.Channel) -> None:
-    """Close a channel and its socket at once: a polite end of TLS, or a flush to a dead peer, could take minutes."""
-    connection = getattr(channel._protocol, "connection", None)  # noqa: SLF001
-    transport = getattr(connection, "_transport", None)
-    channel.close()
-    if transport is not None:
-        transport.abort()
-
-
-def _configuration_in_memory(host: str, port: int) -> PysuiConfiguration:
-    """Make pysui's configuration without its file, folder or HOME; holds no keys."""
-    profile = Profile("node", f"http://{host}:{port}", None, None, NetworkType.LOCAL)
-    group = ProfileGroup("walrus", "node", "", [], [], [], [profile], GroupProtocol.GRPC)
-    config = PysuiConfiguration.__new__(PysuiConfiguration)
-    config._model = PysuiConfigModel(version="1.2.0", sui_binary="", group_active="walrus", groups=[group])  # noqa: SLF001
-    config._config_root = Path("/nonexistent")  # noqa: SLF001
-    config._config_file = config._config_root / "PysuiConfig.json"  # noqa: SLF001
-    return config
-
-
-def _tls_context(ca_pem: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=ca_pem)
-    context.set_alpn_protocols(["h2"])
-    return context
 
 
 def _raise_refusal(reason: Any, what: str) -> NoReturn:
