@@ -33,6 +33,8 @@ class Seat:
     node_id: NodeId
     name: str
     shards: tuple[ShardIndex, ...]
+    key: str = ""
+    """BLS public key of this committee, in hex; empty when it was not read."""
 
     @property
     def weight(self) -> int:

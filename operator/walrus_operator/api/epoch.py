@@ -38,6 +38,8 @@ class EpochMember(StatusModel):
     """Number of shards."""
     shards: list[int]
     """The shards."""
+    protocol_key: str | None = None
+    """BLS public key that its messages of the epoch are checked with, hex."""
 
 
 class EpochChain(StatusModel):

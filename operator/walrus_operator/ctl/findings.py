@@ -1,6 +1,6 @@
 """What nodes on Kubernetes found of each other: who they are from the cluster's objects, what they say through port-forwards.
 
-The committee stands in the epoch's StorageEpoch, each node's key in its WalrusNode. Any node gives the reports of all, so a few
+The committee stands in the epoch's StorageEpoch, with the keys that held then. Any node gives the reports of all, so a few
 are asked, until no report is missing; signatures are checked by whoever shows them.
 """
 
@@ -55,7 +55,7 @@ def chosen(epochs: Sequence[Manifest], epoch: int | None) -> Mapping[str, Any] |
 
 
 def members(status: Mapping[str, Any], nodes: Sequence[Manifest]) -> list[Party]:
-    """The committee of an epoch with the keys that are known."""
+    """The committee of an epoch with the keys that are known; those of today for an epoch that an older operator recorded."""
     keys = {
         live["metadata"]["name"]: ((live.get("status") or {}).get("publicKeys") or {}).get("protocol") for live in nodes
     }
@@ -64,7 +64,7 @@ def members(status: Mapping[str, Any], nodes: Sequence[Manifest]) -> list[Party]
             NodeId(member["nodeId"]),
             member["node"],
             member["weight"],
-            _key(keys.get(member["node"])),
+            _key(member.get("protocolKey") or keys.get(member["node"])),
         )
         for member in status.get("committee") or ()
     ]

@@ -185,7 +185,10 @@ class ChainObserver:
 
 
 def _seats(committee: Committee) -> tuple[Seat, ...]:
-    return tuple(Seat(member.node_id, member.name, tuple(member.shards)) for member in committee.members)
+    return tuple(
+        Seat(member.node_id, member.name, tuple(member.shards), member.bls_public_key.hex())
+        for member in committee.members
+    )
 
 
 async def _registrations(memory: _Memory, client: ChainClient, addresses: Iterable[SuiAddress]) -> None:

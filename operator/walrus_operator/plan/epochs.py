@@ -84,6 +84,7 @@ def _members(seats: Iterable[Seat], node_names: Mapping[str, str]) -> list[Epoch
             node_id=seat.node_id,
             weight=seat.weight,
             shards=[int(shard) for shard in seat.shards],
+            protocol_key=seat.key or None,
         )
         for seat in seats
     ]

@@ -61,6 +61,8 @@ class ChainWorld:
     balances: dict[SuiAddress, tuple[int, int]] = field(default_factory=dict)
     chain_keys: dict[str, RegisteredKeys] = field(default_factory=dict)
     """What the chain says of the keys of nodes that have changed theirs, by node."""
+    seat_keys: dict[NodeId, str] = field(default_factory=dict)
+    """BLS keys of the next committees."""
     epoch: int = 0
     phase: EpochPhase = EpochPhase.WAITING
     committee: tuple[Seat, ...] = ()
@@ -121,7 +123,7 @@ class ChainWorld:
             held = kept.get(node_id, [])
             while len(held) < count:
                 held.append(ShardIndex(free.pop()))
-            seats.append(Seat(node_id, "", tuple(held)))
+            seats.append(Seat(node_id, "", tuple(held), self.seat_keys.get(node_id, "")))
         return tuple(seat for seat in seats if seat.shards)
 
     def choose_committee(self) -> None:

@@ -450,3 +450,17 @@ def test_whom_walrusctl_asks_and_whose_keys_it_knows(world: World) -> None:
     assert parties[nodes[3]["metadata"]["name"]].key == bytes.fromhex("ab" * 48)
     assert parties[nodes[4]["metadata"]["name"]].key is None
     assert {party.weight for party in parties.values()} == {10}
+
+
+def test_reports_are_checked_with_the_keys_of_their_epoch(world: World) -> None:
+    for keys in ("ab" * 48, "cd" * 48):
+        world.seat_keys = {pool(world, "demo-3"): keys}
+        world.choose_committee()
+        world.settle()
+    nodes = [live for key, live in world.objects.items() if key.kind == "WalrusNode"]
+    world.objects[ObjectKey("WalrusNode", "demo-3")]["status"]["publicKeys"] = {"protocol": "ef" * 48}
+    found = {}
+    for epoch in (5, 6, 7):
+        status = world.objects[ObjectKey("StorageEpoch", names.epoch(NETWORK, epoch))]["status"]
+        found[epoch] = next(party.key for party in findings.members(status, nodes) if party.name == "demo-3")
+    assert found == {epoch: bytes.fromhex(key * 48) for epoch, key in ((5, "ef"), (6, "ab"), (7, "cd"))}
