@@ -130,7 +130,7 @@ class ChallengeResults(StatusModel):
     burned: int
     """FROST that were burned."""
     display: str
-    """passed/issued, for `kubectl get`."""
+    """passed/issued, for `kubectl get`; "-" when there was no blob to ask for."""
     members: list[MemberResults]
     """By challenged member, in committee order."""
 

@@ -146,7 +146,10 @@ def challenges(page: Mapping[str, Any]) -> Text:
     line = Text(f"{found.get('mode')}, ")
     if found.get("epoch") is None:
         return line.append("no verdicts yet", style="dim")
-    line.append(f"{found.get('display')} passed in epoch {found.get('epoch')}")
+    if found.get("display") == "-":
+        line.append(f"nothing to ask for in epoch {found.get('epoch')}", style="dim")
+    else:
+        line.append(f"{found.get('display')} passed in epoch {found.get('epoch')}")
     for word, style in (("failing", "bold red"), ("slashed", "bold red"), ("silent", "yellow")):
         if found.get(word):
             line.append(f"; {word}: {', '.join(found[word])}", style=style)

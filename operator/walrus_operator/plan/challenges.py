@@ -29,6 +29,8 @@ from walrus_operator.api.world import Findings, ObjectKey, Snapshot
 RECENT = 4
 """Epochs after which a verdict says nothing about a node any more; so long an excuse counts too."""
 _LISTED = 5
+NOTHING_ASKED = "-"
+"""In place of numbers, when there was no blob to ask for."""
 
 
 def results(
@@ -58,9 +60,10 @@ def results(
         for node, (verdict, _reason) in found.verdicts.items()
         if any(member.node_id == node for member in committee)
     )
+    asked = max(found.blobs for found in ours.values())
     made = ChallengeResults(
         mode=before.mode if before is not None else mode.value,
-        blobs=max(found.blobs for found in ours.values()),
+        blobs=asked,
         questions=max(found.questions for found in ours.values()),
         issued=said.total(),
         passed=said[Verdict.PASS],
@@ -71,7 +74,7 @@ def results(
         votes=sum(row.votes for row in rows),
         executed=sum(row.slashed for row in rows),
         burned=sum(row.burned for row in rows),
-        display=f"{said[Verdict.PASS]}/{said.total()}",
+        display=f"{said[Verdict.PASS]}/{said.total()}" if asked else NOTHING_ASKED,
         members=rows,
     )
     # An operator that has just started, or a node that is away, knows less than what stands there.
@@ -222,8 +225,11 @@ class Standing:
             slashed = f"; slashed: {_listed(found.slashed)}" if found.slashed else ""
             message = f"failed in their newest epoch: {_listed(found.failing)}{slashed}{silent}"
             return _say(Kind.NETWORK, "False", Reason.CHALLENGES_FAILED, message)
-        message = f"{found.display} verdicts of epoch {found.epoch} say that the data is there{silent}"
         _number, _name, newest = self._epochs[0]
+        if not newest.blobs:
+            message = f"there was nothing to ask for in epoch {found.epoch}: {self._when()}"
+            return _say(Kind.NETWORK, "Unknown", Reason.NOT_CHALLENGED, message)
+        message = f"{found.display} verdicts of epoch {found.epoch} say that the data is there{silent}"
         if not newest.passed:
             why = f"{newest.excused} excuse, and {newest.none} could not judge"
             return _say(Kind.NETWORK, "Unknown", Reason.NOT_CHALLENGED, f"{message}; {why}")

@@ -52,13 +52,17 @@ def pool(world: World, node: str) -> NodeId:
 
 
 def say(
-    world: World, verdicts: Mapping[tuple[str, str], Any], *, votes: Mapping[str, tuple[Vote, ...]] | None = None
+    world: World,
+    verdicts: Mapping[tuple[str, str], Any],
+    *,
+    votes: Mapping[str, tuple[Vote, ...]] | None = None,
+    blobs: int = 3,
 ) -> list[tuple[str, str]]:
     """Lets every node find all others in order, but for these pairs of challenger and challenged; returns what was posted."""
     everybody = world.nodes()
     world.findings[world.epoch] = {
         node: Findings(
-            blobs=3,
+            blobs=blobs,
             questions=197,
             verdicts={
                 pool(world, other): found
@@ -311,6 +315,16 @@ def test_verdicts_that_say_nothing_are_no_pass(world: World) -> None:
         "NotChallenged",
         "in epoch 5 0 members saw it pass, 1 excuse it (UNREACHABLE)",
     )
+
+
+def test_where_nothing_is_stored_nothing_is_proved_and_nothing_looks_failed(world: World) -> None:
+    everybody = [(f"demo-{one}", f"demo-{other}") for one in range(10) for other in range(10) if one != other]
+    say(world, dict.fromkeys(everybody, UNKNOWN), blobs=0)
+    assert epoch_status(world)["display"] == "-"
+    assert condition(world.network)[:2] == ("Unknown", "NotChallenged")
+    assert condition(world.network)[2].startswith("there was nothing to ask for in epoch 5: ")
+    shown = page.render(page.document(world.network, [], []), width=200, colour=False)
+    assert "Vote, nothing to ask for in epoch 5" in shown
 
 
 def test_everybody_passes(world: World) -> None:
