@@ -8,6 +8,7 @@ the supply of WAL falls by exactly the commissions of the slashed. CHEATING_ROUN
 import asyncio
 import os
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -145,7 +146,7 @@ class Epochs:
             slashed = slashed(view, matrix)
         commission = {node: (await self.chain.pool(node.known_id)).commission for node in network.nodes}
         before = await supply(network, self.chain)
-        await clock.votes_end(*honest, count=len(slashed))
+        await self.votes_end(clock, honest, slashed)
         burned = before - await supply(network, self.chain)
         assert burned == sum(commission[node] for node in slashed)
         for node in network.nodes:
@@ -154,7 +155,7 @@ class Epochs:
             assert commission[node] > 0, "somebody has bought storage"
         for node in honest:
             said = clock.of(node)
-            assert (said["votes"], said["executed"]) == (len(slashed), len(slashed)), (node.name, said)
+            assert said["votes"] == len(slashed), (node.name, said)
         for node, (orders, expected) in cheats.items():
             lines = (line.partition(" 0x")[0] for line in orders.splitlines())
             what = ", ".join(dict.fromkeys(lines))
@@ -164,6 +165,19 @@ class Epochs:
         self.seen.update(("honest", matrix[a.name, b.name]) for a in honest for b in honest if a != b)
         print(f"epoch {clock.epoch}: {burned} burned of {[node.name for node in slashed]}")
         return clock, matrix, slashed
+
+    async def votes_end(self, clock, honest, slashed):
+        """Until all honest nodes have voted, and what they voted for is done; a vote behind the quorum may come too late for it."""
+
+        def have_voted():
+            return all(clock.of(node)["votes"] >= len(slashed) for node in honest)
+
+        for percent in (66, 70, 74, 78, 82, 86, 89, 92, 95, 97):
+            await clock.at(percent, "goes on", lambda said: said["window_open"] is False)
+            with suppress(AssertionError):
+                await asyncio.to_thread(until, "all have voted", have_voted, patience=10)
+                if sum([(await self.chain.pool(node.known_id)).commission for node in slashed]) == 0:
+                    return
 
     async def all_honest_pass(self, cheats, **options):
         """The same with a patient policy: nobody honest is anything but passed by the honest."""
