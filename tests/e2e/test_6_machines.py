@@ -117,6 +117,7 @@ def doors(kubectl: Kubectl) -> dict[str, tuple[str, int, str]]:
         "chain rpc": (chain, 9000, H2),
         "chain tls": (chain, 9443, "tls"),
         "chain faucet": (chain, 9123, GET),
+        "chain metrics": (chain, 9184, GET),
         "gateway api": (face, 31415, GET),
         "gateway metrics": (face, 27182, GET),
     }
@@ -151,7 +152,8 @@ def heard(where: Kubectl, pod: str, doors: dict[str, tuple[str, int, str]]) -> s
 
 
 def test_strangers_are_heard_at_the_gateway_and_nowhere_else(kubectl: Kubectl, operator: Kubectl) -> None:
-    found = doors(kubectl)
+    watching = operator.items("pods", "--selector", OPERATOR_LABEL)[0]["status"]["podIP"]
+    found = {**doors(kubectl), "operator http": (watching, 8080, GET)}
     image = kubectl.get("pod", f"{ordinal(0)}-0")["spec"]["containers"][0]["image"]
     strangers = [
         (kubectl, stranger("stranger", image, {}), {"gateway api"}),
