@@ -39,6 +39,7 @@ M = TypeVar("M", bound=BaseModel)
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{32,512}")
 """What fits into a header; shorter ones can be guessed."""
+_MOST_TOKENS = 4
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
 
@@ -179,9 +180,9 @@ def key_kind(file: str) -> KeyKind:
 
 
 def tokens(text: str | None) -> tuple[str, ...]:
-    """The admin tokens in the text of their file, one a line; none when one of them cannot be used."""
+    """The admin tokens in the text of their file, one a line; none when nodes would take none of them."""
     lines = tuple(line.strip() for line in (text or "").splitlines() if line.strip())
-    return lines if all(_TOKEN.fullmatch(line) for line in lines) else ()
+    return lines if len(lines) <= _MOST_TOKENS and all(_TOKEN.fullmatch(line) for line in lines) else ()
 
 
 def fingerprint(token: str) -> str:

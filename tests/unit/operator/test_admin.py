@@ -128,6 +128,24 @@ async def test_a_node_is_asked_on_one_connection_and_by_the_name_in_its_certific
     assert len(set(node.servicer.peers)) == 1
 
 
+async def test_a_hundred_nodes_keep_a_connection_each_from_pass_to_pass(node: Node, client: AdminClient) -> None:
+    observer = NodeObserver(Reader(), client)  # type: ignore[arg-type]  # findings are not asked for
+    parties = {f"demo-{number}": node.party(name=f"demo-{number}", uid=f"uid-{number}") for number in range(100)}
+    pods = {
+        name: PodView(f"{name}-0", party.uid, ready=True, phase="Running", revision="r", ip=party.ip, admin=True)
+        for name, party in parties.items()
+    }
+    answered: set[str] = set()
+    while len(answered) < 100:  # a busy machine opens them in more than one pass
+        found = await observer.look(NETWORK, pods, Tellable(parties, (OLD,)))
+        answered |= {name for name, said in found.items() if said.fresh is not None}
+    before = set(node.servicer.peers)
+    for _ in range(3):
+        await observer.look(NETWORK, pods, Tellable(parties, (OLD,)))
+    assert len(before) == 100
+    assert set(node.servicer.peers) == before
+
+
 async def test_the_newest_token_goes_first_and_the_one_before_when_it_is_refused(
     node: Node, client: AdminClient
 ) -> None:

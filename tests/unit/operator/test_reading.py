@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from tests.unit.operator.chain_world import START, network_manifest
 
+from walrus_node.rpc.admin import rules
 from walrus_operator.api import names
 from walrus_operator.api.decisions import KeyKind
 from walrus_operator.api.world import ChallengeInfo, NodeInfo, PodView, Revision
@@ -207,3 +208,42 @@ async def test_what_a_pod_said_is_nothing_about_the_pod_after_it() -> None:
     assert (same.value is not None, same.error) == (True, "connection refused")
     other = (await observer.look("ns/demo", {"demo-0": replace(pod, uid="new")}))["demo-0"]
     assert (other.value, other.error) == (None, "connection refused")
+
+
+LONG = "t" * 32
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (None, 0),
+        ("", 0),
+        (LONG, 1),
+        (f"\n {LONG} \n\n{LONG}x\n", 2),
+        ("\n".join([LONG] * 4), 4),
+        ("\n".join([LONG] * 5), 0),
+        ("t" * 31, 0),
+        ("t" * 512, 1),
+        ("t" * 513, 0),
+        (f"{LONG}\nshort", 0),
+        (f"{LONG} and words", 0),
+        (f"{LONG}\x00", 0),
+    ],
+)
+def test_tokens_are_those_that_nodes_take(text: str | None, found: int) -> None:
+    """The operator and the node read the file alike, wherever the operator does not want less."""
+    assert len(reading.tokens(text)) == found
+    try:
+        taken = len(rules.digests((text or "").encode()))
+    except rules.TokensError:
+        taken = 0
+    assert taken == found
+
+
+def test_what_a_pod_with_an_admin_port_says() -> None:
+    live = {"metadata": {"name": "demo-0-0", "uid": "u"}, "spec": {"containers": [{"ports": [{"name": "admin"}]}]}}
+    assert reading.pod(live).admin
+    live["spec"]["containers"][0]["ports"] = [{"containerPort": 9186}]  # type: ignore[index]  # it is a dictionary
+    assert not reading.pod(live).admin
+    live["spec"] = {"containers": []}
+    assert not reading.pod(live).admin
