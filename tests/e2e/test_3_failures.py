@@ -143,3 +143,25 @@ def test_a_lost_key_secret_is_a_condition_and_never_made_anew(kubectl: Kubectl, 
         kubectl.apply(secret)
     kubectl.wait("wn", name, "Valid", "True", seconds=120)
     kubectl.wait("wn", name, "Ready", "True", seconds=120)
+
+
+def test_the_admin_token_is_exchanged_while_everything_runs(kubectl: Kubectl, reader: BackgroundReader) -> None:
+    """By Secret and kubelet, to all nodes; the operator asks them all the while, and no pod restarts."""
+
+    def pods() -> dict[str, str]:
+        names = [f"{ordinal(number)}-0" for number in range(10)]
+        return {name: kubectl.get("pod", name)["metadata"]["uid"] for name in names}
+
+    def token() -> dict[str, str]:
+        found: dict[str, str] = kubectl.get("wnet", NETWORK)["status"]["adminToken"]
+        return found
+
+    before, first = pods(), token()["present"]
+    text = f"e2e-{os.urandom(4).hex()}"
+    kubectl.patch("wnet", NETWORK, {"spec": {"rotateAdminToken": text}})
+    until("the new token is the only one", lambda: token().get("madeFor") == text, seconds=300)
+    assert token().keys() == {"present", "madeFor"}
+    assert token()["present"] != first
+    assert pods() == before
+    kubectl.wait("wnet", NETWORK, "Ready", "True", seconds=60)
+    assert all(kubectl.condition("wn", ordinal(number), "Ready")["status"] == "True" for number in range(10))

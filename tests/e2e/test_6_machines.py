@@ -114,6 +114,7 @@ def doors(kubectl: Kubectl) -> dict[str, tuple[str, int, str]]:
     return {
         "node grpc": (node, 9187, "tls"),
         "node http": (node, 9184, GET),
+        "node admin": (node, 9186, "tls"),
         "chain rpc": (chain, 9000, H2),
         "chain tls": (chain, 9443, "tls"),
         "chain faucet": (chain, 9123, GET),

@@ -17,7 +17,7 @@ from walrus_codec.types import NodeId
 from walrus_operator.api import names
 from walrus_operator.api.chain_view import ChainView
 from walrus_operator.api.conditions import Reason
-from walrus_operator.api.decisions import Action, DeleteObject, NodeWorkload, SetFinalizer
+from walrus_operator.api.decisions import Action, DeleteObject, DrainNode, NodeWorkload, SetFinalizer
 from walrus_operator.api.markers import DRAIN_FINALIZER
 from walrus_operator.api.world import NodeObject, ObjectKey, Snapshot
 from walrus_operator.plan import gates, membership, volumes
@@ -210,4 +210,7 @@ def _volumes(snapshot: Snapshot, members: Membership, facts: gates.Facts, found:
         found.taken.append(member.name)
         if not claim.terminating:
             found.actions.append(DeleteObject(ObjectKey("PersistentVolumeClaim", claim.name), claim.uid))
+        info = snapshot.infos.get(member.name)
+        if pod.admin and info is not None and info.fresh is not None:
+            found.actions.append(DrainNode(member.name, pod.name, pod.uid))
         found.actions.append(DeleteObject(ObjectKey("Pod", pod.name), pod.uid))
