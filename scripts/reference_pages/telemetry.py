@@ -110,7 +110,11 @@ def telemetry_page() -> list[str]:
             "StorageNode gRPC, TLS with the network key that is registered on chain",
         ),
         (str(operator_names.REST_PORT), "node", "registered for the official REST face, which a later release serves"),
-        ("9186", "node", "NodeAdmin gRPC, TLS with the same key and a token; only with a section `admin`"),
+        (
+            str(operator_names.ADMIN_PORT),
+            "node",
+            "NodeAdmin gRPC, TLS with the same key and a token; only with a section `admin`",
+        ),
         (str(operator_names.HTTP_PORT), "node", "HTTP: `/livez`, `/readyz`, `/metrics`"),
         (str(operator_names.DEVNET_RPC_PORT), "devnet", "`sui.rpc.v2` gRPC without TLS"),
         (str(operator_names.DEVNET_TLS_PORT), "devnet", "`sui.rpc.v2` gRPC with TLS"),
