@@ -27,6 +27,17 @@ def ordinal(number: int) -> str:
 
 
 @contextlib.contextmanager
+def without_budget(kubectl: Kubectl) -> Iterator[None]:
+    """Nodes may be switched off beyond what the network bears."""
+    gates_off = "walrus-operator.dev/gates-off"
+    kubectl.patch("wnet", NETWORK, {"metadata": {"annotations": {gates_off: "FaultBudgetExceeded"}}})
+    try:
+        yield
+    finally:
+        kubectl.patch("wnet", NETWORK, {"metadata": {"annotations": {gates_off: None}}})
+
+
+@contextlib.contextmanager
 def hibernated(kubectl: Kubectl, names: list[str]) -> Iterator[None]:
     for name in names:
         kubectl.patch("wn", name, {"spec": {"desiredState": "Hibernated"}})

@@ -6,7 +6,7 @@ import os
 
 from tests.e2e.conftest import EPOCHS, NAMESPACE, NETWORK, chain_client
 from tests.e2e.direct import NodeFace
-from tests.e2e.network import hibernated, ordinal, own_words, slivers_rebuilt, store
+from tests.e2e.network import hibernated, ordinal, own_words, slivers_rebuilt, store, without_budget
 from tests.e2e.support import BackgroundReader, Gateway, Kubectl, until
 
 from walrus_codec import blob_id as blob_ids
@@ -41,7 +41,7 @@ def test_beyond_the_bound_a_store_gets_the_documented_error_and_nothing_is_lost(
 ) -> None:
     data = os.urandom(MIB)
     with reader.paused():
-        with hibernated(kubectl, [ordinal(number) for number in range(5, 10)]):
+        with without_budget(kubectl), hibernated(kubectl, [ordinal(number) for number in range(5, 10)]):
             kubectl.wait("wnet", NETWORK, "Available", "False", seconds=120)
             answer = gateway.store(data, epochs=EPOCHS)
             assert answer.status_code == 504, answer.text

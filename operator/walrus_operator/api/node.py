@@ -92,8 +92,8 @@ class NodeSpec(NodeTemplate):
     """Network that the node belongs to."""
     desired_state: Literal["Active", "Drained", "Fenced", "Hibernated"] = "Active"
     """Active: the node runs. Drained: it runs without stake, so that its shards move to others at the next epoch.
-    Fenced: no pod as soon as the fault budget bears it; everything else is left as it is. Hibernated: no pod,
-    whatever the budget, as soon as no challenge that it is in is cut off; data, registration and stake kept."""
+    Fenced, Hibernated: no pod as soon as the fault budget bears it; data, registration and stake kept. The first is for
+    nodes in doubt; the second also waits for challenges and votes that it would cut off."""
     failure_domain: Annotated[str, Field(min_length=1, max_length=63)] | None = None
     """What the node may fail together with, such as a rack. Only nodes of one domain are restarted at the same time. The
     zone on the pod's label `topology.kubernetes.io/zone` when absent; nodes without either form one domain."""

@@ -85,7 +85,7 @@ def fence_rows() -> Iterable[Row]:
         fenced,
         "False",
         r.FAULT_BUDGET_EXCEEDED,
-        "The node runs on, because the network does not bear the loss of its shards now.",
+        "The node should have no pod, and runs on: the network does not bear the loss of its shards now.",
         "Bring back what is down, drain the node, or open the gate by annotation `walrus-operator.dev/gates-off`.",
     )
     yield Row(
@@ -94,7 +94,15 @@ def fence_rows() -> Iterable[Row]:
         "False",
         r.CHAIN_MIRROR_STALE,
         "The node runs on, because nobody knows what the committee bears while the chain does not answer.",
-        "See the network's `CommitteeSynced`. To switch the node off at once, set desiredState: Hibernated.",
+        "See the network's `CommitteeSynced`.",
+    )
+    yield Row(
+        kind,
+        fenced,
+        "False",
+        r.EXPECTATION_PENDING,
+        "The node runs on until Kubernetes has stopped to evict others.",
+        "Nothing to do; it lasts seconds.",
     )
 
 
@@ -178,6 +186,14 @@ def deletion_rows() -> Iterable[Row]:
         r.SLASHING_VOTE_PENDING,
         "The node has voted to slash another in this epoch, and sees to it that this is carried out.",
         "Wait for the next epoch, or open the gate by annotation `walrus-operator.dev/gates-off`. A node in doubt is fenced.",
+    )
+    yield Row(
+        kind,
+        blocked,
+        "True",
+        r.EXPECTATION_PENDING,
+        "It is the node's turn, and Kubernetes stops to evict others first.",
+        "Nothing to do; it lasts seconds.",
     )
     yield Row(
         kind,

@@ -25,7 +25,8 @@ from walrus_operator.api.world import (
 from walrus_operator.observe import reading
 from walrus_operator.observe.kube import KubeClient
 
-CHILD_KINDS = ("StatefulSet", "Service", "ConfigMap", "NetworkPolicy", "PodDisruptionBudget")
+BUDGET = "PodDisruptionBudget"
+CHILD_KINDS = ("StatefulSet", "Service", "ConfigMap", "NetworkPolicy")
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class ClusterObserver:
             return None
         network = reading.network(live)
         selector = f"{NETWORK_LABEL}={name}"
+        # What it says of evictions must not be newer than the pods: see `plan.evictions`.
+        budgets = await self._kube.list(BUDGET, namespace, selector=selector)
         async with asyncio.TaskGroup() as group:
             lists = {
                 kind: group.create_task(self._kube.list(kind, namespace, selector=selector))
@@ -73,7 +76,7 @@ class ClusterObserver:
         nodes = tuple(reading.node(item) for item in all_nodes.result() if reading.network_of_node(item) == name)
         children = {
             ObjectKey(kind, item["metadata"]["name"]): item for kind in CHILD_KINDS for item in lists[kind].result()
-        }
+        } | {ObjectKey(BUDGET, item["metadata"]["name"]): item for item in budgets}
         raw_secrets = await self._key_secrets(network, nodes, lists["Secret"].result())
         admin = raw_secrets.get(names.admin_tokens(name), {})
         return ClusterView(

@@ -36,7 +36,7 @@ class Departures:
         unstaked: nodes whose stake should come back, the drained ones among them.
         holds: why a node that leaves, or whose volume should go, is still there.
         ended: leaving nodes of which only the record is left, or nothing.
-        taken: nodes whose pod goes in this pass, for whatever reason.
+        taken: nodes whose pod goes in this pass, or as soon as evictions are closed, for whatever reason.
         actions: deletions and finalizers.
     """
 
@@ -92,6 +92,7 @@ def decide(
             hold = gates.first(gates.BEFORE_REMOVAL, facts, name, found.taken)
         if hold is not None:
             found.holds[name] = hold
+            found.taken += [name] if hold is gates.EVICTIONS_OPEN else []
             if node is None or node.spec is not None:
                 found.staying.append(_as_it_runs(membership.workload(name, node, snapshot), snapshot))
             continue
@@ -108,9 +109,9 @@ def _running(snapshot: Snapshot, name: str) -> bool:
 
 
 def _as_it_runs(workload: NodeWorkload, snapshot: Snapshot) -> NodeWorkload:
-    """A fence on a node that leaves changes nothing: it goes as it leaves, and serves until then if it serves now."""
+    """Switching off a node that leaves changes nothing: it goes as it leaves, and serves until then if it serves now."""
     live = snapshot.live.get(ObjectKey("StatefulSet", workload.name))
-    if workload.spec.desired_state != "Fenced" or live is None:
+    if workload.spec.desired_state not in membership.SWITCHED_OFF or live is None:
         return workload
     return replace(workload, replicas=int((live.get("spec") or {}).get("replicas", 0)))
 
@@ -206,6 +207,7 @@ def _volumes(snapshot: Snapshot, members: Membership, facts: gates.Facts, found:
         hold = gates.first(gates.BEFORE_RESTART, facts, member.name, found.taken)
         if hold is not None:
             found.holds[member.name] = hold
+            found.taken += [member.name] if hold is gates.EVICTIONS_OPEN else []
             continue
         found.taken.append(member.name)
         if not claim.terminating:

@@ -5,8 +5,8 @@ with it; nothing is restarted, repaired or replaced, and its shards count as una
 its shards away as a failure does, and waits until the fault budget bears that; a node that is down already takes nothing
 more. Once the pod has gone, nothing brings it back but another desired state.
 
-A node that hibernates goes whatever the budget bears, because somebody wants it so. What that somebody cannot see is waited
-for: a challenge that it is in, which takes seconds, and a vote to slash that it has open. While the chain is away nothing is.
+So it is with a node that hibernates, only that nothing is wrong with it: it also waits for a challenge that it is in, which
+takes seconds, and for a vote to slash that it has open.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from walrus_operator.plan import gates
 from walrus_operator.plan.gates import Facts, Hold
 from walrus_operator.plan.membership import SWITCHED_OFF, Membership
 
-BEFORE_FENCE: tuple[gates.Gate, ...] = (gates.chain_mirror_stale, gates.fault_budget_exceeded)
+BEFORE_FENCE: tuple[gates.Gate, ...] = (
+    gates.chain_mirror_stale,
+    gates.fault_budget_exceeded,
+    gates.evictions_open,
+)
 """A node that is fenced is in doubt: what it may be in the middle of does not matter, its challenges and votes included."""
 
 
@@ -32,7 +36,7 @@ class Fences:
         members: as they were, but nodes that may not be fenced yet run on.
         holds: why those run on.
         awake: why nodes that should hibernate run on.
-        taken: nodes whose pod goes in this pass.
+        taken: nodes whose pod goes in this pass, or as soon as evictions are closed.
     """
 
     members: Membership
@@ -51,13 +55,12 @@ def decide(snapshot: Snapshot, members: Membership, facts: Facts) -> Fences:
         if wanted not in SWITCHED_OFF or not _runs(snapshot, name):
             continue
         hold = None
-        if name in facts.serving and wanted == "Fenced":
-            hold = gates.first(BEFORE_FENCE, facts, name, taken)
-        elif name in facts.serving and facts.fresh:
-            hold = gates.first(gates.BEFORE_HIBERNATION, facts, name, taken)
-        if hold is None:
+        if name in facts.serving:
+            asked = BEFORE_FENCE if wanted == "Fenced" else gates.BEFORE_HIBERNATION
+            hold = gates.first(asked, facts, name, taken)
+        if hold in {None, gates.EVICTIONS_OPEN}:
             taken.append(name)
-        else:
+        if hold is not None:
             (holds if wanted == "Fenced" else awake)[name] = hold
     running = tuple(
         replace(member, replicas=1) if member.name in {*holds, *awake} else member for member in members.members

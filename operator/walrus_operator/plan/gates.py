@@ -55,6 +55,7 @@ class Facts:
         pods: UID of each node's pod.
         overridden: nodes whose pod may be restarted although they alone are heavier than the budget.
         now: Unix seconds.
+        closed: whether Kubernetes evicts no node that serves, so that what is decided here stays true while it is done.
     """
 
     chain: ChainView | None
@@ -69,6 +70,7 @@ class Facts:
     pods: Mapping[str, str] = field(default_factory=dict)
     overridden: frozenset[str] = frozenset()
     now: float = 0.0
+    closed: bool = False
 
     @property
     def budget(self) -> int:
@@ -234,16 +236,53 @@ def _down(facts: Facts, name: str, seat: Seat, taken: Sequence[str]) -> int:
     return unavailable(facts, name) if seat is facts.seats.get(name) else 0
 
 
+EVICTIONS_OPEN = Hold(
+    Reason.EXPECTATION_PENDING,
+    "its turn has come: evictions are closed first, so that nobody else takes a node away meanwhile; this lasts seconds",
+)
+"""All other gates are open, and Kubernetes may still evict whom it likes: see `evictions`."""
+
+
+def disturbs(facts: Facts, node: str) -> bool:
+    """Whether shards go when the node's pod does."""
+    return node in facts.serving and (node in facts.seats or node in facts.following)
+
+
+def evictions_open(facts: Facts, node: str, _taken: Sequence[str]) -> Hold | None:
+    """An eviction that Kubernetes allows now and the operator's own step would add up; asked last, because it closes them."""
+    return EVICTIONS_OPEN if disturbs(facts, node) and not facts.closed else None
+
+
 BEFORE_SOURCE_GOES: tuple[Gate, ...] = (chain_mirror_stale, epoch_change_in_progress, shard_transfer_source)
 """Before the pod of a node that has left the committee goes; without a seat it is in no challenge, and its votes are over."""
 
-BEFORE_HIBERNATION: tuple[Gate, ...] = (challenge_window_open, slashing_vote_pending)
-"""Before a node is switched off because somebody wants that, whatever the budget: what they cannot see is waited for."""
+BEFORE_HIBERNATION: tuple[Gate, ...] = (
+    chain_mirror_stale,
+    challenge_window_open,
+    slashing_vote_pending,
+    fault_budget_exceeded,
+    evictions_open,
+)
+"""Before a member is switched off that is expected back some day."""
 
-BEFORE_REMOVAL: tuple[Gate, ...] = (*BEFORE_SOURCE_GOES, *BEFORE_HIBERNATION, fault_budget_exceeded)
+BEFORE_REMOVAL: tuple[Gate, ...] = (
+    *BEFORE_SOURCE_GOES,
+    challenge_window_open,
+    slashing_vote_pending,
+    fault_budget_exceeded,
+    evictions_open,
+)
 """Before a member goes for good with its data."""
 
-BEFORE_RESTART: tuple[Gate, ...] = (*BEFORE_REMOVAL, shard_transfer_target, node_recovering)
+BEFORE_RESTART: tuple[Gate, ...] = (
+    *BEFORE_SOURCE_GOES,
+    challenge_window_open,
+    slashing_vote_pending,
+    fault_budget_exceeded,
+    shard_transfer_target,
+    node_recovering,
+    evictions_open,
+)
 """Before a pod is deleted that comes back."""
 
 

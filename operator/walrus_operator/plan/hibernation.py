@@ -45,15 +45,22 @@ def decide(snapshot: Snapshot) -> Sleep:
     network = snapshot.network
     if network.spec is None or not network.spec.hibernated:
         return Sleep(False, Awake(), True, ())
-    devnet = names.pod(names.devnet(network.name))
-    gateways = {name for name in snapshot.pods if name.startswith(f"{names.gateway(network.name)}-")}
-    nodes = set(snapshot.pods) - gateways - {devnet}
+    gateways = _gateway_pods(snapshot)
     return Sleep(
         asked=True,
-        awake=Awake(devnet=bool(nodes or gateways), gateway=False),
+        awake=Awake(devnet=bool(node_pods(snapshot) or gateways), gateway=False),
         nodes=bool(gateways),
         ending=tuple(sorted(snapshot.pods, key=lambda name: (len(name), name))),
     )
+
+
+def node_pods(snapshot: Snapshot) -> set[str]:
+    """Pods of storage nodes, whoever made them."""
+    return set(snapshot.pods) - _gateway_pods(snapshot) - {names.pod(names.devnet(snapshot.network.name))}
+
+
+def _gateway_pods(snapshot: Snapshot) -> set[str]:
+    return {name for name in snapshot.pods if name.startswith(f"{names.gateway(snapshot.network.name)}-")}
 
 
 def put_to_bed(members: Membership, sleep: Sleep) -> Membership:

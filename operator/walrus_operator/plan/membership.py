@@ -20,7 +20,7 @@ from walrus_operator.api.node import NodeSpec, NodeTemplate
 from walrus_operator.api.world import NodeObject, Snapshot
 
 SWITCHED_OFF = frozenset({"Hibernated", "Fenced"})
-"""Desired states without a pod; a fenced node keeps its pod until the budget bears that it goes (`fences`)."""
+"""Desired states without a pod; each keeps its pod until the budget bears that it goes (`fences`)."""
 
 
 class Leave(Enum):

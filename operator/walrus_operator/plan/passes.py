@@ -70,7 +70,7 @@ def plan(snapshot: Snapshot) -> Plan:
     admin = tokens.decide(snapshot)
     node_ids = node_status.registered_ids(snapshot, chain)
     rotations = key_rotation.decide(snapshot, members.members, key_state, chain=chain, node_ids=node_ids)
-    facts = _gate_facts(snapshot, chain, verdict, node_ids=node_ids)
+    facts = _gate_facts(snapshot, members, chain, verdict, node_ids=node_ids)
     fenced = fences.decide(snapshot, members, facts)
     sleep = hibernation.decide(snapshot)
     members = hibernation.put_to_bed(fenced.members, sleep)
@@ -152,10 +152,11 @@ def plan(snapshot: Snapshot) -> Plan:
             evictions=evictions.decide(
                 facts,
                 everyone,
-                snapshot.pods,
+                snapshot,
                 remembered=shards.weights,
                 n_shards=network.spec.shards,
                 reserve=network.spec.rollout.reserve,
+                close=any(gates.disturbs(facts, name) for name in (*leaving.taken, *rolling.disturbed)),
             ),
             epochs=mirror.records,
             challenges=schedule.to_json(),
@@ -173,7 +174,12 @@ def plan(snapshot: Snapshot) -> Plan:
 
 
 def _gate_facts(
-    snapshot: Snapshot, chain: ChainView | None, verdict: ChainVerdict, *, node_ids: Mapping[str, NodeId]
+    snapshot: Snapshot,
+    members: Membership,
+    chain: ChainView | None,
+    verdict: ChainVerdict,
+    *,
+    node_ids: Mapping[str, NodeId],
 ) -> gates.Facts:
     """What the gates look at; the chain's view counts as fresh only when money may move by it too."""
     spec, name_of = snapshot.network.spec, {node_id: name for name, node_id in node_ids.items()}
@@ -181,6 +187,7 @@ def _gate_facts(
     pods = {name: snapshot.pods.get(names.pod(name)) for name in node_ids}
     # On a chain of our own every seat is a node of ours: one that nothing is left to know by must not count as up.
     strangers = spec is not None and spec.chain.devnet is not None
+    evicted = evictions.promised(snapshot)
     return gates.Facts(
         chain=chain,
         fresh=verdict.may_act and snapshot.chain.fresh is not None,
@@ -188,10 +195,13 @@ def _gate_facts(
         previous=gates.ours(chain.previous_committee, name_of) if chain else {},
         following=gates.ours(chain.next_committee, name_of, strangers=strangers) if chain else {},
         infos={name: info for name, info in infos.items() if info is not None},
-        serving=frozenset(name for name, pod in pods.items() if pod and pod.ready and not pod.terminating),
+        serving=frozenset(
+            name for name, pod in pods.items() if pod and pod.ready and not pod.terminating and pod.name not in evicted
+        ),
         reserve=spec.rollout.reserve if spec else 0,
         off=gates.switched_off(snapshot.network.annotations),
         now=snapshot.now,
+        closed=evictions.closed(snapshot, members.members),
     )
 
 

@@ -24,7 +24,7 @@ from walrus_operator.api.decisions import Action, DeleteObject, DrainNode, Event
 from walrus_operator.api.markers import APPROVED_ANNOTATION, OVERRIDE_ANNOTATION
 from walrus_operator.api.network import NetworkSpec
 from walrus_operator.api.world import Manifest, ObjectKey, Snapshot
-from walrus_operator.plan import parts, rollout_gates, rollout_members, volumes, windows
+from walrus_operator.plan import gates, parts, rollout_gates, rollout_members, volumes, windows
 from walrus_operator.plan.gates import Facts, Hold
 from walrus_operator.plan.membership import Membership
 from walrus_operator.plan.parts import Parts
@@ -52,6 +52,7 @@ class Rollout:
         stuck: why the rollout does not go on by itself; None when it may.
         kept: StatefulSets whose templates are left alone, by name; those of gateway and devnet too.
         actions: pods to delete, and what goes before them; those of gateway and devnet too.
+        disturbed: nodes whose pod goes in this pass, or in the next one if evictions are closed by then.
         events: what to tell of them.
         parts: gateway and devnet, which follow the nodes.
         facts: what the gates looked at.
@@ -73,6 +74,7 @@ class Rollout:
     facts: Facts
     roll: Roll
     parts: Parts = field(default_factory=Parts)
+    disturbed: tuple[str, ...] = ()
 
     @property
     def moving(self) -> bool:
@@ -148,11 +150,12 @@ def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequ
         starting=frozenset(name for name in returning if name not in facts.infos),
         proven=_proven(known.values(), returning),
         silent={name: info.error for name, info in snapshot.infos.items() if info.error},
-        domains={name: _domain(snapshot, name) for name in known},
+        domains={name: rollout_members.domain(snapshot, name) for name in known},
     )
     ordered = sorted(outdated, key=lambda member: _turn(member, facts))
     chosen, holds = choose(ordered, facts, roll, taken=taken)
-    actions, events = _restarts(ordered, chosen, facts)
+    # What is refused may stay so, and evictions must not stay closed for it.
+    actions, events, disturbed = _restarts(ordered, chosen, facts, ahead=not snapshot.refusals)
     following = parts.decide(
         snapshot,
         facts,
@@ -196,6 +199,7 @@ def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequ
         facts=facts,
         roll=roll,
         parts=following,
+        disturbed=disturbed,
     )
 
 
@@ -299,14 +303,6 @@ def _proven(members: Iterable[Member], returning: Mapping[str, str]) -> frozense
     return frozenset(member.name for member in members if member.wanted is not None and member.wanted.spec in good)
 
 
-def _domain(snapshot: Snapshot, name: str) -> str:
-    node = next((node for node in snapshot.nodes if node.name == name), None)
-    if node is not None and node.spec is not None and node.spec.failure_domain:
-        return node.spec.failure_domain
-    pod = snapshot.pods.get(names.pod(name))
-    return pod.zone if pod is not None else ""
-
-
 def _turn(member: Member, facts: Facts) -> tuple[bool, bool, int, int, str]:
     """Nodes whose template is out go first, then those in which nothing runs, then the lightest: they risk the least."""
     seat = facts.seats.get(member.name)
@@ -314,17 +310,29 @@ def _turn(member: Member, facts: Facts) -> tuple[bool, bool, int, int, str]:
 
 
 def _restarts(
-    ordered: Iterable[Member], chosen: Sequence[str], facts: Facts
-) -> tuple[tuple[Action, ...], tuple[EventNote, ...]]:
-    """Deletes the pods of chosen nodes whose StatefulSet is ready to make the new one, and before that what must go first."""
+    ordered: Iterable[Member], chosen: Sequence[str], facts: Facts, *, ahead: bool
+) -> tuple[tuple[Action, ...], tuple[EventNote, ...], tuple[str, ...]]:
+    """Deletes the pods of chosen nodes whose StatefulSet is ready to make the new one, and before that what must go first.
+
+    The last part are the nodes whose pods go, or would if evictions were closed; those whose StatefulSet is being written
+    `ahead` of that, too.
+    """
     actions: list[Action] = []
     events: list[EventNote] = []
+    disturbed: list[str] = []
     for member in ordered:
-        if member.name not in chosen or member.pod is None or not (member.written or member.remade):
+        if member.name not in chosen or member.pod is None:
+            continue
+        if not (member.written or member.remade):
+            disturbed += [member.name] if ahead else []
             continue
         first, waits = volumes.before_restart(member.volume, member.pod) if member.volume is not None else ([], False)
         if member.dead and member.runs == member.wanted and not waits:
             continue  # it is the right one already, and its volume waits until it runs
+        if not waits:
+            disturbed.append(member.name)
+            if gates.evictions_open(facts, member.name, ()) is not None:
+                continue
         actions += first
         if waits:
             continue
@@ -337,4 +345,4 @@ def _restarts(
         if first:
             sentence += ", which it recovers from the other nodes: its volume is replaced"
         events.append(EventNote(ObjectKey("WalrusNode", member.name), "Restarting", sentence))
-    return tuple(actions), tuple(events)
+    return tuple(actions), tuple(events), tuple(disturbed)

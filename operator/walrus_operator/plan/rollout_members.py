@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from walrus_operator.api import names
 from walrus_operator.api.markers import SPEC_DIGEST_ANNOTATION, TEMPLATE_DIGEST_ANNOTATION
 from walrus_operator.api.pods import Storage
 from walrus_operator.api.world import Manifest, ObjectKey, PodView, Revision, Snapshot
@@ -107,3 +108,12 @@ def left_alone(member: Member, restart: str | None) -> bool:
         return True
     # A pod that says nothing of its spec was made by an operator that knew no digests.
     return member.by_operator_only and not (member.runs is None and restart is not None)
+
+
+def domain(snapshot: Snapshot, name: str) -> str:
+    """Failure domain of a node: what its spec says, or the zone of its pod."""
+    node = next((node for node in snapshot.nodes if node.name == name), None)
+    if node is not None and node.spec is not None and node.spec.failure_domain:
+        return node.spec.failure_domain
+    pod = snapshot.pods.get(names.pod(name))
+    return pod.zone if pod is not None else ""

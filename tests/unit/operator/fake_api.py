@@ -310,6 +310,20 @@ class Cluster:
         for name, live in self.of("Pod").items():
             if name not in wanted:
                 self.store.remove(("Pod", live["metadata"]["namespace"], name))
+        self.count_disruptions()
+
+    def count_disruptions(self) -> None:
+        """What the controller of disruption budgets writes into their status."""
+        for name, live in self.of("PodDisruptionBudget").items():
+            wanted = live["spec"]["selector"]["matchLabels"].items()
+            there = [pod for pod in self.of("Pod").values() if wanted <= pod["metadata"]["labels"].items()]
+            healthy = len([pod for pod in there if "deletionTimestamp" not in pod["metadata"]])
+            status = {
+                "observedGeneration": live["metadata"]["generation"],
+                "currentHealthy": healthy,
+                "disruptionsAllowed": max(0, healthy - live["spec"]["minAvailable"]),
+            }
+            self.store.put(("PodDisruptionBudget", live["metadata"]["namespace"], name), {**live, "status": status})
 
     def _make_claims(self, pod: str, live: Manifest) -> None:
         """The volumes of a pod that has none; those that are there are taken as they are."""

@@ -139,10 +139,26 @@ class World(ChainWorld):
         orphaned = {f"data-{name}" for name in self.orphans}
         self.orphans -= {f"{key.name}-0" for key in self.objects if key.kind == "StatefulSet"}
         self.pods = wanted
+        self.count_disruptions()
         # Volumes stay with their StatefulSet, whether it has pods or not.
         owners = {f"data-{key.name}-0" for key in self.objects if key.kind == "StatefulSet"}
         kept = {name: claim for name, claim in self.claims.items() if name in owners | orphaned}
         self.claims = kept | {f"data-{pod}": self.claims.get(f"data-{pod}") or self._claim(pod) for pod in wanted}
+
+    def count_disruptions(self) -> None:
+        """What the controller of disruption budgets makes of the one that there is."""
+        live = self.objects.get(ObjectKey("PodDisruptionBudget", f"{NETWORK}-nodes"))
+        if live is None:
+            return
+        there = [
+            pod for name, pod in self.pods.items() if not name.startswith((f"{NETWORK}-gateway-", f"{NETWORK}-devnet-"))
+        ]
+        healthy = sum(pod.ready and not pod.terminating for pod in there)
+        live["status"] = {
+            "observedGeneration": live["metadata"]["generation"],
+            "currentHealthy": healthy,
+            "disruptionsAllowed": max(0, healthy - live["spec"]["minAvailable"]),
+        }
 
     def _claim(self, pod: str) -> ClaimView:
         """A new volume, as the StatefulSet's template has it."""

@@ -47,7 +47,14 @@ def facts() -> gates.Facts:
         for name, seat in seats.items()
     }
     return gates.Facts(
-        chain=chain, fresh=True, seats=seats, previous=seats, following={}, infos=infos, serving=frozenset("ab")
+        chain=chain,
+        fresh=True,
+        seats=seats,
+        previous=seats,
+        following={},
+        infos=infos,
+        serving=frozenset("ab"),
+        closed=True,
     )
 
 
@@ -146,16 +153,29 @@ def test_a_node_that_hibernates_finishes_first(world: World, said: ChallengeInfo
     assert world.says("DeletionBlocked", "demo-3") == ("False", "NotLeaving")
 
 
-def test_a_node_hibernates_beyond_the_budget_and_without_a_chain(world: World) -> None:
+def test_nodes_hibernate_within_the_budget_unless_its_gate_is_opened(world: World) -> None:
     for number in range(1, 6):
         world.edit_node(f"demo-{number}", desiredState="Hibernated")
     world.settle()
+    assert [runs(world, f"demo-{number}") for number in range(1, 6)] == [False, False, False, True, True]
+    assert world.says("DeletionBlocked", "demo-4") == ("True", "FaultBudgetExceeded")
+    message = "taking demo-4 away takes 10 shards, 30 of 33 are unavailable already"
+    assert world.condition("DeletionBlocked", "demo-4")["message"] == message
+    assert world.says("Available") == ("True", "QuorumAvailable")
+    world.network["metadata"]["annotations"] = {gates.GATES_OFF_ANNOTATION: "FaultBudgetExceeded"}
+    world.settle()
     assert not any(runs(world, f"demo-{number}") for number in range(1, 6)), "half of all shards"
-    tell(world, "demo-6", RUNNING)
+
+
+def test_a_node_runs_on_while_the_chain_is_away_and_hibernates_when_it_is_back(world: World) -> None:
     world.chain_answers = False
     world.edit_node("demo-6", desiredState="Hibernated")
     world.settle()
-    assert not runs(world, "demo-6"), "whoever knows no epoch waits for none"
+    assert runs(world, "demo-6")
+    assert world.says("DeletionBlocked", "demo-6") == ("True", "ChainMirrorStale")
+    world.chain_answers = True
+    world.settle()
+    assert not runs(world, "demo-6")
 
 
 @pytest.mark.parametrize(("said", "reason"), BUSY)

@@ -49,6 +49,7 @@ def test_three_of_ten_may_sleep(world: World) -> None:
 
 
 def test_a_fourth_is_one_too_many_and_the_message_names_them(world: World) -> None:
+    world.network["metadata"]["annotations"] = {"walrus-operator.dev/gates-off": "FaultBudgetExceeded"}
     hibernate(world, 6, 7, 8, 9)
     assert world.says("Available") == ("False", "QuorumLost")
     assert "demo-6, demo-7, demo-8, demo-9" in world.condition("Available")["message"]

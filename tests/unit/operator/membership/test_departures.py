@@ -108,6 +108,7 @@ def test_a_deleted_volume_goes_with_its_pod_and_the_node_comes_back_to_recover(w
     claim = world.claims["data-demo-4-0"]
     uid = world.pods["demo-4-0"].uid
     world.claims["data-demo-4-0"] = type(claim)(claim.name, claim.uid, terminating=True)
+    world.pass_once()  # closes evictions
     decided, _ = world.pass_once()
     assert DeleteObject(ObjectKey("Pod", "demo-4-0"), uid) in decided.actions
     world.statuses["demo-4"], world.missing["demo-4"] = "RecoveryInProgress", "ActiveRecover"
@@ -122,6 +123,9 @@ def test_volumes_are_replaced_within_the_budget_and_one_recovery_after_the_other
     for name in ("data-demo-4-0", "data-demo-5-0"):
         claim = world.claims[name]
         world.claims[name] = type(claim)(claim.name, claim.uid, terminating=True)
+    world.pass_once()
+    assert world.says("DeletionBlocked", "demo-4") == ("True", "ExpectationPending")
+    assert world.says("DeletionBlocked", "demo-5") == ("True", "FaultBudgetExceeded")
     decided, _ = world.pass_once()
     assert [action.key.name for action in decided.actions if isinstance(action, DeleteObject)] == ["demo-4-0"]
     assert world.says("DeletionBlocked", "demo-5") == ("True", "FaultBudgetExceeded")
