@@ -199,6 +199,14 @@ def deletion_rows() -> Iterable[Row]:
         kind,
         blocked,
         "True",
+        r.KEY_SECRET_LOST,
+        "Its volume should be replaced, and its keys are lost, exchanged or unusable.",
+        "See condition `Valid`: restore the Secret from a backup.",
+    )
+    yield Row(
+        kind,
+        blocked,
+        "True",
         r.CHAIN_MIRROR_STALE,
         "The chain does not answer, so nobody knows who holds which shards.",
         "Check the devnet pod or the RPC URL.",

@@ -10,7 +10,7 @@ unavailable until an epoch gives it to somebody else. Volumes go with their Stat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from walrus_codec.types import NodeId
@@ -55,6 +55,7 @@ def decide(
     *,
     node_ids: Mapping[str, NodeId],
     taken: Iterable[str] = (),
+    keyless: Container[str] = (),
 ) -> Departures:
     """What of the leaving nodes goes in this pass.
 
@@ -64,6 +65,7 @@ def decide(
         facts: What the gates look at.
         node_ids: Pool of each registered node, those without a WalrusNode included.
         taken: Nodes that the same pass takes away for other reasons.
+        keyless: Nodes whose keys are lost or exchanged, which would not come back from a restart.
     """
     found = Departures(taken=[*taken])
     everyone = {node.name: node for node in snapshot.nodes}
@@ -100,7 +102,7 @@ def decide(
         found.unstaked.add(name)
         found.actions += _workload_of(snapshot, name)
     found.actions += _finalizers(snapshot, members, found)
-    _volumes(snapshot, members, facts, found)
+    _volumes(snapshot, members, facts, found, keyless)
     return found
 
 
@@ -191,7 +193,9 @@ def _finalizers(snapshot: Snapshot, members: Membership, found: Departures) -> l
     return [change for change in changes if change is not None]
 
 
-def _volumes(snapshot: Snapshot, members: Membership, facts: gates.Facts, found: Departures) -> None:
+def _volumes(
+    snapshot: Snapshot, members: Membership, facts: gates.Facts, found: Departures, keyless: Container[str]
+) -> None:
     """A volume claim that was deleted goes when its pod goes: the pod is deleted for that, and comes back without data.
 
     One that is to be replaced is deleted with its pod, so that the node keeps its data until its turn has come.
@@ -205,6 +209,10 @@ def _volumes(snapshot: Snapshot, members: Membership, facts: gates.Facts, found:
         if not claim.terminating and not volumes.asked_to_go(everyone.get(member.name), claim):
             continue
         hold = gates.first(gates.BEFORE_RESTART, facts, member.name, found.taken)
+        if member.name in keyless:
+            hold = Hold(
+                Reason.KEY_SECRET_LOST, "its keys are not as they should be, and without them it would not come back"
+            )
         if hold is not None:
             found.holds[member.name] = hold
             found.taken += [member.name] if hold is gates.EVICTIONS_OPEN else []

@@ -94,10 +94,17 @@ Gate = Callable[[Facts, str, Sequence[str]], Hold | None]
 
 
 def chain_mirror_stale(facts: Facts, _node: str, _taken: Sequence[str]) -> Hold | None:
-    """The chain did not answer in this pass: the committee may have changed."""
-    if facts.fresh and facts.chain is not None:
+    """The chain did not answer in this pass, or answered what was true once: the committee may have changed."""
+    if not facts.fresh or facts.chain is None:
+        return Hold(Reason.CHAIN_MIRROR_STALE, "the chain does not answer, so the committee may be another by now")
+    ahead = {name for name, info in facts.infos.items() if info.epoch > facts.chain.epoch and name in facts.seats}
+    # A liar alone must not stop everything.
+    if sum(facts.seats[name].weight for name in ahead) <= max_faulty(facts.chain.n_shards):
         return None
-    return Hold(Reason.CHAIN_MIRROR_STALE, "the chain does not answer, so the committee may be another by now")
+    return Hold(
+        Reason.CHAIN_MIRROR_STALE,
+        f"the chain's RPC is behind: it says epoch {facts.chain.epoch}, and {len(ahead)} nodes have seen a later one",
+    )
 
 
 def epoch_change_in_progress(facts: Facts, _node: str, _taken: Sequence[str]) -> Hold | None:

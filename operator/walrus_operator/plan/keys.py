@@ -63,6 +63,8 @@ def decide(snapshot: Snapshot, members: tuple[NodeWorkload, ...]) -> Keys:
             found[member.name] = outcome
         else:
             problems[member.name] = outcome
+    problems |= _shared(found, remembered)
+    found = {name: keys for name, keys in found.items() if name not in problems}
     treasury, treasury_problem = _treasury(snapshot, create)
     gateways, gateway_problem = _gateways(snapshot, create)
     return Keys(
@@ -115,6 +117,26 @@ def _node(snapshot: Snapshot, name: str, before: PublicKeys | None) -> CreateKey
             f"of {before.sui_address}): restore it from a backup",
         )
     return now
+
+
+def _shared(found: Mapping[str, PublicKeys], remembered: Mapping[str, PublicKeys | None]) -> dict[str, KeyProblem]:
+    """Nodes whose Secret has a key of another node: two nodes under one identity would contradict each other."""
+    problems = {}
+    owners: dict[str, str] = {}
+    # Whoever ran with the key before keeps it.
+    for name in sorted(found, key=lambda name: (remembered.get(name) is None, len(name), name)):
+        keys = found[name]
+        own = {"protocol": keys.protocol, "network": keys.network, "Sui": keys.sui_address}
+        twice = next((what for what, key in own.items() if owners.get(key, name) != name), None)
+        if twice is not None:
+            problems[name] = KeyProblem(
+                Reason.KEY_SECRET_INVALID,
+                f"Secret {names.node_keys(name)} holds the {twice} key of node {owners[own[twice]]}: every node needs keys of "
+                "its own. Delete the Secret of a node that never ran, and the operator makes new ones",
+            )
+            continue
+        owners |= dict.fromkeys(own.values(), name)
+    return problems
 
 
 def _pairs(

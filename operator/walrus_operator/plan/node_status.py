@@ -54,8 +54,11 @@ def registered_ids(snapshot: Snapshot, chain: ChainView | None) -> Mapping[str, 
     """Pool of each node, from the chain by the node's address, or as remembered; also of nodes without a WalrusNode."""
     found: dict[str, NodeId] = {}
     for node in snapshot.nodes:
-        if node.status.node_id:
-            found[node.name] = NodeId(node.status.node_id)
+        known = node.status.public_keys
+        node_id = chain.registered.get(SuiAddress(known.sui_address)) if chain is not None and known else None
+        # The chain's word comes first: a status may have been edited, and whose shards are counted hangs on it.
+        if node_id or node.status.node_id:
+            found[node.name] = node_id or NodeId(str(node.status.node_id))
     if chain is not None:
         for secret in snapshot.secrets.values():
             address = secret.public.get(names.SUI_KEY)

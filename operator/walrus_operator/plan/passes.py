@@ -67,6 +67,7 @@ def plan(snapshot: Snapshot) -> Plan:
     chain = snapshot.chain.value if verdict.state is not ChainState.EXCHANGED else None
     members = membership.decide(snapshot)
     key_state = keys.decide(snapshot, members.members)
+    members = _startable(snapshot, members, key_state)
     admin = tokens.decide(snapshot)
     node_ids = node_status.registered_ids(snapshot, chain)
     rotations = key_rotation.decide(snapshot, members.members, key_state, chain=chain, node_ids=node_ids)
@@ -74,8 +75,10 @@ def plan(snapshot: Snapshot) -> Plan:
     fenced = fences.decide(snapshot, members, facts)
     sleep = hibernation.decide(snapshot)
     members = hibernation.put_to_bed(fenced.members, sleep)
-    leaving = departures.decide(snapshot, members, facts, node_ids=node_ids, taken=fenced.taken)
-    rolling = rollout.decide(snapshot, members, facts, taken=leaving.taken)
+    leaving = departures.decide(
+        snapshot, members, facts, node_ids=node_ids, taken=fenced.taken, keyless=key_state.node_problems
+    )
+    rolling = rollout.decide(_restartable(snapshot, key_state), members, facts, taken=leaving.taken)
     steps = node_conditions.Steps(leaving, rotations, fenced)
     schedule = challenge_schedule.decide(snapshot, network.spec, chain)
     name_of = {str(node_id): name for name, node_id in node_ids.items()}
@@ -170,6 +173,25 @@ def plan(snapshot: Snapshot) -> Plan:
         requeue_after=pause,
         rollout=numbers,
         challenges=standing.numbers(),
+    )
+
+
+def _startable(snapshot: Snapshot, members: Membership, found: keys.Keys) -> Membership:
+    """Without nodes that never ran and whose keys are no use: two nodes with the keys of one would contradict each other."""
+    return replace(
+        members,
+        members=tuple(
+            member
+            for member in members.members
+            if member.name not in found.node_problems or ObjectKey("StatefulSet", member.name) in snapshot.live
+        ),
+    )
+
+
+def _restartable(snapshot: Snapshot, found: keys.Keys) -> Snapshot:
+    """What rollouts see: a node whose keys are lost or exchanged runs on with those that it has read, and would not come back."""
+    return replace(
+        snapshot, revisions={name: made for name, made in snapshot.revisions.items() if name not in found.node_problems}
     )
 
 

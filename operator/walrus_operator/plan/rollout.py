@@ -155,7 +155,8 @@ def decide(snapshot: Snapshot, members: Membership, facts: Facts, *, taken: Sequ
     ordered = sorted(outdated, key=lambda member: _turn(member, facts))
     chosen, holds = choose(ordered, facts, roll, taken=taken)
     # What is refused may stay so, and evictions must not stay closed for it.
-    actions, events, disturbed = _restarts(ordered, chosen, facts, ahead=not snapshot.refusals)
+    alive = [name for name in chosen if name not in taken]  # the pods of those go already
+    actions, events, disturbed = _restarts(ordered, alive, facts, ahead=not snapshot.refusals)
     following = parts.decide(
         snapshot,
         facts,
