@@ -150,8 +150,12 @@ async def test_a_third_of_the_shards_gone_for_good_and_later_as_many_again(
     count(kubectl, 6)
     until("three pods gone", lambda: not kubectl.get("statefulset", ordinal(7)), seconds=120)
     # The fourth would be one too many, until the shards of the three have moved.
-    blocked = kubectl.condition("wn", ordinal(6), "DeletionBlocked")
-    assert blocked["reason"] == "FaultBudgetExceeded"
+
+    def refused() -> dict[str, Any] | None:
+        found = kubectl.condition("wn", ordinal(6), "DeletionBlocked")
+        return found if found["reason"] == "FaultBudgetExceeded" else None
+
+    blocked = until("the fourth one waits", refused, seconds=30)
     assert f"{lost} of 33 are unavailable already" in blocked["message"]
     count(kubectl, 7)
     reader.read_all()

@@ -265,21 +265,21 @@ BEFORE_SOURCE_GOES: tuple[Gate, ...] = (chain_mirror_stale, epoch_change_in_prog
 
 BEFORE_HIBERNATION: tuple[Gate, ...] = (
     chain_mirror_stale,
+    fault_budget_exceeded,
     challenge_window_open,
     slashing_vote_pending,
-    fault_budget_exceeded,
     evictions_open,
 )
 """Before a member is switched off that is expected back some day."""
 
 BEFORE_REMOVAL: tuple[Gate, ...] = (
     *BEFORE_SOURCE_GOES,
+    fault_budget_exceeded,
     challenge_window_open,
     slashing_vote_pending,
-    fault_budget_exceeded,
     evictions_open,
 )
-"""Before a member goes for good with its data."""
+"""Before a member goes for good with its data. A budget holds for longer than a challenge, so it is the reason that is told."""
 
 BEFORE_RESTART: tuple[Gate, ...] = (
     *BEFORE_SOURCE_GOES,
