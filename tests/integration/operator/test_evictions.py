@@ -13,6 +13,7 @@ from tests.unit.operator.played import PlayedNodes
 
 from walrus_operator.api.world import NodeInfo, Observed, PodView
 from walrus_operator.observe.kube import KubeClient, KubeError
+from walrus_operator.observe.nodes import Tellable
 from walrus_operator.observe.resources import RESOURCES
 
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
@@ -23,10 +24,13 @@ class Recovering(PlayedNodes):
     """Nodes of which some get their slivers back."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.names: set[str] = set()
 
-    async def look(self, network: str, pods: Mapping[str, PodView]) -> Mapping[str, Observed[NodeInfo]]:
-        found = dict(await super().look(network, pods))
+    async def look(
+        self, network: str, pods: Mapping[str, PodView], tellable: Tellable
+    ) -> Mapping[str, Observed[NodeInfo]]:
+        found = dict(await super().look(network, pods, tellable))
         for name in self.names & found.keys():
             info = found[name].value
             assert info is not None
