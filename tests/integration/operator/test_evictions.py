@@ -71,7 +71,7 @@ async def test_evictions_stop_at_the_fault_budget_and_go_on_when_it_bears_them(
 ) -> None:
     """Four nodes hold 3, 3, 2 and 2 of 10 shards; f is 3: any one of them, and never two."""
     operator, nodes = Operator(kube, namespace), Recovering()
-    operator.reconciler._observer._nodes = nodes  # type: ignore[assignment]  # played, as the others
+    operator.reconciler._observer.nodes = nodes  # type: ignore[assignment]  # played, as the others
     spec = network()
     spec["spec"]["nodes"]["count"] = len(NODES)
     apply(kubectl, spec)
