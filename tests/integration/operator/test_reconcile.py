@@ -57,7 +57,7 @@ class Operator:
         """Passes until one of them, which began after the cluster's own controllers had come to rest, writes nothing."""
         deadline = asyncio.get_running_loop().time() + 60
         writing = 0
-        while writing < 10:
+        while writing < 40:  # several for each node of a rollout, because evictions are closed and opened around it
             rested = await self.rested()
             if await self.one():
                 writing += 1
