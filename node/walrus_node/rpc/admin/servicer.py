@@ -117,7 +117,8 @@ async def _refusing(context: _Context, limit_s: float | None = None) -> AsyncIte
     except DiskError as error:
         await grpc_errors.abort(context, RequestRefused(Reason.UNAVAILABLE, f"the disk fails: {error}"))
     except TimeoutError:
-        await grpc_errors.abort(context, RequestRefused(Reason.UNAVAILABLE, f"it took longer than {limit_s:g} s"))
+        longer = "too long" if limit_s is None else f"longer than {limit_s:g} s"
+        await grpc_errors.abort(context, RequestRefused(Reason.UNAVAILABLE, f"it took {longer}"))
     except Exception:
         _log.exception("a request of the admin port failed")
         fault = RequestRefused(Reason.INTERNAL_ERROR, "this node could not do it; its log says why")

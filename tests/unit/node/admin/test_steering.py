@@ -100,6 +100,15 @@ async def test_loops_make_a_pass_on_request(node):
     assert not answer.finished
 
 
+async def test_what_waits_too_long_for_the_disk_is_said_to_be_unavailable(node, memory_storage, monkeypatch):
+    async def hang():
+        raise TimeoutError
+
+    monkeypatch.setattr(memory_storage, "size", hang)
+    found = await refusal(node.call("Compact"))
+    assert (found.reason, found.message) == (Reason.UNAVAILABLE, "it took too long")
+
+
 async def test_a_compaction_gives_space_back_and_is_shared(storage, tmp_path):
     node = await Administered(storage, tmp_path / "node").start()
     first, second = await asyncio.gather(node.call("Compact"), node.call("Compact"))
