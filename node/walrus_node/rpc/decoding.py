@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 
 from walrus_client import grpc_errors
 from walrus_client.reasons import Reason, RequestRefused
+from walrus_node.rpc.handlers import behavior_of, with_behavior
 
 _REFUSAL: Final = RequestRefused(Reason.MALFORMED_REQUEST, "a message of the request is not of the documented type")
 
@@ -35,15 +36,13 @@ class StrictDecoding(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # g
         handler: Any = await continuation(handler_call_details)
         if handler is None or handler.request_deserializer is None:
             return handler
-        makers = {
-            (False, False): (grpc.unary_unary_rpc_method_handler, handler.unary_unary, _unary),
-            (False, True): (grpc.unary_stream_rpc_method_handler, handler.unary_stream, _unary_stream),
-            (True, False): (grpc.stream_unary_rpc_method_handler, handler.stream_unary, _stream_unary),
-            (True, True): (grpc.stream_stream_rpc_method_handler, handler.stream_stream, _stream_stream),
-        }
-        make, behavior, wrap = makers[handler.request_streaming, handler.response_streaming]
-        wrapped: Any = wrap(behavior)
-        return make(wrapped, _lenient(handler.request_deserializer), handler.response_serializer)
+        wrap = {
+            (False, False): _unary,
+            (False, True): _unary_stream,
+            (True, False): _stream_unary,
+            (True, True): _stream_stream,
+        }[handler.request_streaming, handler.response_streaming]
+        return with_behavior(handler, wrap(behavior_of(handler)), decode=_lenient(handler.request_deserializer))
 
 
 def _lenient(decode: Callable[[bytes], Any]) -> Callable[[bytes], Any]:

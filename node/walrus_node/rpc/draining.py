@@ -26,6 +26,7 @@ from walrus_client import grpc_errors
 from walrus_client.reasons import Reason, RequestRefused
 from walrus_node.rpc.admission import Gate, client_of
 from walrus_node.rpc.connections import hang_up
+from walrus_node.rpc.handlers import behavior_of, with_behavior
 from walrus_node.rpc.rules import Lane, Pace, Progress
 from walrus_sui.telemetry import meter, names
 
@@ -69,14 +70,8 @@ class SlowReaders(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
         handler: Any = await continuation(handler_call_details)
         if handler is None:
             return handler
-        makers: dict[tuple[bool, bool], tuple[Any, Any, Any]] = {
-            (False, False): (grpc.unary_unary_rpc_method_handler, self._one, handler.unary_unary),
-            (True, False): (grpc.stream_unary_rpc_method_handler, self._one, handler.stream_unary),
-            (False, True): (grpc.unary_stream_rpc_method_handler, self._many, handler.unary_stream),
-            (True, True): (grpc.stream_stream_rpc_method_handler, self._many, handler.stream_stream),
-        }
-        make, wrap, behavior = makers[handler.request_streaming, handler.response_streaming]
-        return make(wrap(behavior), handler.request_deserializer, handler.response_serializer)
+        wrap = self._many if handler.response_streaming else self._one
+        return with_behavior(handler, wrap(behavior_of(handler)))
 
     def _one(self, behavior: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
         async def handle(request: Any, context: Any) -> Any:

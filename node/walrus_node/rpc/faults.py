@@ -26,6 +26,7 @@ from typing import Any, Final
 import grpc
 import grpc.aio
 
+from walrus_node.rpc.handlers import behavior_of, with_behavior
 from walrus_node.rpc.lies import Sign, forged, spoiled
 
 _log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ class FaultInjection(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # g
         return table.get(method, table.get(_EVERY_METHOD, Fault.HONEST))
 
     def _deviating(self, handler: Any, method: str, fault: Fault) -> Any:
-        behavior = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+        behavior = behavior_of(handler)
 
         def begin(request: Any, context: Any) -> tuple[Any, _Asked]:
             heard = _Heard(request) if handler.request_streaming else request
@@ -137,14 +138,7 @@ class FaultInjection(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # g
         def serialize(answer: Any) -> Any:
             return answer.data if isinstance(answer, Raw) else handler.response_serializer(answer)
 
-        makers: dict[tuple[bool, bool], Any] = {
-            (False, False): grpc.unary_unary_rpc_method_handler,
-            (False, True): grpc.unary_stream_rpc_method_handler,
-            (True, False): grpc.stream_unary_rpc_method_handler,
-            (True, True): grpc.stream_stream_rpc_method_handler,
-        }
-        make = makers[handler.request_streaming, handler.response_streaming]
-        return make(many if handler.response_streaming else one, handler.request_deserializer, serialize)
+        return with_behavior(handler, many if handler.response_streaming else one, encode=serialize)
 
     def _twisted(self, answer: Any, fault: Fault, asked: _Asked) -> Any:
         seed = 0

@@ -19,6 +19,7 @@ import grpc.aio
 from walrus_client import grpc_errors
 from walrus_client.reasons import RequestRefused
 from walrus_node.rpc.door.rules import Drain, Fence, OpenCalls, Work, refusal, work_of
+from walrus_node.rpc.handlers import behavior_of, with_behavior
 from walrus_sui.telemetry import meter, names
 
 
@@ -126,14 +127,8 @@ class Door(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
         method = str(handler_call_details.method)
         if handler is None or not method.startswith(self._prefix):
             return handler
-        make, behavior = {
-            (False, False): (grpc.unary_unary_rpc_method_handler, handler.unary_unary),
-            (True, False): (grpc.stream_unary_rpc_method_handler, handler.stream_unary),
-            (False, True): (grpc.unary_stream_rpc_method_handler, handler.unary_stream),
-            (True, True): (grpc.stream_stream_rpc_method_handler, handler.stream_stream),
-        }[handler.request_streaming, handler.response_streaming]
-        wrapped: Any = self._guarded(behavior, method.removeprefix(self._prefix), streaming=handler.request_streaming)
-        return make(wrapped, handler.request_deserializer, handler.response_serializer)
+        name = method.removeprefix(self._prefix)
+        return with_behavior(handler, self._guarded(behavior_of(handler), name, streaming=handler.request_streaming))
 
     def _guarded(
         self, behavior: Callable[[Any, Any], Awaitable[Any]], name: str, *, streaming: bool
