@@ -1,4 +1,5 @@
-"""A network with the official encoding beside the first one: a node is fenced, all volumes grow, and all of it sleeps."""
+"""A network with the official encoding beside the first one: a node is fenced, all volumes grow, all of it sleeps
+and in the end goes without its data."""
 
 from __future__ import annotations
 
@@ -113,6 +114,25 @@ def test_a_node_is_fenced_and_a_second_one_only_when_the_network_bears_it(second
     kubectl.wait("wnet", NETWORK, "Ready", "True", seconds=120)
 
 
+def test_a_stateful_set_that_somebody_deletes_finds_its_volume_again(second: Network) -> None:
+    kubectl, name, before = second.kubectl, NODES[1], second.claims()
+    for claim in kubectl.items("pvc"):
+        owners = claim["metadata"].get("ownerReferences", [])
+        assert [(owner["kind"], owner["name"]) for owner in owners] == [("WalrusNetwork", NETWORK)]
+    pod = kubectl.get("pod", f"{name}-0")["metadata"]["uid"]
+    kubectl("delete", "statefulset", name, "--timeout=60s")
+
+    def another() -> bool:
+        now = kubectl.get("pod", f"{name}-0")
+        return bool(now) and now["metadata"]["uid"] != pod
+
+    until("another pod", another, seconds=120)
+    kubectl("wait", "--for=condition=Ready", f"pod/{name}-0", "--timeout=120s")
+    assert second.claims() == before
+    kubectl.wait("wnet", NETWORK, "Ready", "True", seconds=120)
+    second.reader.read_all()
+
+
 def test_all_volumes_grow_by_replacement_one_after_the_other(second: Network) -> None:
     """The cluster's storage class enlarges nothing, so each node recovers what it held from the others."""
     kubectl, before = second.kubectl, second.claims()
@@ -155,3 +175,22 @@ def test_the_network_sleeps_with_its_data_and_wakes_with_it(second: Network) -> 
     second.reader.read_all()
     data = os.urandom(100_000)
     assert second.gateway.read(store(second.gateway, data)).content == data
+
+
+def test_what_a_deleted_network_leaves_behind_is_what_its_policy_says(second: Network) -> None:
+    kubectl = second.kubectl
+    kubectl.patch("wnet", NETWORK, {"spec": {"persistentVolumeClaimPolicy": "Retain"}})
+    owned = ("pvc", "secret")
+
+    def owners() -> list[str]:
+        found = [item for kind in owned for item in kubectl.items(kind)]
+        return [item["metadata"]["name"] for item in found if item["metadata"].get("ownerReferences")]
+
+    until("only the token goes with the network", lambda: owners() == [f"{NETWORK}-admin"], seconds=60)
+    kept = {item["metadata"]["name"] for kind in owned for item in kubectl.items(kind)} - {f"{NETWORK}-admin"}
+    assert {f"data-{NODES[0]}-0", f"data-{NETWORK}-devnet-0", f"{NODES[0]}-keys", f"{NETWORK}-treasury"} <= kept
+    second.reader.stop()
+    kubectl("delete", "wnet", NETWORK, "--timeout=120s")
+    for kind in ("wn", "statefulset", "pod"):
+        until(f"no {kind}", lambda kind=kind: not kubectl.items(kind), seconds=180)
+    assert {item["metadata"]["name"] for kind in owned for item in kubectl.items(kind)} == kept

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from walrus_codec.types import NodeId, ObjectId, SuiAddress
 from walrus_operator.api.conditions import Condition
 from walrus_operator.api.node import NodeSpec
-from walrus_operator.api.world import Manifest, NetworkObject, ObjectKey
+from walrus_operator.api.world import Manifest, NetworkObject, ObjectKey, Owned
 
 
 class KeyKind(StrEnum):
@@ -137,6 +137,17 @@ class DeleteObject:
 
 
 @dataclass(frozen=True)
+class SetOwners:
+    """Have a volume claim or a key Secret go with its network, or outlive it."""
+
+    key: ObjectKey
+    uid: str
+    seen: Owned
+    """Its owners now; an object that has changed since is left alone."""
+    with_network: bool
+
+
+@dataclass(frozen=True)
 class DrainNode:
     """Have a node end what is under way, because its pod is deleted next."""
 
@@ -164,6 +175,7 @@ Action = (
     | WithdrawStake
     | FundAddress
     | SetFinalizer
+    | SetOwners
     | DrainNode
     | DeleteObject
     | GrowClaim

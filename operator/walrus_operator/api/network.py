@@ -285,4 +285,4 @@ class NetworkSpec(SpecModel):
     challenges: Challenges = Challenges()
     """How nodes prove to each other that they hold their data."""
     persistent_volume_claim_policy: Literal["Delete", "Retain"] = "Delete"
-    """What happens to volumes and key Secrets when the network or a node is deleted."""
+    """What happens to volumes and key Secrets when the network or a node is deleted; it may be changed at any time."""

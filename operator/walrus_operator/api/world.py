@@ -135,6 +135,18 @@ class EpochObject:
 
 
 @dataclass(frozen=True)
+class Owned:
+    """Whether an object goes when its network goes."""
+
+    network: bool = False
+    """Whether the network is among its owners."""
+    others: tuple[Mapping[str, Any], ...] = ()
+    """References to its other owners."""
+    version: str = ""
+    """resourceVersion of the object that says so."""
+
+
+@dataclass(frozen=True)
 class SecretView:
     """A key Secret without its secrets: the public half of each key, by file name."""
 
@@ -144,6 +156,8 @@ class SecretView:
     uid: str = ""
     node: str | None = None
     """The WalrusNode that it belongs to, by its label."""
+    owned: Owned | None = None
+    """None for one that does not carry the network's label: whoever brought it decides what becomes of it."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +210,7 @@ class ClaimView:
     size: str = ""
     """What it asks for."""
     storage_class: str | None = None
+    owned: Owned = Owned()
 
 
 @dataclass(frozen=True)

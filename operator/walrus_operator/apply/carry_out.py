@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from walrus_operator.api.base import API_VERSION
@@ -28,11 +27,13 @@ from walrus_operator.api.decisions import (
     Plan,
     PromoteKey,
     SetFinalizer,
+    SetOwners,
     StatusUpdate,
 )
 from walrus_operator.api.markers import NETWORK_LABEL
 from walrus_operator.api.world import Manifest, NetworkObject, ObjectKey, Settings, Snapshot
-from walrus_operator.apply import drift, keys, money
+from walrus_operator.apply import belongings, drift, keys, money
+from walrus_operator.apply.outcome import Outcome
 from walrus_operator.build import objects
 from walrus_operator.observe.chain import ChainObserver
 from walrus_operator.observe.kube import KubeClient, KubeError
@@ -47,29 +48,9 @@ DRAIN_TIMEOUT = 10.0
 
 _OF_A_RESTART = frozenset({"PersistentVolumeClaim", "Pod"})
 """What goes for a pod that comes back."""
-_NOT_RESIZABLE = "resize"
-"""Word of the API server's refusal when a storage class cannot enlarge volumes; it forbids other things in other words."""
 
 Guard = Callable[[], Awaitable[None]]
 """Raises when this process may no longer act."""
-
-
-@dataclass
-class Outcome:
-    """What a pass did."""
-
-    done: list[str] = field(default_factory=list)
-    refusals: list[tuple[Reason, str]] = field(default_factory=list)
-    """Objects that could not be written, and why; the next pass reports them."""
-    events: list[EventNote] = field(default_factory=list)
-    deleted_pods: dict[str, str] = field(default_factory=dict)
-    """Pods that were deleted, with their UIDs: what is read next may still show them as they were."""
-    unmade: set[ObjectKey] = field(default_factory=set)
-    """Objects that are not as they should be, because this pass could not write them."""
-    refused_growth: dict[str, str] = field(default_factory=dict)
-    """Volume claims that cannot be enlarged, with their UIDs."""
-    acted: bool = False
-    """Whether anything changed, so that another look soon is worth it."""
 
 
 class Applier:
@@ -111,7 +92,10 @@ class Applier:
         for action in plan.actions:
             if isinstance(action, GrowClaim):
                 await guard()
-                await self._grow(outcome, network.namespace, action)
+                await belongings.grow(self._kube, outcome, network.namespace, action)
+            if isinstance(action, SetOwners):
+                await guard()
+                await belongings.set_owners(self._kube, outcome, network, action)
         drained = await self._drain(outcome, network, plan, guard)
         for action in plan.actions:
             if isinstance(action, DeleteObject):
@@ -152,16 +136,15 @@ class Applier:
         for action in plan.actions:
             if isinstance(action, PromoteKey):
                 await guard()
-                await self._attempt(
-                    outcome,
+                await outcome.attempt(
                     f"{action.next_file} of Secret {action.secret} is {action.file} now",
                     keys.promote(self._kube, network, action),
                 )
             if isinstance(action, AddToken | DropToken):
                 await guard()
                 done = "a second token" if isinstance(action, AddToken) else "the new token alone"
-                await self._attempt(
-                    outcome, f"Secret {action.secret} holds {done}", keys.exchange(self._kube, network, action)
+                await outcome.attempt(
+                    f"Secret {action.secret} holds {done}", keys.exchange(self._kube, network, action)
                 )
         if plan.workload is None:
             return
@@ -178,7 +161,7 @@ class Applier:
             )
 
     async def _keys(self, outcome: Outcome, network: NetworkObject, action: CreateKeys) -> None:
-        await self._attempt(outcome, f"keys in Secret {action.secret}", keys.carry_out(self._kube, network, action))
+        await outcome.attempt(f"keys in Secret {action.secret}", keys.carry_out(self._kube, network, action))
 
     async def _apply(
         self, outcome: Outcome, network: NetworkObject, manifest: Manifest, known: Mapping[ObjectKey, Manifest]
@@ -195,7 +178,7 @@ class Applier:
                 outcome.refusals.append((Reason.NAME_CONFLICT, sentence))
                 outcome.unmade.add(key)
                 return
-        if not await self._attempt(outcome, f"{key} applied", self._kube.apply(manifest)):
+        if not await outcome.attempt(f"{key} applied", self._kube.apply(manifest)):
             outcome.unmade.add(key)
 
     async def _delete(self, outcome: Outcome, namespace: str, action: DeleteObject) -> None:
@@ -207,7 +190,7 @@ class Applier:
             if done and key.kind == "Pod":
                 outcome.deleted_pods[key.name] = action.uid
 
-        await self._attempt(outcome, f"{key} deleted", call())
+        await outcome.attempt(f"{key} deleted", call())
 
     async def report(self, namespace: str, updates: Iterable[StatusUpdate]) -> None:
         """Writes statuses and nothing else.
@@ -255,24 +238,6 @@ class Applier:
                 raise
         outcome.acted = True
 
-    async def _grow(self, outcome: Outcome, namespace: str, action: GrowClaim) -> None:
-        change = {"metadata": {"uid": action.uid}, "spec": {"resources": {"requests": {"storage": action.size}}}}
-        try:
-            await self._kube.merge("PersistentVolumeClaim", namespace, action.claim, change)
-        except KubeError as error:
-            if not (error.forbidden or error.invalid or error.conflict or error.not_found):
-                raise
-            if error.forbidden and _NOT_RESIZABLE in str(error):
-                log.info("volume claim %s cannot be enlarged and is replaced: %s", action.claim, error)
-                outcome.refused_growth[action.claim] = action.uid
-            elif error.forbidden or error.invalid:  # no right, no quota, or a policy: no reason to lose data
-                outcome.refusals.append((Reason.OBJECT_REJECTED, str(error)))
-                log.warning("refused: %s", error)
-                return
-        else:
-            outcome.done.append(f"PersistentVolumeClaim {action.claim} grows to {action.size}")
-        outcome.acted = True
-
     async def _money(self, outcome: Outcome, snapshot: Snapshot, plan: Plan, guard: Guard) -> None:
         actions = [action for action in plan.actions if isinstance(action, money.MoneyAction)]
         if not actions:
@@ -292,25 +257,6 @@ class Applier:
         outcome.acted = True
         about = ObjectKey("WalrusNetwork", network.name)
         outcome.events += [EventNote(about, "MoneyMoved", sentence) for sentence in done]
-
-    async def _attempt(self, outcome: Outcome, sentence: str, call: Awaitable[Any]) -> bool:
-        """Awaits a write; a refusal of this one object is noted, everything else ends the pass. True when it was done."""
-        try:
-            await call
-        except KubeError as error:
-            if error.conflict and error.reason != "AlreadyExists":
-                log.info("changed meanwhile, the next pass looks again: %s", error)
-                outcome.acted = True
-                return False
-            if not (error.invalid or error.conflict):
-                raise
-            outcome.refusals.append((Reason.OBJECT_REJECTED, str(error)))
-            log.warning("refused: %s", error)
-            return False
-        outcome.done.append(sentence)
-        outcome.acted = True
-        log.info(sentence)
-        return True
 
 
 async def _together(calls: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -47,15 +47,20 @@ def labels(network: str, component: str) -> dict[str, str]:
     }
 
 
-def owner(network: NetworkObject) -> dict[str, Any]:
-    """Owner reference to the network, so that everything goes when it goes."""
-    return {
+def owner(network: NetworkObject, *, controller: bool = True) -> dict[str, Any]:
+    """Owner reference to the network, so that everything goes when it goes.
+
+    Args:
+        network: The owner.
+        controller: Whether nobody else makes such objects; volume claims are made by StatefulSets.
+    """
+    found: dict[str, Any] = {
         "apiVersion": API_VERSION,
         "kind": "WalrusNetwork",
         "name": network.name,
         "uid": network.uid,
-        "controller": True,
     }
+    return {**found, "controller": True} if controller else found
 
 
 def metadata(
@@ -265,7 +270,6 @@ def stateful_set(
         storage: Volume of each pod, mounted where the template says; None for none.
         extra_labels: Labels of the set itself.
     """
-    policy = network.spec.persistent_volume_claim_policy if network.spec else "Retain"
     spec: dict[str, Any] = {
         "serviceName": name,
         "replicas": replicas,
@@ -277,7 +281,9 @@ def stateful_set(
     }
     if storage is not None:
         spec["volumeClaimTemplates"] = [claim(storage)]
-        spec["persistentVolumeClaimRetentionPolicy"] = {"whenDeleted": policy, "whenScaled": "Retain"}
+        # Claims belong to the network or to nobody (`plan.belongings`): a StatefulSet that somebody deletes is made anew,
+        # and its data must be there then.
+        spec["persistentVolumeClaimRetentionPolicy"] = {"whenDeleted": "Retain", "whenScaled": "Retain"}
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from walrus_operator.api import names
 from walrus_operator.api.markers import NETWORK_LABEL
@@ -90,7 +90,10 @@ class ClusterObserver:
             live=children,
             pods={item["metadata"]["name"]: reading.pod(item) for item in lists["Pod"].result()},
             secrets={name: self._view(network, item) for name, item in raw_secrets.items()},
-            claims={item["metadata"]["name"]: reading.claim(item) for item in lists["PersistentVolumeClaim"].result()},
+            claims={
+                item["metadata"]["name"]: reading.claim(item, network)
+                for item in lists["PersistentVolumeClaim"].result()
+            },
             tokens=reading.tokens(reading.secret_text(admin, names.ADMIN_TOKENS)),
         )
 
@@ -140,6 +143,8 @@ class ClusterObserver:
         view = reading.secret(item)
         if view.node is None and view.name.endswith("-keys"):
             view = _with_node(view, network)
+        if (meta.get("labels") or {}).get(NETWORK_LABEL) == network.name:
+            view = replace(view, owned=reading.owned(item, network))
         self._secrets[key] = (version, view)
         return view
 
@@ -148,4 +153,4 @@ def _with_node(view: SecretView, network: NetworkObject) -> SecretView:
     """A restored Secret that lost its labels still belongs to the node that its name says."""
     if view.name == names.gateway_keys(network.name):
         return view
-    return SecretView(name=view.name, public=view.public, uid=view.uid, node=view.name.removesuffix("-keys"))
+    return replace(view, node=view.name.removesuffix("-keys"))

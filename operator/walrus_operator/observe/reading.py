@@ -27,6 +27,7 @@ from walrus_operator.api.world import (
     Manifest,
     NetworkObject,
     NodeObject,
+    Owned,
     PodView,
     Revision,
     SecretView,
@@ -141,7 +142,15 @@ def _seconds(text: str | None) -> UnixSeconds | None:
     return UnixSeconds(datetime.fromisoformat(text).timestamp()) if text else None
 
 
-def claim(live: Manifest) -> ClaimView:
+def owned(live: Manifest, network: NetworkObject) -> Owned:
+    """By what an object goes."""
+    meta = live["metadata"]
+    owners = tuple(meta.get("ownerReferences") or ())
+    others = tuple(entry for entry in owners if entry.get("uid") != network.uid)
+    return Owned(len(others) < len(owners), others, str(meta.get("resourceVersion", "")))
+
+
+def claim(live: Manifest, network: NetworkObject) -> ClaimView:
     """A volume claim."""
     meta, spec = live["metadata"], live.get("spec") or {}
     return ClaimView(
@@ -150,6 +159,7 @@ def claim(live: Manifest) -> ClaimView:
         terminating="deletionTimestamp" in meta,
         size=str(((spec.get("resources") or {}).get("requests") or {}).get("storage", "")),
         storage_class=spec.get("storageClassName"),
+        owned=owned(live, network),
     )
 
 

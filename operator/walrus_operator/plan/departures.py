@@ -4,8 +4,7 @@
 the workload goes, then its keys, then the WalrusNode. `Delete`: stake and workload go in the same pass if the fault budget
 bears it, and the others recover the shards after the next epoch change. The record of the node (its WalrusNode, or its
 key Secret when that is gone) stays until it holds neither shards nor stake, because a seat without a pod counts as
-unavailable until an epoch gives it to somebody else. Volumes go with their StatefulSet, and key Secrets with them, by
-`persistentVolumeClaimPolicy`.
+unavailable until an epoch gives it to somebody else. Volume and key Secret go last, by `persistentVolumeClaimPolicy`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from walrus_operator.api.conditions import Reason
 from walrus_operator.api.decisions import Action, DeleteObject, DrainNode, NodeWorkload, SetFinalizer
 from walrus_operator.api.markers import DRAIN_FINALIZER
 from walrus_operator.api.world import NodeObject, ObjectKey, Snapshot
-from walrus_operator.plan import gates, membership, volumes
+from walrus_operator.plan import belongings, gates, membership, volumes
 from walrus_operator.plan.gates import Hold
 from walrus_operator.plan.membership import Leave, Membership
 
@@ -162,12 +161,8 @@ def _workload_of(snapshot: Snapshot, name: str) -> list[Action]:
 
 
 def _last_traces(snapshot: Snapshot, name: str, node: NodeObject | None) -> list[Action]:
-    """Keys, if they may go, and the WalrusNode."""
-    spec = snapshot.network.spec
-    secret = snapshot.secrets.get(names.node_keys(name))
-    found: list[Action] = []
-    if secret is not None and secret.uid and spec is not None and spec.persistent_volume_claim_policy == "Delete":
-        found.append(DeleteObject(ObjectKey("Secret", secret.name), secret.uid))
+    """Volume and keys, if they may go, and then the WalrusNode."""
+    found: list[Action] = [*belongings.left_behind(snapshot, name)]
     if node is not None and not node.deleting:
         found.append(DeleteObject(ObjectKey("WalrusNode", name), node.uid))
     return found

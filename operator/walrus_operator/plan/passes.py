@@ -19,6 +19,7 @@ from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reaso
 from walrus_operator.api.decisions import Action, DeleteObject, EventNote, Plan, StatusUpdate, Workload
 from walrus_operator.api.world import NetworkObject, ObjectKey, Snapshot
 from walrus_operator.plan import (
+    belongings,
     budget,
     chain_state,
     challenge_schedule,
@@ -137,6 +138,7 @@ def plan(snapshot: Snapshot) -> Plan:
     actions: list[Action] = [*key_state.create, *rotations.actions, *admin.actions]
     if money is not None and verdict.may_act and snapshot.chain.fresh is not None:
         actions += money.actions
+    actions += belongings.decide(snapshot)
     actions += _removals(snapshot, members)
     actions += leaving.actions
     actions += mirror.deletions
@@ -266,9 +268,7 @@ def _removals(snapshot: Snapshot, members: Membership) -> list[Action]:
         for key, live in snapshot.live.items():
             if key.name == name and key.kind in {"StatefulSet", "Service", "ConfigMap"}:
                 found.append(DeleteObject(key, live["metadata"]["uid"]))
-        secret = snapshot.secrets.get(names.node_keys(name))
-        if secret is not None and secret.uid:
-            found.append(DeleteObject(ObjectKey("Secret", secret.name), secret.uid))
+        found += belongings.left_behind(snapshot, name)
         node = next((node for node in snapshot.nodes if node.name == name), None)
         if node is not None and not node.deleting:
             found.append(DeleteObject(ObjectKey("WalrusNode", name), node.uid))

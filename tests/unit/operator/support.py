@@ -30,6 +30,7 @@ from walrus_operator.api.decisions import (
     Plan,
     PromoteKey,
     SetFinalizer,
+    SetOwners,
     WithdrawStake,
 )
 from walrus_operator.api.world import (
@@ -39,6 +40,7 @@ from walrus_operator.api.world import (
     NodeInfo,
     ObjectKey,
     Observed,
+    Owned,
     PodView,
     SecretView,
     Settings,
@@ -102,7 +104,7 @@ class World(ChainWorld):
 
     def kubelet(self) -> None:
         """Pods follow StatefulSets, and are ready when their Secret is there."""
-        wanted = {}
+        wanted, volumes = {}, set()
         for key, live in self.objects.items():
             if key.kind != "StatefulSet":
                 continue
@@ -113,6 +115,7 @@ class World(ChainWorld):
             )
             for index in range(live["spec"]["replicas"]):
                 name = f"{key.name}-{index}"
+                volumes |= {f"data-{name}" for _ in live["spec"].get("volumeClaimTemplates", ())}
                 there = self.pods.get(name)
                 if there is not None and there.terminating:
                     self._ending[there.uid] = self._ending.get(there.uid, 0) + 1
@@ -136,14 +139,16 @@ class World(ChainWorld):
                 self.tokens[name.removesuffix("-0")] = self.admin_tokens or self.tokens.get(name.removesuffix("-0"), ())
         # Pods whose StatefulSet was deleted without them run on.
         wanted |= {name: pod for name, pod in self.pods.items() if name in self.orphans and name not in wanted}
-        orphaned = {f"data-{name}" for name in self.orphans}
         self.orphans -= {f"{key.name}-0" for key in self.objects if key.kind == "StatefulSet"}
         self.pods = wanted
         self.count_disruptions()
-        # Volumes stay with their StatefulSet, whether it has pods or not.
-        owners = {f"data-{key.name}-0" for key in self.objects if key.kind == "StatefulSet"}
-        kept = {name: claim for name, claim in self.claims.items() if name in owners | orphaned}
-        self.claims = kept | {f"data-{pod}": self.claims.get(f"data-{pod}") or self._claim(pod) for pod in wanted}
+        # Volumes stay until somebody deletes them, and then until their pod has gone.
+        kept = {
+            name: claim
+            for name, claim in self.claims.items()
+            if not claim.terminating or name.removeprefix("data-") in wanted
+        }
+        self.claims = kept | {name: self._claim(name.removeprefix("data-")) for name in volumes - set(kept)}
 
     def count_disruptions(self) -> None:
         """What the controller of disruption budgets makes of the one that there is."""
@@ -265,6 +270,11 @@ class World(ChainWorld):
                     self.stake(node_id, amount)
             elif isinstance(action, WithdrawStake):
                 self.withdraw(action)
+            elif isinstance(action, SetOwners):
+                of: dict[str, Any] = self.claims if action.key.kind == "PersistentVolumeClaim" else self.secrets
+                seen = of[action.key.name]
+                assert (seen.uid, seen.owned) == (action.uid, action.seen)
+                of[action.key.name] = replace(seen, owned=replace(seen.owned, network=action.with_network))
             elif isinstance(action, SetFinalizer):
                 self._finalizers(action)
             elif isinstance(action, FundAddress):
@@ -318,6 +328,7 @@ class World(ChainWorld):
             public=known,
             uid=self._uid(),
             node=None if action.secret in network_keys else node,
+            owned=Owned(self.network["spec"].get("persistentVolumeClaimPolicy") != "Retain"),
         )
         self.ever[str(known)] = self.secrets[action.secret]
 
@@ -367,9 +378,9 @@ class World(ChainWorld):
                 self.pods[action.key.name] = replace(self.pods[action.key.name], terminating=True)
                 return
             del self.pods[action.key.name]
-            claim = f"data-{action.key.name}"
-            if self.claims[claim].terminating:
-                del self.claims[claim]
+            claim = self.claims.get(f"data-{action.key.name}")
+            if claim is not None and claim.terminating:
+                del self.claims[claim.name]
         elif action.key in self.objects:  # it may have lost its last finalizer a moment ago
             assert self.objects[action.key]["metadata"]["uid"] == action.uid
             if action.orphan:

@@ -10,7 +10,7 @@ import copy
 from typing import Any
 
 import pytest
-from tests.unit.operator.fake_api import refuse
+from tests.unit.operator.fake_api import Call, refuse
 from tests.unit.operator.test_api_faults import NAME, NAMESPACE, NETWORK, Scene, killed_after
 
 from walrus_codec.types import SuiAddress
@@ -23,6 +23,11 @@ NODE = ("WalrusNode", NAMESPACE, "own")
 SECRET = ("Secret", NAMESPACE, "own-keys")
 REFUSED = refuse(403, "Forbidden", "only dynamically provisioned pvc can be resized")
 PLACES = ((names.PROTOCOL_KEY, names.NEXT_PROTOCOL_KEY), (names.NETWORK_KEY, names.NEXT_NETWORK_KEY))
+
+
+def enlarges(call: Call) -> bool:
+    """Whether a volume is to be enlarged; its owners may be others at any time."""
+    return call.sort == "PATCH PersistentVolumeClaim" and "spec" in call.body
 
 
 class Exchange(Scene):
@@ -42,7 +47,7 @@ class Exchange(Scene):
         self.cluster.transport.faults = self.resizing
 
     def resizing(self, call: Any) -> Any:
-        return REFUSED if call.sort == "PATCH PersistentVolumeClaim" and not self.grows else None
+        return REFUSED if enlarges(call) and not self.grows else None
 
     def announced(self, sui: SuiAddress) -> RegisteredKeys | None:
         for secret in self.cluster.of("Secret").values():

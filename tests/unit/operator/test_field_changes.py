@@ -27,7 +27,7 @@ POLICIES, SERVICE, BUDGET, VOLUMES, CHALLENGES = (
     "writes network policies",
     "writes the gateway's service",
     "writes the disruption budget",
-    "writes what becomes of volumes",
+    "writes what becomes of volumes and keys",
     "writes the policy of challenges",
 )
 NEXT_KEYS, SLEEPS, EMPTIED = "makes next keys", "ends all pods", "replaces volumes"
@@ -187,9 +187,7 @@ def effects(world: World, pods: dict[str, str], objects: dict[ObjectKey, Any], l
         found.add(CHALLENGES)
     if any(key.kind == "StorageEpoch" and key not in now for key in changed):
         found.add(EPOCHS)
-    pods_of_sets = {f"{key.name}-0" for key in changed if key.kind == "StatefulSet"}
-    same = {name for name, pod in world.pods.items() if pods.get(name) == pod.uid}
-    if pods_of_sets & same and GATEWAY_JOINS not in found:
+    if any(entry.startswith("SetOwners") and "with_network=False" in entry for entry in log):
         found.add(VOLUMES)
     if any(entry.startswith(("Delegate", "WithdrawStake")) for entry in log):
         found.add(STAKE)
