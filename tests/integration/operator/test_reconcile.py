@@ -419,11 +419,12 @@ async def test_a_network_that_goes_takes_everything_with_it(kubectl: Kubectl, op
     apply(kubectl, network())
     await operator.settle()
     kubectl("delete", "wnet", "net", "--timeout=60s")
-    kinds = "statefulsets,services,configmaps,secrets,networkpolicies,poddisruptionbudgets,wn,se"
+    kinds = "statefulsets,services,configmaps,secrets,persistentvolumeclaims,networkpolicies,poddisruptionbudgets,wn,se"
     left = ["not looked at"]
     async with asyncio.timeout(60):
         while left:  # Kubernetes collects what the network owned, in its own time
-            left = [name for name in kubectl("get", kinds, "-o", "name").stdout.split() if "/net" in name]
+            names = kubectl("get", kinds, "-o", "name").stdout.split()
+            left = [name for name in names if name.partition("/")[2].startswith(("net", "data-net"))]
             await asyncio.sleep(0.5)
     assert await operator.reconciler.reconcile(operator.key) is None
 
