@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from walrus_codec import bcs
-from walrus_codec.types import BlobId, NodeId, ObjectId
+from walrus_codec.types import BlobId, Epoch, NodeId, ObjectId
 from walrus_sui.abi import (
     dynamic_field,
     layout,
@@ -147,11 +147,15 @@ class ObjectReads(Reads):
         found = await self._table(table, key_length=_ID_KEY, read=slashing.read_proposal)
         return sorted(found, key=lambda item: item.node_id)
 
-    async def burned_commission(self, node_id: NodeId) -> int | None:
+    async def burned_commission(self, node_id: NodeId, *, epoch: Epoch | None = None) -> int | None:
         """Return the FROST that the last slashing of a node burned, by what the chain keeps of its pool's past.
 
         The contract emits no event. But a slashing is the only transaction that writes a pool together with the
         SlashingManager and WAL's treasury, and it leaves no commission.
+
+        Args:
+            node_id: Whose pool.
+            epoch: Only a slashing in this epoch counts; the pool of a member of the committee before advances in each.
 
         Returns:
             None when none of the pool's last versions was written by a slashing, or the endpoint has forgotten them.
@@ -165,13 +169,16 @@ class ObjectReads(Reads):
         for _ in range(_LOOKED_BACK):
             if found is None or found.written_by is None:
                 return None
+            at = staking_pool.decode(found.contents).view.latest_epoch
+            if epoch is not None and at < epoch:
+                return None
             executed = await self._transport.transaction(found.written_by)
             if executed is None:
                 return None
             written = {changed.object_id: changed for changed in executed.changed}
             version = written[ObjectId(node_id)].before if ObjectId(node_id) in written else None
             before = await self._transport.version(ObjectId(node_id), version) if version is not None else None
-            if before is not None and marks <= written.keys():
+            if before is not None and marks <= written.keys() and epoch in {None, at}:
                 return staking_pool.decode(before.contents).view.commission
             found = before
         return None

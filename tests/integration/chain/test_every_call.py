@@ -169,6 +169,8 @@ async def test_a_quorum_burns_the_commission_of_a_node(chain: ChainClient, world
     assert await chain.burned_commission(bad.node_id) == earned >= 5 * WAL
     await chain.add_commission(world.treasury, [(bad.node_id, WAL)])
     assert await chain.burned_commission(bad.node_id) == earned, "also when the pool has changed since"
+    in_epochs = [await chain.burned_commission(bad.node_id, epoch=Epoch(epoch)) for epoch in (0, 1, 2)]
+    assert in_epochs == [None, earned, None], "slashed in epoch 1"
     assert await chain.slashing_proposals() == []
 
     await chain.vote_for_slashing(voters[0].sui, voter=voters[0].node_id, candidate=bad.node_id)
