@@ -1,7 +1,8 @@
 """Signed reports: what a challenger tells everybody about a prover, once per epoch.
 
-Life of a report: made from the case at 60 %, signed with the challenger's BLS key, stored, then served to all who pull.
-Whoever receives one checks the signature with the key of that epoch's committee and keeps it (`Ledger.add`). A second,
+Life of a report: made from the case at 60 %, or at once when that is proven (WRONG, MISSING), signed with the challenger's
+BLS key, stored, then served to all who pull; one that was served early is the same at 60 %, to the last byte.
+Whoever receives one checks the signature with the key of that epoch's committee and keeps it (`Reports.add`). A second,
 different report of one challenger on one prover voids both and marks the challenger as equivocating
 (`challenges-spec.md` 11).
 
@@ -20,7 +21,7 @@ from enum import Enum
 from walrus_client.challenges import messages as challenge_messages
 from walrus_client.challenges.policy import ATTEMPTS, MAX_SAMPLES
 from walrus_client.challenges.samples import SEED_LENGTH
-from walrus_client.challenges.verdicts import Outcome, Verdict
+from walrus_client.challenges.verdicts import PROVED, Outcome, Verdict
 from walrus_codec import bcs
 from walrus_codec.errors import BcsError
 from walrus_codec.types import Epoch, NodeId
@@ -76,6 +77,11 @@ class Report:
     chain: bytes = field(repr=False)
     start_ms: int
     end_ms: int
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether it tells of a failure that was final when it was seen."""
+        return self.verdict is Verdict.FAIL and self.reason in PROVED
 
     def to_bytes(self) -> bytes:
         """The signed bytes, header included."""
@@ -240,6 +246,10 @@ class Reports:
     def of(self, challenger: NodeId, prover: NodeId) -> Report | None:
         """The report of one on the other; None when there is none, or it is void."""
         return self._reports.get((challenger, prover))
+
+    def knows(self, challenger: NodeId, prover: NodeId) -> bool:
+        """Whether there is one, void or not."""
+        return (challenger, prover) in self._bodies
 
     @property
     def valid(self) -> Mapping[tuple[NodeId, NodeId], Report]:

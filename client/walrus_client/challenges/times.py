@@ -2,9 +2,10 @@
 
     10 % … 40 %   first attempts start, each at a moment that its seed decides
          … 55 %   later attempts start, each at least 5 % after the end of the one before
-           60 %   verdicts are final
+    10 % … 60 %   who has proved a failure itself (WRONG, MISSING) reports it at once, pulls reports, votes and executes
+           60 %   all other verdicts are final
     60 % … 90 %   members pull each other's reports, every 2 %
-    65 % … 90 %   votes
+    65 % … 90 %   votes, over failures of every kind
          … 98 %   executions
 
 Between 10 % and 60 % members also do not feed the challenged (`may_feed`) (`challenges-spec.md` 4, 10 to 13).
@@ -68,12 +69,16 @@ class EpochTimes:
         return self.at(FINAL) <= now_ms <= self.at(VOTES_UNTIL)
 
     def may_vote(self, now_ms: int) -> bool:
-        """Whether votes are given."""
+        """Whether votes are given over failures of every kind."""
         return self.at(VOTES_FROM) <= now_ms <= self.at(VOTES_UNTIL)
+
+    def may_vote_on_proofs(self, now_ms: int) -> bool:
+        """Whether votes are given over proven failures."""
+        return self.at(FIRST_START) <= now_ms <= self.at(VOTES_UNTIL)
 
     def may_execute(self, now_ms: int) -> bool:
         """Whether a slashing with its quorum is executed."""
-        return self.at(VOTES_FROM) <= now_ms <= self.at(EXECUTE_UNTIL)
+        return self.at(FIRST_START) <= now_ms <= self.at(EXECUTE_UNTIL)
 
 
 def may_feed(*, in_window: bool, in_set: bool, answered_for: bool, recovering: bool) -> bool:

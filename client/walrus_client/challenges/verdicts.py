@@ -1,6 +1,7 @@
 """What one challenger comes to think of one prover in one epoch: a small state machine over its attempts.
 
     attempt ended ─► record ─► settled at once (PASS, WRONG, MISSING), or another attempt, or wait for 60 %
+    WRONG, MISSING ─► proven: conclude at once ─► FAIL
     60 % of the epoch ─► conclude ─► PASS, FAIL, EXCUSED, NONE
 
 An attempt is void when it was the challenger's fault: it says nothing about the prover. Three attempts exist; each has a
@@ -51,7 +52,9 @@ class Verdict(Enum):
 SETTLES = frozenset({Outcome.PASS, Outcome.WRONG, Outcome.MISSING})
 """After one of these there is no further attempt."""
 
-_PROVED = frozenset({Outcome.WRONG, Outcome.MISSING})
+PROVED = frozenset({Outcome.WRONG, Outcome.MISSING})
+"""One of these is a failure for good: nothing that comes later in the epoch makes it another verdict."""
+
 _SLOW = frozenset({Outcome.LATE, Outcome.BUSY})
 
 
@@ -136,6 +139,12 @@ class Case:
         """Whether no further attempt can change the verdict."""
         return any(attempt.outcome in SETTLES for attempt in self.attempts)
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether the verdict is FAIL already, whatever the time."""
+        outcomes = {attempt.outcome for attempt in self.attempts}
+        return not outcomes.isdisjoint(PROVED) and Outcome.PASS not in outcomes
+
     def next_start(self, times: EpochTimes, first_seed: bytes) -> int | None:
         """Chain time from which the next attempt may start; None when there is none."""
         if self.is_settled or self.is_running or self.begun >= ATTEMPTS:
@@ -145,14 +154,14 @@ class Case:
         return times.next_start(self.attempts[-1].ended_ms)
 
     def conclude(self, excused_in: Collection[Epoch], *, challenger_active: bool = True) -> Judgement:
-        """The verdict at 60 %.
+        """The verdict at 60 %; of a proven case at any time.
 
         Args:
             excused_in: epochs in which this challenger has excused this prover before.
             challenger_active: the challenger is a full member with all its data; it judges nobody otherwise.
         """
         counting = [attempt for attempt in self.attempts if attempt.outcome is not Outcome.VOID]
-        for wanted, verdict in ((frozenset({Outcome.PASS}), Verdict.PASS), (_PROVED, Verdict.FAIL)):
+        for wanted, verdict in ((frozenset({Outcome.PASS}), Verdict.PASS), (PROVED, Verdict.FAIL)):
             for attempt in counting:
                 if attempt.outcome in wanted and challenger_active:
                     return Judgement(verdict, attempt.outcome, attempt.number)

@@ -3,6 +3,14 @@
 A node votes only when it saw the failure itself and members with f + 1 shards, itself included, report it too: one of
 them is honest, and no coalition of f can bring an honest node to vote. The contract slashes at a quorum; so an honest
 node is slashed only if more than f honest shards have seen it fail (`challenges-spec.md` 12 to 16).
+
+What is proven (WRONG, MISSING) is voted on at once, by the same rule over proven reports alone (`proven`). That is as safe:
+
+* the own verdict is final, and so is that of every honest member that reports a proof: the same report stands at 65 %;
+* proven failures are some of all failures, so who is voted on early would be voted on at 65 % too. A member that voids its
+  own report meanwhile, by signing another one, only takes its weight out of the later count, not the own eyes of the voters;
+* weights and thresholds are the same: a quorum holds more than f honest shards, each of which has seen the failure itself;
+* an early report tells its prover nothing: it knows itself which answer it could not give.
 """
 
 from __future__ import annotations
@@ -25,6 +33,7 @@ class Tally:
         prover: of whom.
         passed: weight of those that saw it pass.
         failed: weight of those that saw it fail.
+        proven: weight of those of them that have proved it.
         excused: weight of those that excuse it.
         none: weight of those that could not judge.
         silent: weight of the others from whom there is no valid report.
@@ -33,6 +42,7 @@ class Tally:
     prover: NodeId
     passed: int
     failed: int
+    proven: int
     excused: int
     none: int
     silent: int
@@ -41,7 +51,7 @@ class Tally:
 def tally(prover: NodeId, reports: Reports, weights: Mapping[NodeId, int]) -> Tally:
     """Counts the reports on one prover; `weights` are the shards of each member."""
     sums = dict.fromkeys(Verdict, 0)
-    silent = 0
+    proven = silent = 0
     for challenger, weight in weights.items():
         if challenger == prover:
             continue
@@ -50,10 +60,12 @@ def tally(prover: NodeId, reports: Reports, weights: Mapping[NodeId, int]) -> Ta
             silent += weight
         else:
             sums[report.verdict] += weight
+            proven += weight * report.is_proven
     return Tally(
         prover,
         passed=sums[Verdict.PASS],
         failed=sums[Verdict.FAIL],
+        proven=proven,
         excused=sums[Verdict.EXCUSED],
         none=sums[Verdict.NONE],
         silent=silent,
@@ -61,30 +73,63 @@ def tally(prover: NodeId, reports: Reports, weights: Mapping[NodeId, int]) -> Ta
 
 
 def deserves_vote(
-    prover: NodeId, *, me: NodeId, reports: Reports, weights: Mapping[NodeId, int], n_shards: int
+    prover: NodeId,
+    *,
+    me: NodeId,
+    reports: Reports,
+    weights: Mapping[NodeId, int],
+    n_shards: int,
+    proven: bool = False,
 ) -> bool:
-    """Whether the reports oblige this node to vote against the prover, if its mode lets it vote at all."""
+    """Whether the reports oblige this node to vote against the prover, if its mode lets it vote at all.
+
+    Args:
+        prover: about whom.
+        me: this node.
+        reports: what it knows.
+        weights: shards of each member.
+        n_shards: of the network.
+        proven: only proven failures count, the own one too: the rule before 65 % of the epoch.
+    """
     own = reports.of(me, prover)
     if prover == me or prover not in weights or me not in weights or own is None or own.verdict is not Verdict.FAIL:
         return False
-    return quorum.is_one_honest(tally(prover, reports, weights).failed, n_shards)
+    found = tally(prover, reports, weights)
+    if proven:
+        return own.is_proven and quorum.is_one_honest(found.proven, n_shards)
+    return quorum.is_one_honest(found.failed, n_shards)
 
 
 def votes(
-    *, me: NodeId, mode: Mode, reports: Reports, weights: Mapping[NodeId, int], n_shards: int
+    *,
+    me: NodeId,
+    mode: Mode,
+    reports: Reports,
+    weights: Mapping[NodeId, int],
+    n_shards: int,
+    proven: bool = False,
 ) -> tuple[NodeId, ...]:
     """All provers that this node votes to slash, in ascending order; none unless its mode is Vote."""
     if mode is not Mode.VOTE:
         return ()
-    return would_vote(me=me, reports=reports, weights=weights, n_shards=n_shards)
+    return would_vote(me=me, reports=reports, weights=weights, n_shards=n_shards, proven=proven)
 
 
-def would_vote(*, me: NodeId, reports: Reports, weights: Mapping[NodeId, int], n_shards: int) -> tuple[NodeId, ...]:
+def would_vote(
+    *, me: NodeId, reports: Reports, weights: Mapping[NodeId, int], n_shards: int, proven: bool = False
+) -> tuple[NodeId, ...]:
     """As `votes` with the mode Vote: what a dry run shows."""
     return tuple(
         prover
         for prover in sorted(weights)
-        if deserves_vote(prover, me=me, reports=reports, weights=weights, n_shards=n_shards)
+        if deserves_vote(prover, me=me, reports=reports, weights=weights, n_shards=n_shards, proven=proven)
+    )
+
+
+def proved_by(me: NodeId, reports: Reports) -> tuple[NodeId, ...]:
+    """Provers whose failure a member has proved itself, in ascending order."""
+    return tuple(
+        sorted(prover for (maker, prover), report in reports.valid.items() if maker == me and report.is_proven)
     )
 
 

@@ -7,13 +7,14 @@ import pytest
 from walrus_client.challenges import votes
 from walrus_client.challenges.policy import Mode
 from walrus_client.challenges.reports import Addition, Report, ReportError, Reports, SignedReport
-from walrus_client.challenges.verdicts import Outcome, Verdict
+from walrus_client.challenges.verdicts import PROVED, Outcome, Verdict
 from walrus_codec.types import Epoch, NodeId
 from walrus_sui import bls
 from walrus_sui.keys import BlsKey
 
 NODES = [NodeId(f"0x{index:064x}") for index in range(1, 11)]
 V, P = NODES[:2]
+FAILURES = [outcome for outcome in Outcome if outcome not in {Outcome.PASS, Outcome.VOID}]
 
 
 def report(challenger: NodeId = V, prover: NodeId = P, verdict: Verdict = Verdict.FAIL, **changes: object) -> Report:
@@ -150,6 +151,37 @@ class TestVotes:
         assert not votes.deserves_vote(P, reports=failing(P, [V, NODES[2], NODES[5]]), **ask)  # 33
         assert votes.deserves_vote(P, reports=failing(P, [V, NODES[2], NODES[3]]), **ask)  # 34
 
+    @pytest.mark.parametrize(("reason", "early"), [(reason, reason in PROVED) for reason in FAILURES])
+    def test_only_proofs_count_before_65_percent(self, reason: Outcome, early: bool) -> None:
+        ask = {"me": V, "weights": self.WEIGHTS, "n_shards": 100}
+        others = [node for node in NODES if node not in {V, P}]
+        for mine, theirs in ((reason, Outcome.WRONG), (Outcome.MISSING, reason)):
+            reports = Reports(Epoch(9))
+            reports.add(report(V, P, reason=mine))
+            for node in others[:3]:
+                reports.add(report(node, P, reason=theirs))
+            assert votes.would_vote(reports=reports, **ask, proven=True) == ((P,) if early else ())
+            assert votes.would_vote(reports=reports, **ask) == (P,)
+        assert votes.votes(mode=Mode.REPORT, reports=reports, **ask, proven=True) == ()
+
+    def test_early_it_takes_more_than_f_too(self) -> None:
+        ask = {"me": V, "weights": self.WEIGHTS, "n_shards": 100, "proven": True}
+        others = [node for node in NODES if node not in {V, P}]
+        assert votes.would_vote(reports=failing(P, [V, *others[:3]]), **ask) == (P,)
+        assert votes.would_vote(reports=failing(P, [V, *others[:2]]), **ask) == ()
+        assert votes.would_vote(reports=failing(P, others), **ask) == ()
+
+    def test_whose_failure_a_member_has_proved(self) -> None:
+        reports = failing(P, [V, NODES[3]])
+        reports.add(report(V, NODES[4], reason=Outcome.LATE))
+        reports.add(report(V, NODES[5], Verdict.PASS))
+        reports.add(report(V, NODES[2], reason=Outcome.MISSING))
+        assert votes.proved_by(V, reports) == (P, NODES[2])
+        reports.add(report(V, P, Verdict.PASS))
+        assert votes.proved_by(V, reports) == (NODES[2],), "two different ones are none"
+        assert reports.knows(V, P)
+        assert not reports.knows(P, V)
+
     @pytest.mark.parametrize("mode", [Mode.OFF, Mode.REPORT])
     def test_only_the_mode_vote_votes(self, mode: Mode) -> None:
         reports = failing(P, [node for node in NODES if node != P])
@@ -168,7 +200,8 @@ class TestVotes:
         reports.add(report(NODES[4], P, Verdict.PASS))
         reports.add(report(NODES[5], P, Verdict.EXCUSED))
         reports.add(report(NODES[6], P, Verdict.NONE))
-        assert votes.tally(P, reports, self.WEIGHTS) == votes.Tally(P, 10, 20, 10, 10, silent=40)
+        reports.add(report(NODES[7], P, reason=Outcome.LATE))
+        assert votes.tally(P, reports, self.WEIGHTS) == votes.Tally(P, 10, 30, 20, 10, 10, silent=30)
 
     def test_failures_in_order(self) -> None:
         reports = failing(P, [NODES[4], NODES[2]])

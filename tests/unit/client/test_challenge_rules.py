@@ -140,7 +140,8 @@ class TestTimes:
             ("in_window", 10_000, 59_999),
             ("may_pull", 60_000, 90_000),
             ("may_vote", 65_000, 90_000),
-            ("may_execute", 65_000, 98_000),
+            ("may_vote_on_proofs", 10_000, 90_000),
+            ("may_execute", 10_000, 98_000),
         ],
     )
     def test_windows_at_their_edges(self, question: str, first: int, last: int) -> None:
@@ -248,6 +249,7 @@ class TestVerdicts:
             ("WRONG", "FAIL", "WRONG", 0),
             ("MISSING", "FAIL", "MISSING", 0),
             ("LATE PASS", "PASS", "PASS", 1),
+            ("LATE VOID MISSING", "FAIL", "MISSING", 2),
             ("LATE LATE LATE", "FAIL", "LATE", 2),
             ("UNREACHABLE LATE BUSY", "FAIL", "BUSY", 2),
             ("LATE LATE", "NONE", "LATE", 1),
@@ -263,6 +265,7 @@ class TestVerdicts:
     )
     def test_what_attempts_come_to(self, outcomes: str, verdict: str, reason: str | None, attempt: int | None) -> None:
         judged = case(*outcomes.split()).conclude([])
+        assert case(*outcomes.split()).is_proven is (reason in {"WRONG", "MISSING"})
         assert (judged.verdict.value, judged.reason and judged.reason.value, judged.attempt) == (
             verdict,
             reason,
