@@ -1,9 +1,10 @@
 """Signed reports: this node's own, and those that it pulls from the others and passes on.
 
-Life of a report: signed here at the end of the window, or pulled; checked with the key of the epoch's committee; stored
-before anybody is given it; counted by the voter; forgotten after some epochs. Each member is asked for its own reports
-until all have come, and one of them, drawn anew each time, for everything that it knows: so the reports of a member that is
-away go round all the same, and one who tells different things to different members is found out. Whatever is known already
+Life of a report: signed here at the end of the window, or when it is proven, or pulled; checked with the key of the epoch's
+committee; stored before anybody is given it; counted by the voter; forgotten after some epochs. Each member is asked for its
+own reports until all have come, or before 60 % those on the provers that this node wants to vote on; and one of them, drawn
+anew each time, for everything that it knows: so the reports of a member that is away go round all the same, and one who tells
+different things to different members is found out. Whatever is known already
 costs no signature check; a member that hands on a report that nobody signed is not listened to any more in that pass.
 """
 
@@ -66,13 +67,24 @@ class ReportBook:
         signature = await asyncio.to_thread(self._key.sign, body)
         async with self._writing:
             reports = await self._of(report.epoch)
-            if reports.of(report.challenger, report.prover) is None:
+            if not reports.knows(report.challenger, report.prover):
                 await self._keep(reports, report, SignedReport(body, signature))
 
-    async def pull(self, current: Round, peers: PeerPool, *, heard: Callable[[], None] = lambda: None) -> None:
+    async def pull(
+        self,
+        current: Round,
+        peers: PeerPool,
+        *,
+        about: Collection[NodeId] = (),
+        heard: Callable[[], None] = lambda: None,
+    ) -> None:
         """One pass over the members, in any order, but for those that an earlier pass still listens to.
 
-        `heard` is called behind each.
+        Args:
+            current: the round.
+            peers: channels.
+            about: provers on whom reports are wanted; all by default.
+            heard: is called behind each member.
         """
         reports = await self.reports(current.epoch)
         places = asyncio.Semaphore(_AT_ONCE)
@@ -91,11 +103,12 @@ class ReportBook:
                     self._listening.discard(member.node_id)
             heard()
 
-        lacking = [
-            member
-            for member in reachable
-            if sum(challenger == member.node_id for challenger, _prover in reports.valid) < n_others
-        ]
+        def lacks(member: NodeId) -> bool:
+            if about:
+                return any(prover != member and reports.of(member, prover) is None for prover in about)
+            return sum(challenger == member for challenger, _prover in reports.valid) < n_others
+
+        lacking = [member for member in reachable if lacks(member.node_id)]
         # Those that take their time must not always be asked before the others.
         self._rng.shuffle(lacking)
         await asyncio.gather(*(ask(member, [member.node_id]) for member in lacking))

@@ -1,16 +1,14 @@
-"""The challenger's loop: when each attempt starts, what is kept of it, the verdicts, and what follows from them.
+"""The challenger's loop: when each attempt starts, what is kept of it, and the verdicts.
 
 Life of an epoch here:
 
-    before 60 %   this node says that it recovers, if it must; attempts start at the moments that their seeds decide
-    60 %          a verdict on every member, signed, stored
-    60 % … 90 %   reports are pulled, every 2 % with jitter
-    65 % … 98 %   votes, and executions of what has its quorum
+    before 60 %   this node says that it recovers, if it must; attempts start at the moments that their seeds decide; a proven
+                  failure is a verdict at once, signed, stored
+    60 %          a verdict on every other member, signed, stored
 
-An attempt is stored as begun before its seed is used, so that a seed is used once: an attempt that a restart cut off is
-void. Attempts run beside the loop and ring it when they end; so does the pull of reports, because whoever is asked for them
-may take its time, and the votes must not wait for it. A pass returns the seconds until something is due; it is also
-rung when the chain's clock has jumped past that moment.
+What follows from verdicts is decided elsewhere (`consequences`). An attempt is stored as begun before its seed is used, so that
+a seed is used once: an attempt that a restart cut off is void. Attempts run beside the loop and ring it when they end. A pass
+returns the seconds until something is due; it is also rung when the chain's clock has jumped past that moment.
 """
 
 from __future__ import annotations
@@ -18,18 +16,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
 
 from walrus_client.challenges.policy import ATTEMPTS, Mode
-from walrus_client.challenges.reports import Reports
-from walrus_client.challenges.times import FINAL, LAST_START, PULL_EVERY, VOTES_FROM, VOTES_UNTIL
+from walrus_client.challenges.times import FINAL, LAST_START
 from walrus_client.challenges.transcripts import transcript_to_bytes
 from walrus_client.challenges.verdicts import Outcome
-from walrus_client.challenges.votes import silent
 from walrus_client.peers import PeerPool
 from walrus_codec.types import Epoch, NodeId
 from walrus_node.challenges.book import ReportBook
+from walrus_node.challenges.consequences import Consequences, ended
 from walrus_node.challenges.declarations import Declarations
 from walrus_node.challenges.examiner import Examined, Examiner
 from walrus_node.challenges.judging import Judge
@@ -95,18 +92,16 @@ class Challenger:
         self._storage = storage
         self._peers = peers
         self._judge = Judge(storage=storage, book=book, key=key)
+        self._consequences = Consequences(book=book, voter=voter, peers=peers, rng=rng, ring=ring)
         self._now_ms = chain_now_ms
-        self._rng = rng
         self._ring = ring
         self._answering = answering
         self._paused = paused
         self._running: dict[NodeId, asyncio.Task[None]] = {}
-        self._pulls: set[asyncio.Task[None]] = set()
         self._epoch = Epoch(0)
         self._cases: dict[NodeId, CaseRecord] = {}
         self._first_seeds: dict[NodeId, bytes] = {}
-        self._concluded = self._listed = False
-        self._next_pull_ms = 0
+        self._concluded = False
         self._due_ms: int | None = None
         self._progress = ChallengeProgress()
         self._attempts = meter().create_counter(
@@ -125,7 +120,7 @@ class Challenger:
     @property
     def _beside(self) -> list[asyncio.Task[None]]:
         """What runs beside the loop."""
-        return [*self._running.values(), *self._pulls]
+        return [*self._running.values(), *self._consequences.pulls]
 
     def look_at_clock(self) -> None:
         """Rings when what the loop waits for is due already: the chain's clock may jump."""
@@ -134,7 +129,7 @@ class Challenger:
 
     async def close(self) -> None:
         """Ends what runs; the seeds of these attempts are gone."""
-        await _ended(self._beside)
+        await ended(self._beside)
 
     @property
     def under_way(self) -> list[asyncio.Task[None]]:
@@ -165,18 +160,20 @@ class Challenger:
         if current.times.is_final(now):
             await self._conclude(current)
             self._rounds.release()
-            self._due_ms = await self._after_verdicts(current, now)
+            self._due_ms = await self._consequences.of_verdicts(current, now)
         else:
             self._due_ms = await self._before_verdicts(current, now)
+            # Also told when the chain takes no votes just now.
+            await self._note(current, now)
+            self._due_ms = min([self._due_ms, *await self._consequences.of_proofs(current, now)])
         await self._note(current, now)
         if self._due_ms is None:
             return IDLE_S
         return min(IDLE_S, max(_SHORTEST_S, (self._due_ms - self._now_ms()) / 1000))
 
     async def _begin(self, current: Round) -> None:
-        await _ended(self._pulls)
-        self._pulls.clear()
-        self._epoch, self._concluded, self._listed, self._next_pull_ms = current.epoch, False, False, 0
+        await self._consequences.begin()
+        self._epoch, self._concluded = current.epoch, False
         self._cases, self._first_seeds = {}, {}
         for other in current.others:
             record = await self._storage.case(current.epoch, other.node_id)
@@ -187,7 +184,7 @@ class Challenger:
             self._cases[other.node_id] = record
 
     async def _before_verdicts(self, current: Round, now: int) -> int:
-        """Declares and starts what is due; returns when the next thing is."""
+        """Declares and starts what is due, judges what is proven; returns when the next thing is due."""
         if await self._declarations.is_needed(current):
             await self._declarations.announce(current, self._peers)
         moments = [current.times.at(FINAL)]
@@ -200,6 +197,7 @@ class Challenger:
                     moments.append(start)
                 elif current.times.may_start(now) and len(self._running) < RUNS and not self._paused():
                     await self._start(current, other)
+            await self._judge.conclude_proven(current, self._cases, now)
         return min(moments)
 
     async def _next_start(self, current: Round, prover: NodeId) -> int | None:
@@ -250,55 +248,18 @@ class Challenger:
             _log.warning("a challenge did not pass", extra=facts)
 
     async def _conclude(self, current: Round) -> None:
-        """Signs a verdict on every member, unless that is done."""
+        """Signs a verdict on every member that has none, unless that is done."""
         if self._concluded or current.mode is Mode.OFF:
             return
         self._concluded = True
         await self._judge.conclude(current, self._cases, self._now_ms(), active=await self._is_active())
-
-    async def _after_verdicts(self, current: Round, now: int) -> int | None:
-        """Pulls, votes, executes; returns when there is more to do."""
-        times, moments = current.times, []
-        if current.mode is Mode.OFF:
-            return None
-        if times.may_pull(now):
-            if now >= self._next_pull_ms:
-                pull = asyncio.create_task(
-                    self._book.pull(current, self._peers, heard=self._ring), name="pull of reports"
-                )
-                self._pulls.add(pull)
-                pull.add_done_callback(lambda _task: self._ring())
-                every = times.duration_ms * PULL_EVERY // 100
-                self._next_pull_ms = now + round(every * (0.75 + self._rng.random() / 2))
-            moments.append(self._next_pull_ms)
-        reports = await self._book.reports(current.epoch)
-        if times.may_vote(now):
-            await self._voter.vote(current, reports)
-        moments += [moment for moment in (times.at(VOTES_FROM), times.at(VOTES_UNTIL) + 1) if moment > now]
-        await self._list_silent(current, reports, now)
-        if times.may_execute(now) and (candidates := await self._voter.open_candidates(current)):
-            await self._voter.execute(current, candidates)
-            moments.append(now + max(500, times.duration_ms // 100))
-        return min(moments, default=None)
-
-    async def _list_silent(self, current: Round, reports: Reports, now: int) -> None:
-        """Says once, when no reports are pulled any more, who has not told what it must have seen."""
-        if self._listed or now <= current.times.at(VOTES_UNTIL):
-            return
-        self._listed = True
-        for listed, members in (("silent", silent(reports, current.weights)), ("equivocating", reports.equivocating)):
-            if members:
-                facts = {"epoch": current.epoch, "members": sorted(members)}
-                _log.warning("members are %s about challenges", listed, extra=facts)
 
     async def _is_active(self) -> bool:
         return (await self._storage.node_state()).status is NodeStatus.ACTIVE
 
     def _reap(self) -> None:
         """Forgets attempts and pulls that have ended; raises what ended them."""
-        for pull in [pull for pull in self._pulls if pull.done()]:
-            self._pulls.discard(pull)
-            pull.result()
+        self._consequences.reap()
         for node in [node for node, task in self._running.items() if task.done()]:
             self._running.pop(node).result()
 
@@ -310,7 +271,7 @@ class Challenger:
             if not case.is_settled
             and (case.is_running or (case.begun < ATTEMPTS and now <= current.times.at(LAST_START)))
         ]
-        votes, executed = await self._voter.counts(current) if current.times.is_final(now) else (0, 0)
+        votes, executed = await self._voter.counts(current)
         self._progress = ChallengeProgress(
             mode=current.mode.value,
             epoch=current.epoch,
@@ -319,10 +280,3 @@ class Challenger:
             votes=votes,
             executed=executed,
         ).with_verdicts(current.us, await self._book.reports(current.epoch))
-
-
-async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Ends tasks, whatever they come to."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,5 +1,7 @@
-"""Verdicts at 60 %: what the attempts of the epoch come to, as signed reports, and what earlier epochs have to do with it.
+"""Verdicts: what the attempts of the epoch come to, as signed reports, and what earlier epochs have to do with it.
 
+A case that is proven (WRONG, MISSING) is judged at once, every other one at 60 %. The report follows from the stored record of
+the case alone, so one that a crash kept from the disk is made again with the same bytes.
 A case whose attempt still runs, or was cut off by a restart, is judged without it. Who has a report already, from before a
 restart, is not judged again: two different reports of one epoch void each other.
 """
@@ -41,19 +43,26 @@ class Judge:
 
     async def conclude(self, current: Round, cases: Mapping[NodeId, CaseRecord], now_ms: int, *, active: bool) -> None:
         """Signs a verdict on every member; `active` is whether this node may judge."""
-        known = await self._book.reports(current.epoch)
         for other in current.others:
-            if known.of(current.us, other.node_id) is not None:
-                continue
-            record = cases[other.node_id]
-            if record.case.is_running:
-                record = record.ended(Outcome.VOID, now_ms)
-            judged = record.case.conclude(
-                await self._excused_in(current, other.node_id),
-                challenger_active=active and current.has_questions_for(other.node_id),
-            )
-            self._verdicts.add(1, {names.ATTR_OUTCOME: judged.verdict.value})
-            await self._book.sign(await self._report(current, other.node_id, record, judged, now_ms))
+            await self._judge(current, other.node_id, cases[other.node_id], now_ms, active=active)
+
+    async def conclude_proven(self, current: Round, cases: Mapping[NodeId, CaseRecord], now_ms: int) -> None:
+        """Signs the verdicts that are final before 60 %; to be called only while this node may judge."""
+        for other in current.others:
+            if (record := cases[other.node_id]).case.is_proven:
+                await self._judge(current, other.node_id, record, now_ms, active=True)
+
+    async def _judge(self, current: Round, prover: NodeId, record: CaseRecord, now_ms: int, *, active: bool) -> None:
+        if (await self._book.reports(current.epoch)).knows(current.us, prover):
+            return
+        if record.case.is_running:
+            record = record.ended(Outcome.VOID, now_ms)
+        judged = record.case.conclude(
+            await self._excused_in(current, prover),
+            challenger_active=active and current.has_questions_for(prover),
+        )
+        self._verdicts.add(1, {names.ATTR_OUTCOME: judged.verdict.value})
+        await self._book.sign(await self._report(current, prover, record, judged, now_ms))
 
     async def seed(self, current: Round, prover: NodeId, attempt: int) -> bytes:
         """This node's signature for an attempt; it takes a millisecond."""

@@ -1,8 +1,9 @@
 """Votes and their execution: what reports oblige this node to, carried out through the official contract.
 
 Life of a vote: when this node's own challenge failed and failing reports reach one honest shard, it votes, once per epoch
-and candidate; what happened is noted before and after, so a restart repeats nothing, and the contract refuses a second
-vote anyway. While one of its candidates is open the node looks at the proposals on chain, and executes the slashing when it
+and candidate: over proven failures at once, over all from 65 % on. What happened is noted, so a restart repeats nothing, and
+the contract refuses a second vote anyway. Who comes behind the slashing has nothing to vote about any more: its vote would
+begin a new proposal, which nobody completes and which would stay open until the epoch ends. While one of its candidates is open the node looks at the proposals on chain, and executes the slashing when it
 is the first to see the quorum. What a slashing burned every voter reads from the chain, whoever executed it, so that it is known
 also when that one is gone. Votes die with the epoch, so nothing is retried in the next one. In mode Report the node
 only says what it would have voted.
@@ -18,7 +19,7 @@ from walrus_client.challenges import votes
 from walrus_client.challenges.policy import Mode
 from walrus_client.challenges.reports import Reports
 from walrus_codec import quorum
-from walrus_codec.types import NodeId
+from walrus_codec.types import Epoch, NodeId
 from walrus_node.challenges.rounds import Round
 from walrus_node.store.challenge_forms import VoteRecord
 from walrus_node.store.storage import Storage
@@ -48,8 +49,8 @@ class SlashingChain(Protocol):
         """The record of a node, with its commission."""
         ...
 
-    async def burned_commission(self, node_id: NodeId) -> int | None:
-        """FROST that the last slashing of a node burned; None when the chain tells of none."""
+    async def burned_commission(self, node_id: NodeId, *, epoch: Epoch | None = None) -> int | None:
+        """FROST that the last slashing of a node (in an epoch) burned; None when the chain tells of none."""
         ...
 
     async def slashing_proposals(self) -> list[SlashingProposal]:
@@ -74,14 +75,18 @@ class Voter:
             names.NODE_CHALLENGE_VOTES, description="Votes to slash, and slashings, by what became of them."
         )
 
-    async def vote(self, current: Round, reports: Reports) -> None:
-        """Casts what the reports oblige to and was not cast yet.
+    async def vote(self, current: Round, reports: Reports, *, proven: bool = False) -> None:
+        """Casts what the reports oblige to and was not cast yet; `proven` as in `votes.deserves_vote`.
 
         Raises:
             ChainError: the chain cannot be reached; called again, it goes on.
         """
         for candidate in votes.would_vote(
-            me=current.us, reports=reports, weights=current.weights, n_shards=current.committee.n_shards
+            me=current.us,
+            reports=reports,
+            weights=current.weights,
+            n_shards=current.committee.n_shards,
+            proven=proven,
         ):
             if await self._storage.vote(current.epoch, candidate) is not None:
                 continue
@@ -92,6 +97,10 @@ class Voter:
                 await self._storage.set_vote(current.epoch, candidate, VoteRecord(voted=False))
                 continue
             try:
+                burned = await self._chain.burned_commission(candidate, epoch=current.epoch)
+                if burned is not None:
+                    await self._ended(current, candidate, "BY_OTHERS", voted=False, burned=burned)
+                    continue
                 await self._chain.vote_for_slashing(self._key, voter=current.us, candidate=candidate)
             except MoveAbort as abort:
                 if (abort.module, abort.code) != (_SLASHING, _DUPLICATE_VOTE):
@@ -109,18 +118,18 @@ class Voter:
 
     async def counts(self, current: Round) -> tuple[int, int]:
         """Votes that this node has cast in the epoch, and how many of them have led to a slashing or can no more."""
-        records = [await self._storage.vote(current.epoch, node) for node in current.weights]
-        cast = [record for record in records if record is not None and record.voted]
+        cast = [record for record in (await self._storage.votes(current.epoch)).values() if record.voted]
         return len(cast), sum(bool(record.executed) for record in cast)
 
     async def open_candidates(self, current: Round) -> Sequence[NodeId]:
         """Those that this node has voted against and that nobody was seen to slash yet."""
-        found = []
-        for node in current.weights:
-            record = await self._storage.vote(current.epoch, node)
-            if record is not None and record.voted and not record.executed:
-                found.append(node)
-        return found
+        records = await self._storage.votes(current.epoch)
+        return [node for node, record in records.items() if record.voted and not record.executed]
+
+    async def undecided(self, current: Round, candidates: Sequence[NodeId]) -> Sequence[NodeId]:
+        """Those of these on whom this node has not voted, nor said what it would vote."""
+        records = await self._storage.votes(current.epoch)
+        return [node for node in candidates if node not in records]
 
     async def execute(self, current: Round, candidates: Sequence[NodeId]) -> None:
         """Executes what has its quorum; raises `ChainError` as `vote`."""
@@ -149,11 +158,11 @@ class Voter:
         await self._ended(current, candidate, "EXECUTED", burned=burned)
 
     async def _by_others(self, current: Round, candidate: NodeId) -> None:
-        burned = await self._chain.burned_commission(candidate)
+        burned = await self._chain.burned_commission(candidate, epoch=current.epoch)
         await self._ended(current, candidate, "BY_OTHERS", burned=burned or 0)
 
-    async def _ended(self, current: Round, candidate: NodeId, how: str, *, burned: int = 0) -> None:
-        await self._storage.set_vote(current.epoch, candidate, VoteRecord(voted=True, executed=how, burned=burned))
+    async def _ended(self, current: Round, candidate: NodeId, how: str, *, voted: bool = True, burned: int = 0) -> None:
+        await self._storage.set_vote(current.epoch, candidate, VoteRecord(voted=voted, executed=how, burned=burned))
         self._count(how)
         facts = {"epoch": current.epoch, "candidate": candidate, "how": how, "burned": burned}
         _log.warning("a node is slashed", extra=facts)

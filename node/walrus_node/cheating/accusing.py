@@ -47,9 +47,9 @@ class AccusingVoter(Voter):
         super().__init__(**parts)
         self._orders = orders
 
-    async def vote(self, current: Round, reports: Reports) -> None:
+    async def vote(self, current: Round, reports: Reports, *, proven: bool = False) -> None:
         """Casts honest votes and false ones."""
-        await super().vote(current, reports)
+        await super().vote(current, reports, proven=proven)
         accused = self._orders.read().accused
         false = Reports(current.epoch)
         for prover in current.weights:

@@ -16,6 +16,7 @@ from walrus_proto.node.v1 import node_pb2 as pb
 from walrus_proto.sui.rpc.v2 import state_service_pb2, state_service_pb2_grpc
 
 EPOCH_MS = 3_600_000
+HALF = 50
 PASSED = (Verdict.PASS, Outcome.PASS)
 
 
@@ -50,14 +51,17 @@ class Clock:
     def none_pending(self, nodes):
         return all(self.of(node)["pending"] == 0 for node in nodes)
 
-    async def verdicts(self, nodes=(), *, slow=0, at_last=lambda: None):
+    async def verdicts(self, nodes=(), *, slow=0, before_half=None, at_last=lambda: None):
         """Until all have judged all; attempts that were void on a busy machine are made again.
 
         It waits for the attempts of `nodes`, of all by default; `slow` of the others will not settle a case before the third
-        attempt. Returns what `at_last` says while the window is still open.
+        attempt. `before_half` is awaited before half of the epoch is over. Returns what `at_last` says while the window is
+        still open.
         """
         nodes = nodes or self.network.nodes
         for wave, percent in enumerate((41, 47, 53)):
+            if percent > HALF and before_half is not None:
+                await before_half()
             await self.at(percent, "sees the window", lambda said: said["window_open"] is True)
             if slow:
                 least = len(self.network.nodes) - 1 + wave * slow
@@ -67,6 +71,8 @@ class Clock:
                 continue
             if await asyncio.to_thread(self.have_ended, nodes):
                 break
+        if self.percent < HALF and before_half is not None:
+            await before_half()
         said_at_last = await asyncio.to_thread(at_last)
         await self.at(61, "has judged", lambda said: judged(said) == len(self.network.nodes) - 1)
         return said_at_last

@@ -171,12 +171,12 @@ async def test_a_node_that_lost_slivers_in_silence_is_slashed(network, blobs):
         commission = (await chain.pool(cheater.known_id)).commission
         assert commission > 0
         clock = Clock(network, view)
+        before = await supply(network, chain)
         recovered = await clock.verdicts(at_last=lambda: cheater.info["recovery"]["slivers_recovered"])
         for node in honest:
             said = clock.of(node)
             assert (said["passed"], said["failed"]) == (2, 1), (node.name, said)
         assert recovered == 0, "nobody feeds it in the window"
-        before = await supply(network, chain)
         await clock.votes_end(*honest)
         assert [(clock.of(node)["votes"], clock.of(node)["executed"]) for node in honest] == [(1, 1)] * 3
         assert clock.of(cheater)["votes"] == 0
@@ -212,12 +212,12 @@ async def test_a_node_that_drops_a_tenth_is_slashed_and_one_that_only_lies_about
         share = next(s for s in (0.1, 0.2, 0.5, 1) if any(Orders(dropped=s).lacks(cheater.name, k, 0) for k in keys))
         cheater.deviate(f"drop {share}")
         clock = Clock(network, view)
+        before, commission = await supply(network, chain), (await chain.pool(cheater.known_id)).commission
+        assert commission > 0
         await clock.verdicts()
         matrix = await clock.matrix()
         assert {matrix[node.name, cheater.name] for node in honest} == {(Verdict.FAIL, Outcome.MISSING)}
         assert {matrix[a.name, b.name] for a in honest for b in honest if a is not b} == {PASSED}
-        before, commission = await supply(network, chain), (await chain.pool(cheater.known_id)).commission
-        assert commission > 0
         await clock.votes_end(*honest)
         assert before - await supply(network, chain) == commission
         cheater.deviate("")

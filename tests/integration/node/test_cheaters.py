@@ -1,8 +1,9 @@
 """Every kind of cheater as real processes: up to f of ten shards cheat at once, beside honest nodes that judge them.
 
 One network lives through all of it, from epoch to epoch, because nodes read their orders again each time. In every epoch:
-each honest node finds each cheater, for the right reason, and no honest one; who is to be slashed is slashed in that epoch;
-the supply of WAL falls by exactly the commissions of the slashed. CHEATING_ROUNDS repeats all of it on the same network.
+each honest node finds each cheater, for the right reason, and no honest one; who is to be slashed is slashed in that epoch,
+and whose failure is proven before the contract lets it collect what it has earned; the supply of WAL falls by exactly the
+commissions of the slashed. CHEATING_ROUNDS repeats all of it on the same network.
 """
 
 import asyncio
@@ -12,18 +13,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
-from tests.integration.node.challenge_clock import EPOCH_MS, PASSED, Clock, counted, supply
+from tests.integration.node.challenge_clock import EPOCH_MS, HALF, PASSED, Clock, counted, supply
 from tests.integration.node.world import until
 
 from walrus_client.challenges.policy import Mode, Policy
 from walrus_client.challenges.results import Results
 from walrus_client.challenges.schedule import Schedule
-from walrus_client.challenges.verdicts import Outcome, Verdict
+from walrus_client.challenges.verdicts import PROVED, Outcome, Verdict
 from walrus_codec import quorum, redstuff
 from walrus_codec.params import CodeParams
 from walrus_codec.types import Axis, EncodingType, Epoch
 from walrus_node.cheating.orders import Orders
 from walrus_node.store.shards import SliverKey
+from walrus_sui.errors import ChainError
 
 ROUNDS = int(os.environ.get("CHEATING_ROUNDS", "1"))
 pytestmark = pytest.mark.timeout(300 + 200 * ROUNDS)
@@ -126,11 +128,12 @@ class Epochs:
         self.cast = cast
         self.chain = chain
         self.seen = Counter()
+        self.collected = self.behind = 0
 
-    async def epoch(self, cheats, *, slow=0, slashed=()):
+    async def epoch(self, cheats, *, slow=0, slashed=(), expected_early=True):
         """Cheats as told, and what is expected of it: by cheater its orders, and the verdict of all honest nodes.
 
-        `slashed` may be a function of all verdicts.
+        `slashed` may be a function of all verdicts; with `expected_early` whose failure is proven collects as soon as it can.
         """
         network = self.cast.network
         view = await network.next_epoch(self.chain)
@@ -139,13 +142,19 @@ class Epochs:
         assert sum(len(network.shards_of(view, node)) for node in cheats) <= quorum.max_faulty(N_SHARDS)
         honest = self.cast.honest(*cheats)
         clock = Clock(network, view)
-        await clock.verdicts(honest, slow=slow)
+        commission = {node: (await self.chain.pool(node.known_id)).commission for node in network.nodes}
+        before = await supply(network, self.chain)
+        proved = [node for node, (_orders, expected) in cheats.items() if expected and expected[1] in PROVED]
+
+        async def collect():
+            if proved and expected_early:
+                await self.collect_too_late(clock, honest, proved)
+
+        await clock.verdicts(honest, slow=slow, before_half=collect)
         matrix = await clock.matrix()
         assert {(a, b) for a, b in matrix} == {(a.name, b.name) for a in network.nodes for b in network.nodes if a != b}
         if callable(slashed):
             slashed = slashed(view, matrix)
-        commission = {node: (await self.chain.pool(node.known_id)).commission for node in network.nodes}
-        before = await supply(network, self.chain)
         await self.votes_end(clock, honest, slashed)
         burned = before - await supply(network, self.chain)
         assert burned == sum(commission[node] for node in slashed)
@@ -154,8 +163,11 @@ class Epochs:
             assert left == (0 if node in slashed else commission[node]), node.name
             assert commission[node] > 0, "somebody has bought storage"
         for node in honest:
-            said = clock.of(node)
-            assert said["votes"] == len(slashed), (node.name, said)
+            told = self.told(clock, node)
+            assert {vote.candidate for vote in told} == {each.known_id for each in slashed}, node.name
+            by_id = {each.known_id: commission[each] for each in slashed}
+            assert all(vote.burned == by_id[vote.candidate] for vote in told if vote.slashed), told
+            self.behind += sum(vote.slashed and not vote.voted for vote in told)
         for node, (orders, expected) in cheats.items():
             lines = (line.partition(" 0x")[0] for line in orders.splitlines())
             what = ", ".join(dict.fromkeys(lines))
@@ -166,11 +178,49 @@ class Epochs:
         print(f"epoch {clock.epoch}: {burned} burned of {[node.name for node in slashed]}")
         return clock, matrix, slashed
 
+    async def collect_too_late(self, clock, honest, proved):
+        """The cheaters collect their commission the moment that the contract lets them: nothing is left of it."""
+
+        def have_proved():
+            return all(clock.of(node)["failed"] >= len(proved) for node in honest)
+
+        async def left():
+            return sum([(await self.chain.pool(node.known_id)).commission for node in proved])
+
+        for percent in (43, 45, 47, 48, 49):
+            if percent > clock.percent:
+                await clock.at(percent, "sees the window", lambda said: said["window_open"] is True)
+            with suppress(AssertionError):
+                await asyncio.to_thread(
+                    until, "all have decided", lambda: self.all_decided(clock, honest, proved), patience=5
+                )
+                if not await left():
+                    break
+        assert not await left() or not have_proved(), "proofs were there in time"
+        if await left():
+            return  # a busy machine: some attempt was made again
+        await clock.at(HALF, "sees the window", lambda said: said["window_open"] is True)
+        with suppress(ChainError):  # a node's driver was first
+            await self.chain.voting_end(self.cast.network.treasury)
+        for node in proved:
+            cap = (await self.chain.pool(node.known_id)).commission_receiver.id
+            assert await self.chain.collect_commission(node.keys["sui"], node.known_id, holder=cap) == 0
+            self.collected += 1
+
+    def told(self, clock, node):
+        """What became of those whom the node was to vote against: some are slashed when it is about to."""
+        status, text = node.get(f"/v1/challenges/{clock.epoch}?own")
+        return Results.from_json(text).votes if status == 200 else ()
+
+    def all_decided(self, clock, honest, slashed):
+        ids = {each.known_id for each in slashed}
+        return all({vote.candidate for vote in self.told(clock, node)} >= ids for node in honest)
+
     async def votes_end(self, clock, honest, slashed):
         """Until all honest nodes have voted, and what they voted for is done; a vote behind the quorum may come too late for it."""
 
         def have_voted():
-            return all(clock.of(node)["votes"] >= len(slashed) for node in honest)
+            return self.all_decided(clock, honest, slashed)
 
         for percent in (66, 70, 74, 78, 82, 86, 89, 92, 95, 97):
             await clock.at(percent, "goes on", lambda said: said["window_open"] is False)
@@ -229,6 +279,8 @@ async def test_every_kind_of_cheater_is_found_and_slashed_to_the_last_unit_and_n
             )
             await accuse(epochs, [a, b, c])
             await be_late(epochs, told, b, c, a)
+    assert epochs.collected > 0, "in most epochs all proofs are there in time"
+    print(f"{epochs.collected} collected too late, {epochs.behind} votes were behind the slashing")
     for (what, (verdict, reason)), count in sorted(epochs.seen.items(), key=str):
         print(f"{what}: {verdict.name} {reason.name if reason else '-'} {count}")
 
@@ -282,7 +334,7 @@ async def be_late(epochs, told, late, fetches, keeps_nothing):
     told.policy(Epoch((await epochs.chain.staking()).epoch + 1), STRICT)
     caught = set()
     for _ in range(3):
-        _clock, matrix, slashed = await epochs.epoch(cheats, slow=2, slashed=failed)
+        _clock, matrix, slashed = await epochs.epoch(cheats, slow=2, slashed=failed, expected_early=False)
         caught.update(slashed)
         for judge in epochs.cast.honest(*cheats):
             for node in (late, fetches):

@@ -77,7 +77,7 @@ class Slashing:
     async def pool(self, candidate):
         return pool(node_id=candidate, commission=0 if candidate in self.slashed else COMMISSION)
 
-    async def burned_commission(self, candidate):
+    async def burned_commission(self, candidate, *, epoch=None):
         return COMMISSION if candidate in self.slashed else None
 
     async def slashing_proposals(self):

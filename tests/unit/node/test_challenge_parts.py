@@ -400,8 +400,9 @@ class TestReports:
                 await asyncio.sleep(0.05)
         assert four.slashing.slashed == [cheater.node_id]
         for node in honest:
-            assert node.challenger._pulls, "it is still waited for"
-            assert len(node.challenger._pulls) <= 3, "and asked once at a time"
+            pulls = node.challenger._consequences.pulls
+            assert pulls, "it is still waited for"
+            assert len(pulls) <= 3, "and asked once at a time"
 
 
 class TestRestarts:
