@@ -1,9 +1,9 @@
 """Whole networks by the rules of challenges alone: no sockets, no disk, no clock; seeds, samples, verdicts, votes are real.
 
 Life of a simulated epoch: fates are drawn (`fates`); attempts start at the moments that their seeds decide, in order of
-time; each ends as the prover's conduct (`cheaters`), its queue, both fates and the deadlines say; at 60 % cases become
-verdicts and reports; what those who can be reached hand on is taken when its maker has signed it; members vote; the contract
-slashes at its quorum.
+time; each ends as the prover's conduct (`cheaters`), its queue, both fates and the deadlines say; what is proven is voted on at
+once (`proofs`); at 60 % the other cases become verdicts and reports; what those who can be reached hand on is taken when its
+maker has signed it; members vote; the contract slashes at its quorum.
 
 Signatures are keyed hashes: unique and not to be foreseen, as BLS signatures are, and a thousand times faster.
 """
@@ -19,6 +19,7 @@ from random import Random
 
 from tests.sim.cheaters import HONEST, Conduct, Says
 from tests.sim.fates import CALM, Fate, Weather, draw
+from tests.sim.proofs import Cast, early_votes, slashed_at
 
 from walrus_client.challenges import messages, votes
 from walrus_client.challenges.blobs import BlobSet
@@ -27,9 +28,8 @@ from walrus_client.challenges.messages import Pair, Refusal
 from walrus_client.challenges.policy import Mode, Policy
 from walrus_client.challenges.reports import Report, ReportError, Reports, SignedReport
 from walrus_client.challenges.samples import Questions
-from walrus_client.challenges.times import FINAL, VOTES_FROM, VOTES_UNTIL, EpochTimes
+from walrus_client.challenges.times import FINAL, FIRST_START, VOTES_FROM, VOTES_UNTIL, EpochTimes
 from walrus_client.challenges.verdicts import Case, Judgement, Outcome, Verdict
-from walrus_codec import quorum
 from walrus_codec.types import BlobId, Epoch, NodeId, ShardIndex
 from walrus_node.challenges.prover import AT_ONCE, QUEUE_S
 from walrus_node.cheating.orders import is_named
@@ -63,16 +63,23 @@ class Outcomes:
     Attributes:
         judged: what each member found, by challenger and prover, before anybody lies.
         votes: weight of the votes against each candidate.
-        slashed: who lost its commission.
+        slashed_at: who lost its commission, with the percent of the epoch at which it did.
+        hasty: honest votes before 60 % that the rule of 65 % does not confirm.
         refused: reports that were handed on and that their alleged makers have not signed.
         fates: what chance did.
     """
 
     judged: Mapping[tuple[NodeId, NodeId], Judgement]
     votes: Mapping[NodeId, int]
-    slashed: frozenset[NodeId]
+    slashed_at: Mapping[NodeId, int]
+    hasty: frozenset[tuple[NodeId, NodeId]]
     refused: int
     fates: Mapping[NodeId, Fate]
+
+    @property
+    def slashed(self) -> frozenset[NodeId]:
+        """Who lost its commission."""
+        return frozenset(self.slashed_at)
 
 
 @dataclass
@@ -126,9 +133,14 @@ class Network:
             if found.verdict is Verdict.EXCUSED:
                 given.append(self.number)
         self._refused = 0
-        cast = self._votes(judged, fates)
-        slashed = frozenset(who for who, weight in cast.items() if quorum.is_quorum(weight, self.n_shards))
-        return Outcomes(judged, cast, slashed, self._refused, fates)
+        early = self._early(cases, judged, fates)
+        late = self._votes(judged, fates)
+        weight: Counter[NodeId] = Counter()
+        for voter, candidate in early.keys() | late.keys():
+            weight[candidate] += self.weight[voter]
+        judges = {voter for voter, _ in late}
+        hasty = frozenset(pair for pair in early if pair not in late and pair[0] in judges)
+        return Outcomes(judged, weight, slashed_at({**late, **early}, self.weight), hasty, self._refused, fates)
 
     def seed_of(self, pair: Pair) -> bytes:
         """σ of an attempt."""
@@ -156,16 +168,36 @@ class Network:
             self.gone[member] = self.number
         return fate
 
-    def _votes(
-        self, judged: Mapping[tuple[NodeId, NodeId], Judgement], fates: Mapping[NodeId, Fate]
-    ) -> Counter[NodeId]:
+    def _early(
+        self,
+        cases: Mapping[tuple[NodeId, NodeId], Case],
+        judged: Mapping[tuple[NodeId, NodeId], Judgement],
+        fates: Mapping[NodeId, Fate],
+    ) -> Cast:
+        times, told = EpochTimes(0, DURATION_MS), []
+        for face in range(self._faces):
+            half: dict[tuple[NodeId, NodeId], tuple[int, Report]] = {}
+            for (member, prover), case in cases.items():
+                said = self.conduct[member].reported(prover, judged[member, prover], face)
+                report = self._report(member, prover, said) if said is not None else None
+                if report is None or not report.is_proven or fates[member].gone:
+                    continue
+                since = case.attempts[-1].ended_ms if case.is_proven else times.at(FIRST_START)
+                half[member, prover] = since, report
+            told.append(half)
+        return early_votes(told, times=times, fates=fates, conducts=self.conduct, weights=self.weight)
+
+    @property
+    def _faces(self) -> int:
+        return 2 if any(conduct.says is Says.TWO_FACED for conduct in self.conduct.values()) else 1
+
+    def _votes(self, judged: Mapping[tuple[NodeId, NodeId], Judgement], fates: Mapping[NodeId, Fate]) -> Cast:
         times = EpochTimes(0, DURATION_MS)
         heard = [m for m in self.members if _is_up_between(fates[m], times.at(FINAL), times.at(VOTES_UNTIL))]
-        faces = 2 if any(self.conduct[member].says is Says.TWO_FACED for member in heard) else 1
-        views = [self._reports(heard, judged, face) for face in range(faces)]
-        cast: Counter[NodeId] = Counter()
-        for position, member in enumerate(heard):
-            if not _is_up_between(fates[member], times.at(VOTES_FROM), times.at(VOTES_UNTIL)):
+        views = [self._reports(heard, judged, face) for face in range(self._faces)]
+        cast: dict[tuple[NodeId, NodeId], int] = {}
+        for position, member in enumerate(self.members):
+            if member not in heard or not _is_up_between(fates[member], times.at(VOTES_FROM), times.at(VOTES_UNTIL)):
                 continue
             conduct = self.conduct[member]
             if conduct.accuses:
@@ -174,13 +206,13 @@ class Network:
                 against = votes.votes(
                     me=member,
                     mode=self.policy.mode,
-                    reports=views[position % faces],
+                    reports=views[position % len(views)],
                     weights=self.weight,
                     n_shards=self.n_shards,
                 )
             for candidate in against:
                 if candidate not in conduct.friends:
-                    cast[candidate] += self.weight[member]
+                    cast[member, candidate] = VOTES_FROM
         return cast
 
     def _reports(

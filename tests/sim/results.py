@@ -32,7 +32,7 @@ def line(name: str, conduct: Conduct, count: Count) -> str:
         where += f", never {count.first[0]}"
     return (
         f"| {name} | {count.predicted:.3f} | {count.detection:.3f} | {chance:.2f} | "
-        f"{count.slashed / count.epochs:.2f} | {where} | {count.wronged} |"
+        f"{count.slashed / count.epochs:.2f} | {count.in_time / count.epochs:.2f} | {where} | {count.wronged} |"
     )
 
 

@@ -22,6 +22,8 @@ EQUAL = [10] * 10
 """Ten members with ten of a hundred shards each: f = 33, a slashing needs 67 other than the prover's ten."""
 
 CHEATER = 9
+HALF = 50
+"""Percent of the epoch from which on the contract lets the newest commission be collected."""
 BLOBS = blob_set(2000)
 
 IN_TURNS = (
@@ -67,6 +69,7 @@ class Count:
         failures: those of them that were FAIL.
         epochs: simulated.
         slashed: epochs in which it was slashed.
+        in_time: those of them in which that was before half of the epoch, from which on it can collect what would burn.
         first: for each network, in which of its epochs the first slashing was; 0 when in none.
         wronged: honest members that were slashed.
     """
@@ -76,6 +79,7 @@ class Count:
     failures: int = 0
     epochs: int = 0
     slashed: int = 0
+    in_time: int = 0
     wronged: int = 0
     first: Counter[int] = field(default_factory=Counter)
 
@@ -95,6 +99,7 @@ class Count:
         self.failures += verdicts.count(Verdict.FAIL)
         self.epochs += 1
         self.slashed += cheater in seen.slashed
+        self.in_time += seen.slashed_at.get(cheater, HALF) < HALF
         self.wronged += len(seen.slashed - {cheater})
 
 

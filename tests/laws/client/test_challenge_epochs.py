@@ -14,6 +14,7 @@ from tests.sim.statistics import (
     BLOBS,
     CHEATERS,
     EQUAL,
+    HALF,
     Account,
     detection_chance,
     measure,
@@ -37,6 +38,38 @@ NEVER = ["keeps nothing, fetches within 10 ms", "accuses everybody", "forges rep
 NEVER += ["tells one half that everybody fails, the other that all pass"]
 EVADES = ["drops 1 %, hangs up rather than admit it", "keeps only what three of the others compare with"]
 EVADES += ["keeps nothing, refuses three others as lagging, in turns"]
+
+
+SLOW = ["keeps nothing, fetches within 40 ms", "answers 40 ms late", "refuses as busy"]
+
+
+@pytest.mark.parametrize("name", SURE)
+def test_what_is_proven_burns_before_it_can_be_collected_and_what_is_slow_does_not(name):
+    network = Network(EQUAL, {9: CHEATERS[name]}, BLOBS, seed=21)
+    if CHEATERS[name].orders.replays:
+        network.epoch()
+    at = [network.epoch().slashed_at for _ in range(2)]
+    assert [set(found) for found in at] == [{node(9)}] * 2
+    early = all(found[node(9)] < HALF for found in at)
+    assert early is (name not in SLOW), at
+    assert early or {found[node(9)] for found in at} == {65}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_in_bad_weather_too_no_early_vote_is_hasty(seed):
+    """Whoever is voted on early would be voted on at 65 % too, by the same member."""
+    weights, bad = coalitions(Random(40 + seed), 10)
+    friends = frozenset(map(node, bad))
+    early = 0
+    for says in (Says.TRUTH, Says.ALL_FAIL, Says.TWO_FACED):
+        liars = {number: Conduct(Orders(dropped=0.05), says, friends) for number in bad}
+        network = Network(weights, liars, BLOBS, ROUGH, seed=seed)
+        for _ in range(3):
+            seen = network.epoch()
+            assert seen.hasty == frozenset()
+            assert seen.slashed <= friends
+            early += sum(at < HALF for at in seen.slashed_at.values())
+    assert early, "it is not only about nothing"
 
 
 def test_every_cheater_is_expected_somewhere():
