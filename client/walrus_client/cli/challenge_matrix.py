@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from walrus_client.challenges.reports import Reports
-from walrus_client.challenges.verdicts import Verdict
+from walrus_client.challenges.verdicts import PROVED, Verdict
 from walrus_codec.types import Epoch, NodeId
 
 _SIGNS = {Verdict.PASS: ".", Verdict.FAIL: "F", Verdict.EXCUSED: "E", Verdict.NONE: "-"}
 _LEGEND = ". PASS  F FAIL  E EXCUSED  - NONE  ? no report  ! two different reports"
+_PROVED = {outcome.value for outcome in PROVED}
 _LISTED = 5
+_EARLY = "So far only proven failures are told: all other verdicts come when 60 % of the epoch are over."
 _NOTHING = (
     "Nobody has told of any: challenges are off (spec.challenges.mode of the WalrusNetwork; `challenges` of a node's "
     "configuration), the epoch's window has not begun, or the epoch is too long ago."
@@ -105,6 +107,8 @@ def render(found: Mapping[str, Any]) -> str:
         lines.append("Signatures were not checked: each node is believed what it says in its own name.")
     if not said and not found["equivocating"]:
         lines.append(_NOTHING)
+    if 0 < len(said) < found["expected"] and all(_is_proven(entry) for entry in found["verdicts"]):
+        lines.append(_EARLY)
     lines += ["", *_grid(members, said, set(found["equivocating"])), "", _LEGEND]
     trouble = [line for member in members for line in _trouble(member, found["verdicts"])]
     if trouble:
@@ -113,6 +117,10 @@ def render(found: Mapping[str, Any]) -> str:
         if found[word]:
             lines += ["", f"{word}: {', '.join(found[word])}"]
     return "\n".join(lines)
+
+
+def _is_proven(entry: Mapping[str, Any]) -> bool:
+    return entry["verdict"] == Verdict.FAIL.value and entry["reason"] in _PROVED
 
 
 def _grid(

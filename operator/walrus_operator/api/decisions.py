@@ -271,7 +271,7 @@ class RolloutNumbers:
 
 @dataclass(frozen=True)
 class ChallengeNumbers:
-    """What challenges have found out in the newest epoch with verdicts."""
+    """What challenges have found out: verdicts of the newest epoch that has all of them, votes of the newest that has any."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
     """Verdicts by what they say."""

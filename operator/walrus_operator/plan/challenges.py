@@ -1,7 +1,9 @@
 """What the nodes have found out about each other by challenges: results of an epoch, of a node, and of the network.
 
 Each node is believed what it says in its own name, which it could also sign; the rules count shards, so that f liars decide
-nothing. Results grow during an epoch and are kept when nodes that gave them are gone: fewer never replace more.
+nothing. Results grow during an epoch and are kept when nodes that gave them are gone: fewer never replace more. Until 60 % of
+an epoch nodes tell only what they have proved: of that a failure counts that more than f shards report, and nothing else, or
+one liar could make last epoch's passes forgotten.
 """
 
 from __future__ import annotations
@@ -88,6 +90,15 @@ def is_late(chain: ChainView, epoch: int, now: float) -> bool:
     return now * 1000 > EpochTimes(chain.change_done_at_ms, chain.epoch_duration_ms).at(VOTES_UNTIL)
 
 
+def _is_judged(chain: ChainView | None, epoch: int, now: float) -> bool:
+    """Whether all verdicts of an epoch are there: an absent one says something then."""
+    if chain is None or epoch != chain.epoch:
+        return chain is None or epoch < chain.epoch
+    if chain.change_done_at_ms is None:
+        return False
+    return EpochTimes(chain.change_done_at_ms, chain.epoch_duration_ms).is_final(round(now * 1000))
+
+
 def _known(found: ChallengeResults) -> int:
     return found.issued + found.votes + found.executed + len(found.silent)
 
@@ -168,11 +179,14 @@ class Standing:
         self._off = self._mode is Mode.OFF
         self._names = {node.name for node in snapshot.nodes}
         self._nodes: dict[str, NodeResults] = {}
+        judged = {number: _is_judged(chain, number, snapshot.now) for number, _name, _found in self._epochs}
+        self._judged = [(number, found) for number, _name, found in self._epochs if judged[number]]
         for number, _name, found in self._epochs:
             if number <= self._epoch - RECENT:
                 break
             for row in found.members:
-                if row.node not in self._nodes and row.node in self._names and row.passed + row.failed + row.excused:
+                told = row.passed + row.failed + row.excused if judged[number] else self._believed(row)
+                if told and row.node not in self._nodes and row.node in self._names:
                     self._nodes[row.node] = NodeResults(epoch=number, **row.model_dump())
 
     def _believed(self, row: MemberResults) -> bool:
@@ -218,14 +232,14 @@ class Standing:
         if self._off:
             return self._nothing(Kind.NETWORK)
         found = self.network()
-        if found is None or found.epoch is None:
-            return _say(Kind.NETWORK, "Unknown", Reason.NOT_CHALLENGED, f"no verdicts yet; {self._when()}")
-        silent = f"; silent: {_listed(found.silent)}" if found.silent else ""
-        if found.failing:
+        silent = f"; silent: {_listed(found.silent)}" if found is not None and found.silent else ""
+        if found is not None and found.failing:
             slashed = f"; slashed: {_listed(found.slashed)}" if found.slashed else ""
             message = f"failed in their newest epoch: {_listed(found.failing)}{slashed}{silent}"
             return _say(Kind.NETWORK, "False", Reason.CHALLENGES_FAILED, message)
-        _number, _name, newest = self._epochs[0]
+        if found is None or found.epoch is None:
+            return _say(Kind.NETWORK, "Unknown", Reason.NOT_CHALLENGED, f"no verdicts yet; {self._when()}")
+        _number, newest = self._judged[0]
         if not newest.blobs:
             message = f"there was nothing to ask for in epoch {found.epoch}: {self._when()}"
             return _say(Kind.NETWORK, "Unknown", Reason.NOT_CHALLENGED, message)
@@ -237,35 +251,42 @@ class Standing:
 
     def network(self) -> NetworkResults | None:
         """The network's results; None while challenges are off and nothing is known."""
-        if not self._epochs:
-            return None if self._off else NetworkResults(mode=self._mode.value, failing=[], slashed=[], silent=[])
-        number, _name, newest = self._epochs[0]
+        if not self._epochs and self._off:
+            return None
+        failing = [row.node for row in self._failing]
+        slashed = [row.node for row in self._failing if row.slashed]
+        if not self._judged:
+            return NetworkResults(mode=self._mode.value, failing=failing, slashed=slashed, silent=[])
+        number, newest = self._judged[0]
         return NetworkResults(
             mode=self._mode.value,
             epoch=number,
             display=newest.display,
-            failing=[row.node for row in self._failing],
-            slashed=[row.node for row in self._failing if row.slashed],
+            failing=failing,
+            slashed=slashed,
             silent=newest.silent,
         )
 
     def numbers(self) -> ChallengeNumbers:
-        """What metrics tell."""
-        if not self._epochs:
-            return ChallengeNumbers()
-        _number, _name, newest = self._epochs[0]
+        """What metrics tell: verdicts of the newest epoch that is judged, votes of the newest in which there are any."""
+        failing = {row.node: row.failed_shards for row in self._failing}
+        running = next((found for _number, _name, found in self._epochs[:1] if found.votes), None)
+        newest = self._judged[0][1] if self._judged else None
+        acted = running or newest
         return ChallengeNumbers(
             counts={
                 "PASS": newest.passed,
                 "FAIL": newest.failed,
                 "EXCUSED": newest.excused,
                 "NONE": newest.none,
-            },
-            silent=len(newest.silent),
-            votes=newest.votes,
-            slashed=newest.executed,
-            burned=newest.burned,
-            failing={row.node: row.failed_shards for row in self._failing},
+            }
+            if newest is not None
+            else {},
+            silent=len(newest.silent) if newest is not None else 0,
+            votes=acted.votes if acted is not None else 0,
+            slashed=acted.executed if acted is not None else 0,
+            burned=acted.burned if acted is not None else 0,
+            failing=failing,
         )
 
     def events(self) -> tuple[EventNote, ...]:

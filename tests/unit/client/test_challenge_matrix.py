@@ -102,6 +102,15 @@ def test_the_matrix_as_text():
     assert render(page).splitlines()[:7] == TEXT.splitlines()[:7]
 
 
+def test_what_is_told_before_60_percent_is_said_to_be_not_all():
+    found = Reports(E7)
+    for challenger in (0, 1):
+        found.add(report(challenger, 3, Verdict.FAIL, Outcome.MISSING))
+    assert "So far only proven failures are told" in render(document(E7, PARTIES, found, checked=True))
+    found.add(report(2, 3, Verdict.FAIL, Outcome.LATE))
+    assert "So far" not in render(document(E7, PARTIES, found, checked=True))
+
+
 def test_the_matrix_as_data():
     page = document(E7, PARTIES, reports(), checked=True)
     assert json.loads(json.dumps(page)) == page

@@ -57,9 +57,15 @@ def say(
     *,
     votes: Mapping[str, tuple[Vote, ...]] | None = None,
     blobs: int = 3,
+    at: float = 0.6,
 ) -> list[tuple[str, str]]:
-    """Lets every node find all others in order, but for these pairs of challenger and challenged; returns what was posted."""
+    """Lets every node find all others in order, but for these pairs of challenger and challenged; returns what was posted.
+
+    `at` is the share of the epoch that is over; before 0.6 the verdicts that are not named are not there.
+    """
     everybody = world.nodes()
+    world.now = max(world.now, START + at * EPOCH_S)
+    absent = None if at < 0.6 else PASSED
     world.findings[world.epoch] = {
         node: Findings(
             blobs=blobs,
@@ -67,7 +73,7 @@ def say(
             verdicts={
                 pool(world, other): found
                 for other in everybody
-                if other != node and (found := verdicts.get((node, other), PASSED)) is not None
+                if other != node and (found := verdicts.get((node, other), absent)) is not None
             },
             votes=(votes or {}).get(node, ()),
         )
