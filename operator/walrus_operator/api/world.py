@@ -183,6 +183,8 @@ class PodView:
     ip: str | None = None
     waiting: str | None = None
     """Why a container is not running, such as ImagePullBackOff."""
+    unplaced: str = ""
+    """What the scheduler says of a pod that no machine takes."""
     terminating: bool = False
     gone_by: UnixSeconds | None = None
     """When a terminating pod's time to end is over."""
@@ -211,6 +213,8 @@ class ClaimView:
     """What it asks for."""
     storage_class: str | None = None
     owned: Owned = Owned()
+    bound: bool = True
+    """Whether there is a volume behind it; one that never was has no data."""
 
 
 @dataclass(frozen=True)
@@ -311,6 +315,8 @@ class Snapshot:
     """Volume claims that the API server has refused to enlarge, with their UIDs."""
     last_error: str | None = None
     """Why the previous pass failed; None when it did not."""
+    foreign_nodes: Mapping[str, str] = field(default_factory=dict)
+    """WalrusNodes of other networks in the namespace, with the names of those."""
     refusals: tuple[tuple[Reason, str], ...] = ()
     """Objects that the previous pass could not write, because a name is taken or the API server refuses them."""
     cluster_domain: str = "cluster.local"

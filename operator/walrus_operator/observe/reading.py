@@ -42,6 +42,8 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{32,512}")
 """What fits into a header; shorter ones can be guessed."""
 _MOST_TOKENS = 4
 
+_LONGEST_REASON = 300
+
 ZONE_LABEL = "topology.kubernetes.io/zone"
 
 
@@ -117,6 +119,7 @@ def pod(live: Manifest) -> PodView:
         revision=str((meta.get("labels") or {}).get("controller-revision-hash", "")),
         ip=status.get("podIP"),
         waiting=_waiting(status),
+        unplaced=_unplaced(status),
         terminating="deletionTimestamp" in meta,
         gone_by=_seconds(meta.get("deletionTimestamp")),
         created_at=_seconds(meta.get("creationTimestamp")),
@@ -160,6 +163,8 @@ def claim(live: Manifest, network: NetworkObject) -> ClaimView:
         size=str(((spec.get("resources") or {}).get("requests") or {}).get("storage", "")),
         storage_class=spec.get("storageClassName"),
         owned=owned(live, network),
+        # One that names its volume was written for that, by somebody who wants what is on it.
+        bound=(live.get("status") or {}).get("phase") != "Pending" or bool(spec.get("volumeName")),
     )
 
 
@@ -176,6 +181,16 @@ def _waiting(status: Mapping[str, Any]) -> str | None:
         if entry.get("type") == "PodScheduled" and entry.get("status") == "False":
             return str(entry.get("reason", "not scheduled"))
     return None
+
+
+def _unplaced(status: Mapping[str, Any]) -> str:
+    """Why no machine takes a pod; the scheduler's thoughts about whom to push aside change all the time."""
+    said = (
+        str(entry.get("message", ""))
+        for entry in status.get("conditions") or []
+        if entry.get("type") == "PodScheduled" and entry.get("status") == "False"
+    )
+    return next(said, "").partition(" preemption:")[0].rstrip(". ")[:_LONGEST_REASON]
 
 
 def key_kind(file: str) -> KeyKind:

@@ -328,7 +328,7 @@ def _restarts(
             disturbed += [member.name] if ahead else []
             continue
         first, waits = volumes.before_restart(member.volume, member.pod) if member.volume is not None else ([], False)
-        if member.dead and member.runs == member.wanted and not waits:
+        if member.dead and member.runs == member.wanted and not (first or waits):
             continue  # it is the right one already, and its volume waits until it runs
         if not waits:
             disturbed.append(member.name)
@@ -343,7 +343,7 @@ def _restarts(
             actions.append(DrainNode(member.name, member.pod.name, member.pod.uid))
         actions.append(DeleteObject(ObjectKey("Pod", member.pod.name), member.pod.uid))
         sentence = f"pod {member.pod.name} ends and comes back with what the spec asks for; it holds {shards}"
-        if first:
+        if first and member.loses_data:
             sentence += ", which it recovers from the other nodes: its volume is replaced"
         events.append(EventNote(ObjectKey("WalrusNode", member.name), "Restarting", sentence))
     return tuple(actions), tuple(events), tuple(disturbed)

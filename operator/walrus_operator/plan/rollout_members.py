@@ -64,7 +64,7 @@ class Member:
     @property
     def loses_data(self) -> bool:
         """Whether it comes back with an empty volume."""
-        return self.volume is not None and self.volume.replaced
+        return self.volume is not None and self.volume.replaced and not self.volume.empty
 
     @property
     def dead(self) -> bool:

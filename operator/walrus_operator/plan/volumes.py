@@ -5,6 +5,9 @@ pod that runs belongs to the new one. The claim that is there is enlarged in pla
 class is another, it is deleted with its pod, and the node comes back with an empty volume and recovers its shards from the
 others. That happens at a node's turn in the rollout, one node after the other. A volume that is larger than asked for stays:
 nothing is gained by losing data.
+
+A claim that never got a volume, because its class does not exist or nothing is as large as it asks for, has no data: it is
+deleted as soon as the StatefulSet would make another one.
 """
 
 from __future__ import annotations
@@ -51,12 +54,19 @@ class Volume:
     @property
     def grows(self) -> bool:
         """Whether the claim is to be enlarged."""
-        return self._too_small and not self._other_class and not self.stays_small
+        return self._too_small and not self._other_class and not self.stays_small and not self.empty
 
     @property
     def replaced(self) -> bool:
         """Whether the claim goes, with its data."""
+        if self.empty:
+            return self._other_class or self._other_size
         return self._other_class or (self._too_small and self.stays_small)
+
+    @property
+    def empty(self) -> bool:
+        """Whether the claim has no volume and never had."""
+        return self._there is not None and not self._there.bound
 
     @property
     def _there(self) -> ClaimView | None:
@@ -67,6 +77,11 @@ class Volume:
         claim = self._there
         has, wants = quantity(claim.size) if claim is not None else None, quantity(self.wanted.size)
         return has is not None and wants is not None and has < wants
+
+    @property
+    def _other_size(self) -> bool:
+        claim = self._there
+        return claim is not None and quantity(claim.size) != quantity(self.wanted.size)
 
     @property
     def _other_class(self) -> bool:
@@ -104,16 +119,24 @@ def before_restart(volume: Volume, pod: PodView) -> tuple[list[Action], bool]:
         pod: Its pod.
     """
     if volume.remade and volume.live is not None:
-        return [_remade(volume.live)], True
+        # Its own claim shows what was asked for before; later a class that was left out could not be told from the default.
+        return [
+            _remade(volume.live),
+            *([_claim(volume.claim)] if volume.empty and volume.claim is not None else []),
+        ], True
     if volume.grows and volume.claim is not None:
         return [GrowClaim(volume.claim.name, volume.claim.uid, volume.wanted.size)], True
-    if volume.replaced and volume.claim is not None and not _empty(pod):
-        return [DeleteObject(ObjectKey("PersistentVolumeClaim", volume.claim.name), volume.claim.uid)], False
+    if volume.replaced and volume.claim is not None and (volume.empty or not _empty(pod)):
+        return [_claim(volume.claim)], False
     return [], False
 
 
 def _remade(live: Manifest) -> DeleteObject:
     return DeleteObject(ObjectKey("StatefulSet", live["metadata"]["name"]), live["metadata"]["uid"], orphan=True)
+
+
+def _claim(claim: ClaimView) -> DeleteObject:
+    return DeleteObject(ObjectKey("PersistentVolumeClaim", claim.name), claim.uid)
 
 
 def _empty(pod: PodView) -> bool:

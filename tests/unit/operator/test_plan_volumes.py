@@ -205,6 +205,86 @@ def test_who_wakes_and_changes_volumes_at_once_gets_both(world: World, whole: bo
     assert world.says("Valid") == ("True", "Accepted")
 
 
+def without_volume(world: World, node: str) -> None:
+    """What the cluster makes of a claim whose class nobody provides."""
+    claim, pod = world.claims[f"data-{node}-0"], world.pods[f"{node}-0"]
+    world.claims[claim.name] = replace(claim, bound=False)
+    world.pods[pod.name] = replace(pod, ready=False, phase="Pending", waiting="Unschedulable")
+    world.broken.add(pod.name)
+    world.silent_nodes.add(node)
+
+
+def start_with_new_volumes(world: World, old: dict[str, tuple[str, str]]) -> None:
+    """Passes; pods start whose claim is no longer one of these."""
+    for _ in range(40):
+        world.pass_once()
+        waiting = {f"demo-{number}" for number, claim in claims(world).items() if old.get(number) == claim}
+        world.broken, world.silent_nodes = {f"{node}-0" for node in waiting}, waiting
+        world.kubelet()
+        world.nodes_register()
+        world.now += 40
+
+
+@pytest.mark.parametrize("corrected", [{"storageClassName": "fast"}, {"storageClassName": None}, {"size": "1Gi"}])
+def test_a_claim_that_never_got_a_volume_is_made_anew_when_the_spec_is_corrected(corrected: dict[str, str]) -> None:
+    """A misspelt class, or a size that nobody has: there is no data to be careful with, and it would wait for ever."""
+    storage = {"size": "900Ti", "storageClassName": "fsat"}
+    world = World(network=network_manifest(shards=22, nodes={"count": 7, "template": {"storage": storage}}))
+    world.settle()
+    for number in range(7):
+        without_volume(world, f"demo-{number}")
+    world.registered.clear()
+    world.settle()
+    before = claims(world)
+    assert {size for size, _ in before.values()} == {"900Ti"}
+    live = world.network["spec"]["nodes"]["template"]["storage"]
+    live |= corrected
+    world.network["spec"]["nodes"]["template"]["storage"] = {key: value for key, value in live.items() if value}
+    for node in world.nodes():
+        world.objects[ObjectKey("WalrusNode", node)]["spec"]["storage"] = dict(
+            world.network["spec"]["nodes"]["template"]["storage"]
+        )
+    start_with_new_volumes(world, before)
+    after = claims(world)
+    assert all(after[number][1] != before[number][1] for number in before)
+    assert {world.claims[f"data-demo-{number}-0"].storage_class for number in before} == {
+        live.get("storageClassName") or "standard"
+    }
+    assert {size for size, _ in after.values()} == {live["size"]}
+    assert all(pod.ready for pod in world.pods.values())
+
+
+def test_a_claim_without_a_volume_goes_also_when_its_pod_is_the_right_one_already(world: World) -> None:
+    """The operator died in between, or somebody deleted the pod: only the claim is still the old one."""
+    world.edit_node("demo-3", storage={"size": "10Gi", "storageClassName": "fast"})
+    start_with_new_volumes(world, {})
+    assert world.claims["data-demo-3-0"].storage_class == "fast"
+    without_volume(world, "demo-3")
+    world.claims["data-demo-3-0"] = replace(world.claims["data-demo-3-0"], storage_class="fsat")
+    start_with_new_volumes(world, {"3": claims(world)["3"]})
+    assert world.claims["data-demo-3-0"].storage_class == "fast"
+    assert world.pods["demo-3-0"].ready
+
+
+def test_a_claim_without_a_volume_is_left_alone_while_nothing_else_is_asked_for(world: World) -> None:
+    without_volume(world, "demo-3")
+    before = claims(world)
+    recover(world, 5)
+    assert claims(world) == before
+
+
+def test_a_claim_that_never_got_a_volume_holds_nobody_up_and_takes_nobody_along(world: World) -> None:
+    """Only the node that waits for its volume is touched, and nothing is recovered for it."""
+    without_volume(world, "demo-3")
+    before = claims(world)
+    world.edit_node("demo-3", storage={"size": "10Gi", "storageClassName": "fast"})
+    start_with_new_volumes(world, {"3": before["3"]})
+    after = claims(world)
+    assert {number for number in before if after[number] != before[number]} == {"3"}
+    assert world.claims["data-demo-3-0"].storage_class == "fast"
+    assert world.pods["demo-3-0"].ready
+
+
 def ask(world: World, node: str, uid: str) -> None:
     world.objects[ObjectKey("WalrusNode", node)]["metadata"].setdefault("annotations", {})[
         REPLACE_VOLUME_ANNOTATION

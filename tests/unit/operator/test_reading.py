@@ -43,6 +43,19 @@ def test_why_a_pod_does_not_run() -> None:
     assert reading.pod(unplaced).waiting == "Unschedulable"
 
 
+def test_a_claim_that_waits_for_its_volume() -> None:
+    network = reading.network(network_manifest())
+
+    def claim(phase: str, **spec: str) -> bool:
+        live = {"metadata": {"name": "x", "uid": "u"}, "spec": spec, "status": {"phase": phase}}
+        return reading.claim(live, network).bound
+
+    assert not claim("Pending")
+    assert claim("Bound")
+    assert claim("Lost"), "it had one, and what was on it may come back"
+    assert claim("Pending", volumeName="of-old"), "somebody wants what is on this one"
+
+
 def test_a_secret_is_reduced_to_its_public_halves() -> None:
     keys = {"protocol.key": BlsKey.generate(), "network.key": NetworkKey.generate(), "sui.key": SuiKey.generate()}
     live = {
