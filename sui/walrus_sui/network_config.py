@@ -169,8 +169,13 @@ async def _fetch(url: str, timeout: float) -> Any:  # noqa: ASYNC109
             if response.status != 200:
                 raise NetworkConfigError(f"{url} answered with HTTP {response.status}")
             return json.loads(await response.text())
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise NetworkConfigError(f"cannot fetch the network configuration from {url}: {error!r}") from error
+    except aiohttp.InvalidURL as error:
+        raise NetworkConfigError(
+            f"cannot fetch the network configuration from {url}: that is no URL of a host"
+        ) from error
+    except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
+        why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise NetworkConfigError(f"cannot fetch the network configuration from {url}: {why}") from error
 
 
 def _read(path: Path) -> Any:

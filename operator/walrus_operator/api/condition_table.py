@@ -35,6 +35,14 @@ def _node_rows() -> Iterable[Row]:
         kind,
         t.VALID,
         "False",
+        r.NAME_CONFLICT,
+        "An object that does not belong to this network has a name that the node needs.",
+        "Rename or delete the other object, or make the node anew under another name.",
+    )
+    yield Row(
+        kind,
+        t.VALID,
+        "False",
         r.KEY_SECRET_LOST,
         "The node's key Secret is gone. A running pod goes on; a restarted one could not.",
         "Restore the Secret from a backup; it is never made again.",

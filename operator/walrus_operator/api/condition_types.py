@@ -86,6 +86,7 @@ class Reason(StrEnum):
 
     AS_EXPECTED = "AsExpected"
     MEMBERS_DOWN = "MembersDown"
+    POD_CANNOT_START = "PodCannotStart"
     RECONCILE_FAILED = "ReconcileFailed"
 
     UP_TO_DATE = "UpToDate"

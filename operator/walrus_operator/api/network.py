@@ -21,6 +21,8 @@ KIND = "WalrusNetwork"
 PLURAL = "walrusnetworks"
 
 MAX_ISAL_SHARDS = 253
+MAX_DEVNET_STAKE = 900_000_000
+"""WAL that all nodes of a devnet may have together: its exchange sells 10^9, and gateways need some of them."""
 
 _PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 """1 to 65535 as a regular expression."""
@@ -221,6 +223,18 @@ class NetworkSpec(SpecModel):
                 field_path=".shards",
             ),
             cel(
+                "self.rollout.reserve <= (self.shards - 1) / 3",
+                "rollout.reserve must be at most f = (shards - 1) / 3: no more shards may fail",
+                field_path=".rollout.reserve",
+            ),
+            cel(
+                "!has(self.chain.devnet) || self.nodes.count > self.shards || "
+                f"self.nodes.count * self.nodes.template.stake <= {MAX_DEVNET_STAKE}",
+                f"nodes.count times nodes.template.stake must be at most {MAX_DEVNET_STAKE} WAL: a devnet has no more to delegate, "
+                "and only the proportions matter",
+                field_path=".nodes.template.stake",
+            ),
+            cel(
                 "has(self.chain.devnet) || self.encoding == 'rs2'",
                 "a real chain knows only the official encoding: set encoding: rs2",
                 field_path=".encoding",
@@ -251,15 +265,26 @@ class NetworkSpec(SpecModel):
         Field(
             json_schema_extra=rules(
                 cel(
-                    "duration(self) >= duration('30s')",
-                    "epochDuration must be at least 30s: shorter epochs leave no time for the epoch change",
+                    "duration(self) >= duration('30s') && duration(self) <= duration('8760h')",
+                    "epochDuration must be at least 30s and at most 8760h: shorter epochs leave no time for the epoch change",
                 ),
                 cel("self == oldSelf", f"epochDuration {_FIXED_AT_GENESIS}"),
             )
         ),
     ] = "10m"
     """Length of an epoch."""
-    epoch_zero_duration: Annotated[Duration, Field(json_schema_extra=_immutable("epochZeroDuration"))] = "10s"
+    epoch_zero_duration: Annotated[
+        Duration,
+        Field(
+            json_schema_extra=rules(
+                cel(
+                    "duration(self) <= duration('168h')",
+                    "epochZeroDuration must be at most 168h: there is no committee, and nothing can be stored, before it is over",
+                ),
+                cel("self == oldSelf", f"epochZeroDuration {_FIXED_AT_GENESIS}"),
+            )
+        ),
+    ] = "10s"
     """How long the chain waits before the first committee is chosen."""
     max_epochs_ahead: Annotated[int, Field(ge=1, le=1000, json_schema_extra=_immutable("maxEpochsAhead"))] = 53
     """How far ahead storage can be reserved, in epochs."""

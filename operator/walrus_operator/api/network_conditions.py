@@ -18,7 +18,7 @@ def network_rows() -> Iterable[Row]:
         t.VALID,
         "False",
         r.SPEC_INVALID,
-        "The spec passed the schema but cannot be read.",
+        "The spec passed the schema but cannot be carried out as it is.",
         "Correct the field that the message names.",
     )
     yield Row(
@@ -187,6 +187,14 @@ def network_rows() -> Iterable[Row]:
         r.MEMBERS_DOWN,
         "Committee members that should serve do not.",
         "See the WalrusNodes that the message names.",
+    )
+    yield Row(
+        kind,
+        t.DEGRADED,
+        "True",
+        r.POD_CANNOT_START,
+        "The image of a pod is not to be had.",
+        "Correct the field that the message names.",
     )
     yield Row(
         kind,

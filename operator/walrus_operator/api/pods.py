@@ -24,10 +24,28 @@ class Resources(SpecModel):
     """What the kernel enforces."""
 
 
+def _sizes() -> str:
+    """Sizes of volumes as a regular expression: above nothing, and below what 64 bits hold, with each unit."""
+    digits = {"": 17, "(k|Ki)": 14, "(M|Mi)": 11, "(G|Gi)": 8, "(T|Ti)": 5, "(P|Pi)": 2}
+    whole = f"[1-9][0-9]{{0,{digits.pop('')}}}"
+    units = (f"[1-9][0-9]{{0,{more}}}([.][0-9]{{1,6}})?{unit}" for unit, more in digits.items())
+    return "|".join((whole, *units, "0[.][0-9]{0,5}[1-9](M|Mi|G|Gi|T|Ti|P|Pi)"))
+
+
 class Storage(SpecModel):
     """A persistent volume."""
 
-    size: Quantity = "10Gi"
+    size: Annotated[
+        Quantity,
+        Field(
+            json_schema_extra=rules(
+                cel(
+                    f"self.matches('^({_sizes()})$')",
+                    "the size of a volume must be above 0 and at most 999Pi, such as 10Gi",
+                )
+            )
+        ),
+    ] = "10Gi"
     """Size of the volume."""
     storage_class_name: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     """Storage class; the cluster's default class when absent."""
@@ -72,7 +90,7 @@ class TopologySpread(SpecModel):
 
     topology_key: Annotated[str, Field(min_length=1, max_length=253)]
     """Node label that names the failure domain, such as `topology.kubernetes.io/zone`."""
-    max_skew: Annotated[int, Field(ge=1)] = 1
+    max_skew: Annotated[int, Field(ge=1, le=1000)] = 1
     """How uneven the spread may be."""
     when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"] = "ScheduleAnyway"
     """Whether a pod that cannot be spread stays pending."""

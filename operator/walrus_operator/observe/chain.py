@@ -94,7 +94,8 @@ class ChainObserver:
         try:
             async with asyncio.timeout(LOOK_TIMEOUT):
                 view = await self._read(memory, questions)
-        except (WalrusSuiError, OSError) as error:
+        except (WalrusSuiError, OSError, ValueError, RecursionError) as error:
+            # The last two are what somebody else's configuration or chain is made of, which nobody has checked.
             await _drop(memory)
             reason = f"no answer within {LOOK_TIMEOUT:.0f} s" if isinstance(error, TimeoutError) else str(error)
             before = memory.last

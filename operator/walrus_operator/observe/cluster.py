@@ -40,6 +40,8 @@ class ClusterView:
     pods: Mapping[str, PodView]
     secrets: Mapping[str, SecretView]
     claims: Mapping[str, ClaimView]
+    foreign_nodes: Mapping[str, str] = field(default_factory=dict)
+    """Names of other networks' WalrusNodes, with those networks."""
     tokens: tuple[str, ...] = field(default=(), repr=False)
     """What nodes are asked with, the newest one last; it goes to those who ask and into no record."""
 
@@ -74,6 +76,7 @@ class ClusterObserver:
             all_nodes = group.create_task(self._kube.list("WalrusNode", namespace))
             all_epochs = group.create_task(self._kube.list("StorageEpoch", namespace))
         nodes = tuple(reading.node(item) for item in all_nodes.result() if reading.network_of_node(item) == name)
+        networks = {item["metadata"]["name"]: reading.network_of_node(item) for item in all_nodes.result()}
         children = {
             ObjectKey(kind, item["metadata"]["name"]): item for kind in CHILD_KINDS for item in lists[kind].result()
         } | {ObjectKey(BUDGET, item["metadata"]["name"]): item for item in budgets}
@@ -94,6 +97,7 @@ class ClusterObserver:
                 item["metadata"]["name"]: reading.claim(item, network)
                 for item in lists["PersistentVolumeClaim"].result()
             },
+            foreign_nodes={node: other for node, other in networks.items() if other and other != name},
             tokens=reading.tokens(reading.secret_text(admin, names.ADMIN_TOKENS)),
         )
 

@@ -32,6 +32,7 @@ REQUEST_TIMEOUT = 20.0
 _CHUNK = 500
 _SHORTEST_WAIT = 0.1
 """Seconds; a server that is too busy and says 0 must not be asked in a loop."""
+_NOT_OF_THE_TYPE = "failed to create typed patch object"
 
 
 class KubeError(Exception):
@@ -72,7 +73,8 @@ class KubeError(Exception):
     @property
     def invalid(self) -> bool:
         """Whether the object itself is at fault, so that trying again is useless."""
-        return self.status in {400, 413, 422}
+        # Server-side apply answers what does not fit its schema, such as a misspelt field of an affinity, with 500.
+        return self.status in {400, 413, 422} or (self.status == 500 and _NOT_OF_THE_TYPE in str(self))
 
 
 class KubeClient:

@@ -73,6 +73,7 @@ class Observer:
             pods=view.pods,
             secrets=view.secrets,
             claims=view.claims,
+            foreign_nodes=view.foreign_nodes,
             chain=chain.result(),
             infos=infos.result(),
             findings=findings,

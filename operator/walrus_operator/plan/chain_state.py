@@ -46,7 +46,9 @@ def judge(snapshot: Snapshot) -> ChainVerdict:
     why = observed.error or "no answer yet"
     if chain is None:
         if remembered is None:
-            return ChainVerdict(ChainState.NEVER_SEEN, f"the chain has not answered yet: {why}")
+            return ChainVerdict(
+                ChainState.NEVER_SEEN, f"the chain has not answered yet: {why}{_is_it_the_one(snapshot)}"
+            )
         return ChainVerdict(ChainState.SILENT, f"the chain does not answer: {why}")
     if remembered is not None and chain.chain_id != remembered:
         return ChainVerdict(
@@ -61,6 +63,17 @@ def judge(snapshot: Snapshot) -> ChainVerdict:
             ChainState.SILENT, f"the chain does not answer since {since}: {why}", _mismatch(snapshot, chain)
         )
     return ChainVerdict(ChainState.ANSWERING, "the chain answers", _mismatch(snapshot, chain))
+
+
+def _is_it_the_one(snapshot: Snapshot) -> str:
+    """What to do about somebody else's chain that has never answered."""
+    spec = snapshot.network.spec
+    if spec is None or spec.chain.external is None:
+        return ""
+    return (
+        ". If chain.external.networkConfig is right, let the operator reach what it names; if not, delete the network and "
+        "create it anew, because it cannot change"
+    )
 
 
 def _mismatch(snapshot: Snapshot, chain: ChainView) -> tuple[Reason, str] | None:

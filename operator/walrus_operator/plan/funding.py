@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from walrus_codec.types import NodeId, SuiAddress
 from walrus_operator.api.chain_view import FROST_PER_WAL, MIST_PER_SUI, ChainView
 from walrus_operator.api.decisions import Action, Delegate, FundAddress, FundTreasury, NodeWorkload
+from walrus_operator.api.network import MAX_DEVNET_STAKE
 from walrus_operator.plan import stakes as pieces
 
 GATEWAY_FLOOR_MIST = 1 * MIST_PER_SUI
@@ -36,6 +37,8 @@ class Funding:
     """Members without stake, while the first committee is not chosen."""
     changing: tuple[str, ...] = ()
     """Nodes whose stake is not what it should be, later."""
+    problem: str | None = None
+    """Why no stake is delegated; None when it is."""
 
 
 def decide(
@@ -73,7 +76,10 @@ def decide(
         return Funding((), unregistered, waiting, changing)
 
     stakes: tuple[tuple[NodeId, int], ...] = ()
-    if first and not unregistered:
+    problem = _too_much(wanted) if faucet else None
+    if problem is not None:
+        pass  # not a part of it: the proportions would be others
+    elif first and not unregistered:
         stakes = tuple((node_ids[name], wanted[name]) for name in waiting)
     elif not first:
         lacking = (name for name in changing if wanted[name] > held[name] and (held[name] or name in serving))
@@ -97,4 +103,17 @@ def decide(
     if withdrawal is not None:
         actions.append(withdrawal)
     actions += purses
-    return Funding(tuple(actions), unregistered, waiting, changing)
+    return Funding(tuple(actions), unregistered, waiting, changing, problem)
+
+
+def _too_much(wanted: Mapping[str, int]) -> str | None:
+    """Why a devnet cannot pay for these stakes, in FROST by node; None when it can."""
+    whole = sum(wanted.values()) // FROST_PER_WAL
+    if whole <= MAX_DEVNET_STAKE:
+        return None
+    most = max(wanted, key=lambda name: (wanted[name], name))
+    return (
+        f"the nodes are to have {whole} WAL of stake together, and a devnet has no more than {MAX_DEVNET_STAKE} to delegate; "
+        f"{most} alone is to have {wanted[most] // FROST_PER_WAL}: lower stake in the network's template or in WalrusNodes, "
+        "only the proportions matter"
+    )

@@ -230,8 +230,9 @@ def _too_heavy(facts: Facts, node: str, seat: Seat) -> str:
     """What to do about a node that waiting does not help; only for restarts, after which its shards are back."""
     if seat.weight <= facts.budget or node not in facts.pods:
         return ""
+    reserve = "lower spec.rollout.reserve, " if facts.reserve else ""
     return (
-        f"; alone it is heavier than the budget: take stake from it, or allow one restart with `kubectl annotate wn {node} "
+        f"; alone it is heavier than the budget: {reserve}take stake from it, or allow one restart with `kubectl annotate wn {node} "
         f"--overwrite {OVERRIDE_ANNOTATION}={facts.pods[node]}`"
     )
 

@@ -100,16 +100,32 @@ def decide(snapshot: Snapshot) -> Membership:
         leaving = {name: policy(snapshot, everyone.get(name)) for name in unasked}
     else:
         removed = (known | frozenset(everyone)) - frozenset(wanted)
-    workloads = tuple(workload(name, present.get(name), snapshot) for name in wanted if _readable(present.get(name)))
+    # A name that another network's node has stays that node's: of ours nothing is made, not even its keys.
+    free = [name for name in wanted if name not in snapshot.foreign_nodes]
+    workloads = tuple(workload(name, present.get(name), snapshot) for name in free if _readable(present.get(name)))
     # What does not fit is left as it is, as if its spec could not be read.
     workloads = tuple(member for member in workloads if memory_problem(network.spec, member.spec) is None)
     return Membership(
         frozen=frozen,
         members=workloads,
-        templated=tuple(name for name in by_count if name in set(wanted)),
+        templated=tuple(name for name in by_count if name in set(free)),
         drained=frozenset(member.name for member in workloads if member.spec.desired_state == "Drained"),
         leaving=leaving,
         removed=removed,
+    )
+
+
+def name_problem(snapshot: Snapshot, network: NetworkSpec) -> str | None:
+    """Which of the names that the template asks for is another network's; None when all are free."""
+    ordinals = {name: names.ordinal(snapshot.network.name, name) for name in snapshot.foreign_nodes}
+    taken = [name for name, number in ordinals.items() if number is not None and number < network.nodes.count]
+    if not taken:
+        return None
+    first = min(taken, key=lambda name: (len(name), name))
+    more = f" ({len(taken) - 1} more likewise)" if taken[1:] else ""
+    return (
+        f"WalrusNode {first} belongs to network {snapshot.foreign_nodes[first]}, and this network needs its name{more}: delete "
+        "it, lower nodes.count, or give this network another name"
     )
 
 

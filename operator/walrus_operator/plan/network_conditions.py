@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from walrus_operator.api import names
 from walrus_operator.api.chain_view import EpochPhase
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, Truth, condition
 from walrus_operator.api.network_status import RolloutStatus
 from walrus_operator.api.world import ObjectKey, Snapshot
-from walrus_operator.plan import hibernation
+from walrus_operator.plan import hibernation, pod_trouble
 from walrus_operator.plan import membership as members
 from walrus_operator.plan.budget import Shards
 from walrus_operator.plan.chain_state import ChainState, ChainVerdict
@@ -103,10 +104,15 @@ def _valid(snapshot: Snapshot, facts: Facts) -> Condition:
     problem = facts.keys.network_problem or facts.tokens.problem
     if problem is not None:
         return _say(valid, "False", problem.reason, problem.message)
+    taken = members.name_problem(snapshot, network.spec)
+    if taken is not None:
+        return _say(valid, "False", Reason.NAME_CONFLICT, taken)
     too_small = members.memory_problem(network.spec, network.spec.nodes.template)
     too_small = too_small or members.gateway_problem(network.spec)
     if too_small is not None:
         return _say(valid, "False", Reason.MEMORY_LIMIT_TOO_SMALL, too_small)
+    if facts.funding is not None and facts.funding.problem is not None:
+        return _say(valid, "False", Reason.SPEC_INVALID, facts.funding.problem)
     if snapshot.refusals:
         return _say(valid, "False", *snapshot.refusals[0])
     return _say(valid, "True", Reason.ACCEPTED, "the spec can be carried out")
@@ -121,14 +127,16 @@ def _ready(
         return _say(ready, "False", Reason.NOT_VALID, "the spec cannot be carried out; see condition Valid")
     if verdict.state is ChainState.EXCHANGED:
         return _say(ready, "False", Reason.CHAIN_CHANGED, verdict.message)
+    devnet = (names.pod(names.devnet(snapshot.network.name)),)
     if verdict.state is ChainState.NEVER_SEEN:
-        return _say(ready, "False", Reason.CHAIN_STARTING, verdict.message)
+        return _say(ready, "False", Reason.CHAIN_STARTING, _and_why(snapshot, verdict.message, devnet))
     if verdict.state is ChainState.SILENT:
-        return _say(ready, "False", Reason.CHAIN_UNREACHABLE, verdict.message)
+        return _say(ready, "False", Reason.CHAIN_UNREACHABLE, _and_why(snapshot, verdict.message, devnet))
     if facts.funding is not None and chain is not None and chain.phase is EpochPhase.WAITING:
         if facts.funding.unregistered:
-            waiting = listed(facts.funding.unregistered)
-            return _say(ready, "False", Reason.WAITING_FOR_REGISTRATION, f"not registered on chain yet: {waiting}")
+            waiting = f"not registered on chain yet: {listed(facts.funding.unregistered)}"
+            what = _and_why(snapshot, waiting, map(names.pod, facts.funding.unregistered))
+            return _say(ready, "False", Reason.WAITING_FOR_REGISTRATION, what)
         if facts.funding.unstaked:
             return _say(
                 ready, "False", Reason.WAITING_FOR_STAKE, f"stake not delegated yet: {listed(facts.funding.unstaked)}"
@@ -138,12 +146,19 @@ def _ready(
     if chain.epoch == 1 and chain.phase is EpochPhase.SYNC:
         return _say(ready, "False", Reason.WAITING_FOR_COMMITTEE, "the first committee takes over its shards")
     if not_ready:
-        return _say(ready, "False", Reason.NODES_NOT_READY, f"not ready: {listed(not_ready)}")
+        what = _and_why(snapshot, f"not ready: {listed(not_ready)}", map(names.pod, not_ready))
+        return _say(ready, "False", Reason.NODES_NOT_READY, what)
     if gateways_ready < gateways_wanted:
-        return _say(
-            ready, "False", Reason.GATEWAY_NOT_READY, f"{gateways_ready} of {gateways_wanted} gateways are ready"
-        )
+        pods = (names.gateway_pod(snapshot.network.name, index) for index in range(gateways_wanted))
+        what = _and_why(snapshot, f"{gateways_ready} of {gateways_wanted} gateways are ready", pods)
+        return _say(ready, "False", Reason.GATEWAY_NOT_READY, what)
     return _say(ready, "True", Reason.SERVING, "all nodes and gateways serve")
+
+
+def _and_why(snapshot: Snapshot, what: str, pods: Iterable[str]) -> str:
+    """What is missing, and why the first of these pods is not there."""
+    trouble = pod_trouble.first(snapshot, pods)
+    return f"{what}; {trouble}" if trouble else what
 
 
 def _available(snapshot: Snapshot, facts: Facts, not_ready: Sequence[str]) -> Condition:
@@ -252,6 +267,9 @@ def _degraded(snapshot: Snapshot, facts: Facts, not_ready: Sequence[str]) -> Con
     down = [name for name in not_ready if facts.shards.weights.get(name) and name not in on_purpose]
     if down:
         return _say(degraded, "True", Reason.MEMBERS_DOWN, f"committee members do not serve: {listed(down)}")
+    no_image = pod_trouble.without_image(snapshot)
+    if no_image is not None:
+        return _say(degraded, "True", Reason.POD_CANNOT_START, no_image)
     return _say(degraded, "False", Reason.AS_EXPECTED, "nothing is broken")
 
 

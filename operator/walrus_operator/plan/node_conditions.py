@@ -16,6 +16,7 @@ from walrus_operator.api.chain_view import FROST_PER_WAL, ChainView, EpochPhase,
 from walrus_operator.api.conditions import Condition, ConditionType, Kind, Reason, Truth, condition
 from walrus_operator.api.decisions import NodeWorkload
 from walrus_operator.api.world import NodeInfo, NodeObject, Snapshot
+from walrus_operator.plan import pod_trouble
 from walrus_operator.plan import stakes as pieces
 from walrus_operator.plan.challenges import Standing
 from walrus_operator.plan.departures import Departures
@@ -105,11 +106,19 @@ def _valid(context: NodeContext) -> Condition:
     problem = context.keys.node_problems.get(node.name)
     if problem is not None:
         return _say(ConditionType.VALID, "False", problem.reason, problem.message)
+    taken = next((what for why, what in context.snapshot.refusals if _is_about(node.name, why, what)), None)
+    if taken is not None:
+        return _say(ConditionType.VALID, "False", Reason.NAME_CONFLICT, taken)
     network = context.snapshot.network.spec
     too_small = memory_problem(network, node.spec) if network is not None else None
     if too_small is not None:
         return _say(ConditionType.VALID, "False", Reason.MEMORY_LIMIT_TOO_SMALL, too_small)
     return _say(ConditionType.VALID, "True", Reason.ACCEPTED, "the spec can be carried out")
+
+
+def _is_about(node: str, why: Reason, what: str) -> bool:
+    """Whether an object of the node's name is somebody else's; the sentence begins with kind/name."""
+    return why is Reason.NAME_CONFLICT and what.split(maxsplit=1)[0].partition("/")[2] == node
 
 
 def _ready(context: NodeContext) -> Condition:
@@ -129,12 +138,14 @@ def _ready(context: NodeContext) -> Condition:
     name = names.pod(node.name)
     pod = snapshot.pods.get(name)
     if pod is None:
-        return _say(ConditionType.READY, "False", Reason.POD_MISSING, f"pod {name} does not exist yet")
+        why = f"pod {name} does not exist yet; if it stays so, see `kubectl describe statefulset {node.name}`"
+        return _say(ConditionType.READY, "False", Reason.POD_MISSING, why)
     if pod.terminating:
         return _say(ConditionType.READY, "False", Reason.POD_NOT_READY, f"pod {name} is being terminated")
     if not pod.ready:
-        why = f": {pod.waiting}" if pod.waiting else ""
-        return _say(ConditionType.READY, "False", Reason.POD_NOT_READY, f"pod {name} is {pod.phase} but not ready{why}")
+        trouble = pod_trouble.remedy(snapshot, pod)
+        why = f"pod {name} is {pod.phase} but not ready{f': {trouble}' if trouble else ''}"
+        return _say(ConditionType.READY, "False", Reason.POD_NOT_READY, why)
     if info is None:
         observed = snapshot.infos.get(node.name)
         why = observed.error if observed and observed.error else "no answer yet"

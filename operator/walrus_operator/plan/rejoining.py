@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from walrus_operator.api.chain_view import ChainView, Seat
 from walrus_operator.api.conditions import Reason
 from walrus_operator.api.world import NodeInfo, PodView, Snapshot
+from walrus_operator.plan import pod_trouble
 from walrus_operator.plan.gates import ACTIVE, Facts, Hold
 from walrus_operator.plan.rollout_gates import Roll
 from walrus_operator.plan.rollout_members import Member
@@ -21,7 +22,7 @@ _FOLLOWS_WITHIN = 60.0
 """Seconds by which a node that follows the chain may be behind; empty checkpoints are recorded only now and then."""
 STUCK_AFTER = 300.0
 """Seconds after which a node that has not rejoined is reported; a start on a busy machine takes its time."""
-_HOPELESS = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CrashLoopBackOff", "RunContainerError"})
+_HOPELESS = pod_trouble.NO_IMAGE | {"CrashLoopBackOff", "RunContainerError"}
 """What a container waits for that seldom goes away by itself."""
 
 

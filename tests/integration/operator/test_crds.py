@@ -74,6 +74,19 @@ def refused(kubectl: Kubectl, manifest: dict[str, Any], *, says: str) -> None:
         ([("spec.nodes.count", 101)], "at most spec.shards"),
         ([("spec.nodes.template.stake", 0)], "greater than or equal to 1"),
         ([("spec.nodes.template.storage.size", "much")], "spec.nodes.template.storage.size"),
+        ([("spec.nodes.template.storage.size", "1e3")], "spec.nodes.template.storage.size"),
+        ([("spec.nodes.template.storage.size", "-1Gi")], "spec.nodes.template.storage.size"),
+        ([("spec.nodes.template.storage.size", "0")], "the size of a volume must be above 0 and at most 999Pi"),
+        ([("spec.nodes.template.storage.size", "1" + "0" * 30)], "the size of a volume must be above 0"),
+        ([("spec.chain.devnet.storage.size", "0Gi")], "the size of a volume must be above 0 and at most 999Pi"),
+        ([("spec.nodes.count", 10**9)], "at most spec.shards"),
+        ([("spec.shards", 10**6)], "less than or equal to 1000"),
+        ([("spec.rollout.reserve", 34)], "rollout.reserve must be at most f = (shards - 1) / 3"),
+        ([("spec.nodes.template.stake", 10**9)], "must be at most 900000000 WAL: a devnet has no more"),
+        ([("spec.epochDuration", "8761h")], "at least 30s and at most 8760h"),
+        ([("spec.epochDuration", "9999999999h")], "spec.epochDuration"),
+        ([("spec.epochZeroDuration", "169h")], "epochZeroDuration must be at most 168h"),
+        ([("spec.epochZeroDuration", "9999999999h")], "spec.epochZeroDuration"),
         ([("spec.nodes.template.desiredState", "Hibernated")], "unknown field"),
         ([("spec.nodes.template.votes.commissionRate", 10001)], "less than or equal to 10000"),
         ([("spec.monitoring.otlpEndpoint", "collector:4317")], "otlpEndpoint must be an http:// or https:// URL"),
@@ -124,6 +137,8 @@ def test_a_wrong_network_is_refused(kubectl: Kubectl, changes: list[tuple[str, o
         ([("spec.challenges", {})], "spec.challenges.mode: Required value"),
         ([("metadata.name", "demo-gateway")], "belong to the network's own parts"),
         ([("metadata.name", "n" * 53)], "at most 52"),
+        ([("spec.storage.size", "0")], "the size of a volume must be above 0 and at most 999Pi"),
+        ([("spec.networkRef.name", "n" * 41)], "spec.networkRef.name"),
     ],
 )
 def test_a_wrong_node_is_refused(kubectl: Kubectl, changes: list[tuple[str, object]], says: str) -> None:
@@ -172,6 +187,19 @@ def test_what_genesis_fixed_cannot_change(kubectl: Kubectl, changes: list[tuple[
     refused(kubectl, changed(NETWORK, *changes), says=says)
     # What may change, may.
     apply(kubectl, changed(NETWORK, ("spec.nodes.count", 7), ("spec.gateway", {"replicas": 2})))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [("spec.nodes.template.storage.size", size) for size in ("0.5Gi", "1.5Ti", "999Pi", "10737418240")],
+        [("spec.epochDuration", "8760h"), ("spec.epochZeroDuration", "168h"), ("spec.rollout.reserve", 33)],
+        [("spec.nodes.template.stake", 225_000_000)],
+    ],
+)
+def test_what_is_just_possible_is_accepted(kubectl: Kubectl, changes: list[tuple[str, object]]) -> None:
+    for number, change in enumerate(changes):
+        apply(kubectl, changed(NETWORK, change, ("metadata.name", f"net-{number}")))
 
 
 def test_the_shortest_network_gets_all_defaults(kubectl: Kubectl) -> None:

@@ -101,7 +101,12 @@ async def test_it_is_loaded_over_http(unused_tcp_port: int) -> None:
         return web.Response(text="<html>")
 
     app.router.add_get("/v1/network-config", good)
+
+    async def deep(_request: web.Request) -> web.Response:
+        return web.Response(text="[" * 100_000)
+
     app.router.add_get("/bad", bad)
+    app.router.add_get("/deep", deep)
     async with TestServer(app) as server:
         assert await network_config.load(str(server.make_url("/v1/network-config"))) == NetworkConfig.from_json(
             DOCUMENT
@@ -110,5 +115,13 @@ async def test_it_is_loaded_over_http(unused_tcp_port: int) -> None:
             await network_config.load(str(server.make_url("/nothing")))
         with pytest.raises(NetworkConfigError, match="cannot fetch"):
             await network_config.load(str(server.make_url("/bad")))
+        with pytest.raises(NetworkConfigError, match="RecursionError"):
+            await network_config.load(str(server.make_url("/deep")))
     with pytest.raises(NetworkConfigError, match="cannot fetch"):
         await network_config.load(f"http://127.0.0.1:{unused_tcp_port}/v1/network-config")
+
+
+@pytest.mark.parametrize("url", ["http://", "https:///x", "http://[/", "http://127.0.0.1:99999/", "http://host:port/"])
+async def test_what_is_no_url_is_called_that(url: str) -> None:
+    with pytest.raises(NetworkConfigError, match="that is no URL of a host"):
+        await network_config.load(url)
