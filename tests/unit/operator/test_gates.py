@@ -51,6 +51,19 @@ def test_chain_mirror_stale(facts: gates.Facts) -> None:
     assert gates.chain_mirror_stale(replace(facts, chain=None), "a", ()) is not None
 
 
+def test_nodes_that_are_ahead_of_the_chain_are_believed_when_they_are_too_many_to_lie(facts: gates.Facts) -> None:
+    """An RPC that lags behind tells of a committee that is no more; f shards may belong to liars."""
+
+    def ahead(*names: str) -> gates.Facts:
+        return replace(facts, infos={**facts.infos, **{name: replace(facts.infos[name], epoch=3) for name in names}})
+
+    assert gates.chain_mirror_stale(ahead("a"), "b", ()) is None, "3 of 10"
+    assert gates.chain_mirror_stale(ahead("a", "d"), "b", ()) is None, "who has no shards counts for none"
+    held = gates.chain_mirror_stale(ahead("b"), "a", ())
+    assert held is not None, "4 of 10"
+    assert "the chain's RPC is behind: it says epoch 2, and 1 nodes have seen a later one" in held.message
+
+
 @pytest.mark.parametrize("phase", list(EpochPhase))
 def test_epoch_change_in_progress(facts: gates.Facts, phase: EpochPhase) -> None:
     assert facts.chain is not None
