@@ -57,7 +57,8 @@ class Target:
 
 def current_namespace(context: str | None = None) -> str:
     """Namespace of a context of the kubeconfig file, of the current one by default."""
-    from kubernetes.aio.config import ConfigException, list_kube_config_contexts  # noqa: PLC0415  (slow to import)
+    # Slow to import.
+    from walrus_operator.observe.kube_library import ConfigException, list_kube_config_contexts  # noqa: PLC0415
 
     try:
         known, active = list_kube_config_contexts(os.environ.get("KUBECONFIG") or None)

@@ -12,9 +12,15 @@ from typing import Any
 
 import grpclib.client
 from grpclib.exceptions import StreamTerminatedError
-from pysui import GroupProtocol, NetworkType, PysuiConfiguration
-from pysui.sui.sui_common.config.confgroup import Profile, ProfileGroup
-from pysui.sui.sui_common.config.confmodel import PysuiConfigModel
+
+from walrus_sui.client.pysui_library import (
+    GroupProtocol,
+    NetworkType,
+    Profile,
+    ProfileGroup,
+    PysuiConfigModel,
+    PysuiConfiguration,
+)
 
 
 async def next_or_none(frames: AsyncGenerator[Any]) -> Any:

@@ -19,14 +19,13 @@ import grpclib.client
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from h2.exceptions import H2Error
-from pysui import GrpcProtocolClient
-from pysui.sui.sui_grpc import pgrpc_requests as requests
 
 from walrus_codec.types import Digest, ObjectId
 from walrus_sui.abi import move_types
 from walrus_sui.client import wire
 from walrus_sui.client.connection import apart, configuration_in_memory, drop, next_or_none, tls_context
 from walrus_sui.client.from_pysui import checkpoint_from, executed_from, object_from, service_info_from, simulated_from
+from walrus_sui.client.pysui_library import GrpcProtocolClient, requests
 from walrus_sui.errors import (
     ChainError,
     ChainTimeout,
