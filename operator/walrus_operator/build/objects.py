@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from walrus_operator.api import names
 from walrus_operator.api.decisions import Workload
@@ -10,31 +10,36 @@ from walrus_operator.api.world import Manifest, NetworkObject, NodeObject, Revis
 from walrus_operator.build import common, devnet, gateway, nodes, policies, resources
 
 
-def manifests(workload: Workload, settings: Settings) -> list[Manifest]:
+def manifests(workload: Workload, settings: Settings) -> Iterator[Manifest]:
     """All manifests: custom resources and guards first, then the chain, the nodes, the gateway.
 
-    StatefulSets come after what their pods mount, and NetworkPolicies before any pod.
+    StatefulSets come after what their pods mount, and NetworkPolicies before any pod. They are made one after the other, as
+    they are asked for: of hundreds of nodes most need not be written, and all of them at once would fill the memory.
     """
+    return map(common.signed, _unsigned(workload, settings))
+
+
+def _unsigned(workload: Workload, settings: Settings) -> Iterator[Manifest]:
     network = workload.network
-    found: list[Manifest] = []
-    found += [resources.walrus_node(network, name) for name in workload.templated]
-    found += [resources.storage_epoch(network, record) for record in workload.epochs]
+    for name in workload.templated:
+        yield resources.walrus_node(network, name)
+    for record in workload.epochs:
+        yield resources.storage_epoch(network, record)
     if workload.challenges:
-        found.append(resources.challenges(network, workload.challenges))
-    found += policies.network_policies(network, settings)
-    found.append(policies.disruption_budget(network, workload.evictions))
+        yield resources.challenges(network, workload.challenges)
+    yield from policies.network_policies(network, settings)
+    yield policies.disruption_budget(network, workload.evictions)
     if workload.devnet:
-        found += devnet.manifests(
+        yield from devnet.manifests(
             network, settings, kept=workload.kept.get(names.devnet(network.name)), awake=workload.awake.devnet
         )
     for node in workload.nodes:
-        found += nodes.manifests(network, node, settings, kept=workload.kept.get(node.name))
+        yield from nodes.manifests(network, node, settings, kept=workload.kept.get(node.name))
     if workload.gateway:
         # Without replicas the objects stay, so that a gateway that is switched off and on keeps its Service's address.
-        found += gateway.manifests(
+        yield from gateway.manifests(
             network, settings, kept=workload.kept.get(names.gateway(network.name)), awake=workload.awake.gateway
         )
-    return [common.signed(manifest) for manifest in found]
 
 
 def revisions(network: NetworkObject, each: Iterable[NodeObject], settings: Settings) -> Mapping[str, Revision]:

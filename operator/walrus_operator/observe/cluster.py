@@ -7,8 +7,10 @@ pass has already changed. Secrets are looked at by value once per version: what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
 from walrus_operator.api import names
 from walrus_operator.api.markers import NETWORK_LABEL
@@ -24,6 +26,8 @@ from walrus_operator.api.world import (
 )
 from walrus_operator.observe import reading
 from walrus_operator.observe.kube import KubeClient
+
+T = TypeVar("T")
 
 BUDGET = "PodDisruptionBudget"
 CHILD_KINDS = ("StatefulSet", "Service", "ConfigMap", "NetworkPolicy")
@@ -70,8 +74,11 @@ class ClusterObserver:
         async with asyncio.TaskGroup() as group:
             lists = {
                 kind: group.create_task(self._kube.list(kind, namespace, selector=selector))
-                for kind in (*CHILD_KINDS, "Pod", "PersistentVolumeClaim", "Secret")
+                for kind in (*CHILD_KINDS, "Secret")
             }
+            pods = group.create_task(self._views("Pod", namespace, selector, reading.pod))
+            read_claim = partial(reading.claim, network=network)
+            claims = group.create_task(self._views("PersistentVolumeClaim", namespace, selector, read_claim))
             # A hand-made WalrusNode refers to its network by spec, a StorageEpoch that a user applied ahead of time by name.
             all_nodes = group.create_task(self._kube.list("WalrusNode", namespace))
             all_epochs = group.create_task(self._kube.list("StorageEpoch", namespace))
@@ -91,12 +98,9 @@ class ClusterObserver:
                 if names.ordinal(name, item["metadata"]["name"]) is not None
             ),
             live=children,
-            pods={item["metadata"]["name"]: reading.pod(item) for item in lists["Pod"].result()},
+            pods=pods.result(),
             secrets={name: self._view(network, item) for name, item in raw_secrets.items()},
-            claims={
-                item["metadata"]["name"]: reading.claim(item, network)
-                for item in lists["PersistentVolumeClaim"].result()
-            },
+            claims=claims.result(),
             foreign_nodes={node: other for node, other in networks.items() if other and other != name},
             tokens=reading.tokens(reading.secret_text(admin, names.ADMIN_TOKENS)),
         )
@@ -109,6 +113,11 @@ class ClusterObserver:
         """
         found = await self._kube.list("WalrusNode", namespace)
         return tuple(reading.node(item) for item in found if reading.network_of_node(item) == name)
+
+    async def _views(self, kind: str, namespace: str, selector: str, read: Callable[[Manifest], T]) -> dict[str, T]:
+        """What is kept of the objects of a kind, by name; the objects themselves go before the other lists are there."""
+        found = await self._kube.list(kind, namespace, selector=selector)
+        return {item["metadata"]["name"]: read(item) for item in found}
 
     async def _key_secrets(
         self, network: NetworkObject, nodes: Iterable[NodeObject], labelled: Iterable[Manifest]

@@ -1,7 +1,8 @@
 """The Kubernetes API as the operator uses it: plain objects over `kubernetes.aio`, one error class, time-outs everywhere.
 
-Objects stay the dictionaries that the server sent. Typed models would cost time and memory for thousands of fields that
-nobody reads, and would hide unknown ones. Every call that changes something goes through `write`, which counts it: a pass
+Objects stay the dictionaries that the server sent, but for `managedFields` in lists, which nobody reads and which can be the
+half of an object. Typed models would cost time and memory for thousands of fields that nobody reads, and would hide unknown
+ones. Every call that changes something goes through `write`, which counts it: a pass
 over a world that is as it should be must not move that counter.
 
 A call that fails is not repeated here, because the pass is, with back-off. Two answers ask for another try of the very
@@ -19,12 +20,11 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 import aiohttp
-from kubernetes.aio import config as kube_config
-from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.config import ConfigException
 
 from walrus_operator.api.markers import FIELD_MANAGER
 from walrus_operator.api.world import Manifest
+from walrus_operator.observe.kube_library import ApiClient, ConfigException, Configuration
+from walrus_operator.observe.kube_library import config as kube_config
 from walrus_operator.observe.resources import RESOURCES
 from walrus_sui.telemetry import meter, names
 
@@ -197,7 +197,7 @@ class KubeClient:
                 # From the start, and all at once, which cannot expire.
                 found, query = [], asked
                 continue
-            found += [named | item for item in page.get("items") or []]
+            found += [_slim(named | item) for item in page.get("items") or []]
             token = (page.get("metadata") or {}).get("continue")
             if not token:
                 return found
@@ -285,6 +285,11 @@ class KubeClient:
         except ValueError as error:
             raise KubeError(f"{method} {path}: the answer is no JSON: {raw[:100]!r}") from error
         return answer if isinstance(answer, dict) else {}
+
+
+def _slim(item: Manifest) -> Manifest:
+    item["metadata"].pop("managedFields", None)
+    return item
 
 
 def _asked_to_wait(status: int, headers: Mapping[str, str]) -> float | None:

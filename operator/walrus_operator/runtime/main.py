@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import logging
 import os
@@ -131,8 +132,7 @@ class Operator:
         halt = asyncio.Event()
         engine.start()
         keeper = asyncio.create_task(lease.keep(), name="lease keeper")
-        # The first chain client imports pysui: seconds in which this loop could not renew the Lease.
-        await asyncio.to_thread(importlib.import_module, "walrus_sui.client.transport")
+        await load_the_rest()
         tasks = [
             keeper,
             asyncio.create_task(worker.run(halt), name="queue"),
@@ -186,6 +186,15 @@ class Operator:
         if self._engine is not None and self._engine.ended.is_set() and not self._stop.is_set():
             return "the watches have ended"
         return None
+
+
+async def load_the_rest() -> None:
+    """Loads what only a leader needs, and what the first chain client would load otherwise."""
+    # pysui takes seconds, in which this loop could not renew the Lease.
+    await asyncio.to_thread(importlib.import_module, "walrus_sui.client.transport")
+    # What is loaded stays. Without it a full collection is cheap, so that garbage in rings is found early.
+    gc.collect()
+    gc.freeze()
 
 
 async def _run(settings: OperatorConfig) -> int:

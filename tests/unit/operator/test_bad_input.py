@@ -172,7 +172,7 @@ def test_the_longest_names_fit_everywhere() -> None:
     by_hand = replace(decided.workload.nodes[0], name="m" * MAX_NAME)
     last = decided.workload.nodes[-1]
     assert last.name == f"{longest}-999"
-    made = objects.manifests(replace(decided.workload, nodes=(by_hand, last)), SETTINGS)
+    made = list(objects.manifests(replace(decided.workload, nodes=(by_hand, last)), SETTINGS))
     assert {manifest["kind"] for manifest in made} >= {"StatefulSet", "Service", "ConfigMap", "PodDisruptionBudget"}
     for manifest in made:
         name = manifest["metadata"]["name"]

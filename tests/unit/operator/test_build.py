@@ -28,7 +28,7 @@ def built(**spec: Any) -> list[Manifest]:
     world.bring_up()
     workload = plan(world.snapshot()).workload
     assert workload is not None
-    return objects.manifests(workload, SETTINGS)
+    return list(objects.manifests(workload, SETTINGS))
 
 
 @pytest.mark.parametrize(

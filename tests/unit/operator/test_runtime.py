@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import subprocess
+import sys
 import time
 from typing import Any
 
 import aiohttp
 import kopf
 import pytest
+from kopf._core.reactor import queueing
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from tests.unit.operator import fake_api
 
 from walrus_operator.api.decisions import RolloutNumbers
 from walrus_operator.apply import carry_out
@@ -205,3 +209,43 @@ def test_rollouts_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
         "walrus.operator.rollout.stuck": [(1, network)],
         "walrus.operator.gate.blocked": [(6, {**network, "walrus.gate": "FaultBudgetExceeded"})],
     }
+
+
+def test_a_leading_operator_loads_no_second_kubernetes_client_and_no_terminal() -> None:
+    program = (
+        "import sys, walrus_operator.runtime.main, walrus_sui.client.transport\n"
+        "found = {'requests', 'oauthlib', 'kubernetes.dynamic', 'rich', 'click'} & set(sys.modules)\n"
+        "assert not found, found\n"
+        "import kubernetes\n"
+        "assert kubernetes.config.load_incluster_config and kubernetes.aio.client and kubernetes.__version__"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)
+
+
+async def test_lists_come_without_the_account_of_who_wrote_what() -> None:
+    cluster = fake_api.Cluster()
+    written = {"name": "a", "managedFields": [{"manager": "kubectl"}], "annotations": {"b": "c"}}
+    cluster.store.put(("ConfigMap", "n", "a"), {"metadata": written, "data": {"d": "e"}})
+    (found,) = await cluster.client().list("ConfigMap", "n")
+    assert "managedFields" not in found["metadata"]
+    assert (found["metadata"]["annotations"], found["data"]) == ({"b": "c"}, {"d": "e"})
+    assert (found["kind"], found["apiVersion"]) == ("ConfigMap", "v1")
+
+
+async def test_kopf_delivers_each_event_and_forgets_the_object_soon() -> None:
+    seen: list[str] = []
+    settings, streams = watching.settings(), {}
+    backlog: asyncio.Queue[Any] = asyncio.Queue()
+    streams["pod"] = queueing.Stream(backlog=backlog, pressure=asyncio.Event())
+    for version in "123":
+        backlog.put_nowait({"type": "MODIFIED", "object": {"metadata": {"resourceVersion": version}}})
+
+    async def process(*, raw_event: Any, **_: Any) -> None:
+        seen.append(raw_event["object"]["metadata"]["resourceVersion"])
+
+    async with asyncio.timeout(3):  # its own patience would be 5 s
+        await queueing.worker(
+            signaller=asyncio.Condition(), settings=settings, processor=process, streams=streams, key="pod"
+        )
+    assert seen == ["1", "2", "3"]
+    assert streams == {}
