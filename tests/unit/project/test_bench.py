@@ -122,7 +122,13 @@ def test_the_official_encoder_is_pinned_by_its_hash_and_the_lock_names_no_host()
     assert set(declared) <= {path.removeprefix("node_modules/") for path in packages}
 
 
-def test_the_operator_of_the_benchmark_is_made_as_the_real_one_is(tmp_path: Path) -> None:
+def test_the_operator_of_the_benchmark_is_made_as_the_real_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "bench")
+    chart = (ROOT / "charts" / "walrus-operator" / "templates" / "deployment.yaml").read_text()
+    for name, value in importlib.import_module("operator_rows").ENVIRONMENT.items():
+        assert re.search(rf'- name: {name}\n +value: "{value}"\n', chart), name
     out = tmp_path / "results.json"
     command = [sys.executable, "bench/run.py", "--only", "reconcile.idle.100", "--rounds", "1", "--out", str(out)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
