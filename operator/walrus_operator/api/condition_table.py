@@ -36,7 +36,7 @@ def _node_rows() -> Iterable[Row]:
         t.VALID,
         "False",
         r.NAME_CONFLICT,
-        "An object that does not belong to this network has a name that the node needs.",
+        "An object that does not belong to this network has a name that the node needs, or its own is one of the template's.",
         "Rename or delete the other object, or make the node anew under another name.",
     )
     yield Row(

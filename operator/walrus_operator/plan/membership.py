@@ -48,6 +48,8 @@ class Membership:
     """Nodes that are no longer asked for, the ones to go first in front."""
     removed: frozenset[str]
     """Names whose objects can go, because nothing was staked yet."""
+    misnamed: frozenset[str] = frozenset()
+    """WalrusNodes made by hand under names of template nodes that nobody asks for; they are left as they are."""
 
 
 def is_frozen(snapshot: Snapshot) -> bool:
@@ -90,16 +92,21 @@ def decide(snapshot: Snapshot) -> Membership:
     # A node with an ordinal that was made from the template and is beyond the count is no longer asked for;
     # with any other name it was made by hand and asks for itself.
     hand_made = [name for name in present if names.ordinal(network.name, name) is None]
+    misnamed = frozenset(
+        name for name in present if name not in {*by_count, *hand_made, *known} and not _ours(present[name])
+    )
     # One that is being deleted and still there waits for us: it leaves, whatever the count says.
     going = set(everyone) - set(present)
     wanted = [name for name in (*by_count, *hand_made) if name not in going]
     leaving: dict[str, Leave] = {}
     removed: frozenset[str] = frozenset()
     if frozen:
-        unasked = sorted((known | set(everyone)) - set(wanted), key=lambda name: (len(name), name), reverse=True)
+        unasked = sorted(
+            (known | set(everyone)) - {*wanted, *misnamed}, key=lambda name: (len(name), name), reverse=True
+        )
         leaving = {name: policy(snapshot, everyone.get(name)) for name in unasked}
     else:
-        removed = (known | frozenset(everyone)) - frozenset(wanted)
+        removed = (known | frozenset(everyone)) - frozenset(wanted) - misnamed
     # A name that another network's node has stays that node's: of ours nothing is made, not even its keys.
     free = [name for name in wanted if name not in snapshot.foreign_nodes]
     workloads = tuple(workload(name, present.get(name), snapshot) for name in free if _readable(present.get(name)))
@@ -112,7 +119,13 @@ def decide(snapshot: Snapshot) -> Membership:
         drained=frozenset(member.name for member in workloads if member.spec.desired_state == "Drained"),
         leaving=leaving,
         removed=removed,
+        misnamed=misnamed,
     )
+
+
+def _ours(node: NodeObject) -> bool:
+    """Whether the operator made the WalrusNode, or has taken it into the template."""
+    return bool((node.live.get("metadata") or {}).get("ownerReferences"))
 
 
 def name_problem(snapshot: Snapshot, network: NetworkSpec) -> str | None:

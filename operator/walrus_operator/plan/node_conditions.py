@@ -110,6 +110,12 @@ def _valid(context: NodeContext) -> Condition:
     if taken is not None:
         return _say(ConditionType.VALID, "False", Reason.NAME_CONFLICT, taken)
     network = context.snapshot.network.spec
+    if network is not None and node.name in context.membership.misnamed:
+        why = (
+            f"the name is that of a node of the network's template, and nodes.count is {network.nodes.count}: make the node "
+            "under a name that does not end in a number, or raise nodes.count"
+        )
+        return _say(ConditionType.VALID, "False", Reason.NAME_CONFLICT, why)
     too_small = memory_problem(network, node.spec) if network is not None else None
     if too_small is not None:
         return _say(ConditionType.VALID, "False", Reason.MEMORY_LIMIT_TOO_SMALL, too_small)

@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from walrus_operator.api import names
-from walrus_operator.api.world import ClaimView, PodView, Snapshot
+from walrus_operator.api.world import ClaimView, ObjectKey, PodView, Snapshot
+from walrus_operator.plan.times import unix_seconds
+
+PATIENCE = 60.0
+"""Seconds within which a StatefulSet makes its pods, unless the API server refuses them."""
 
 _NO_NAME = "InvalidImageName"
 _NOT_LOADED = "ErrImageNeverPull"
@@ -29,12 +33,24 @@ def first(snapshot: Snapshot, pods: Iterable[str]) -> str | None:
     """
     for name in sorted(pods, key=lambda name: (len(name), name)):
         pod = snapshot.pods.get(name)
+        if pod is None and _is_late(snapshot, name):
+            return f"pod {name} is not made: see `kubectl describe statefulset {name.rpartition('-')[0]}`"
         if pod is None or pod.ready or pod.terminating:
             continue
         why = remedy(snapshot, pod)
         if why is not None:
             return f"pod {name} is {pod.phase}: {why}"
     return None
+
+
+def _is_late(snapshot: Snapshot, pod: str) -> bool:
+    """Whether a StatefulSet should have made the pod long ago; in a rollout pods are away for a moment, and no news."""
+    status = snapshot.network.status.rollout
+    live = snapshot.live.get(ObjectKey("StatefulSet", pod.rpartition("-")[0]))
+    made = str(live["metadata"].get("creationTimestamp", "")) if live is not None else ""
+    if not made or (status is not None and status.state in {"Rolling", "Held"}):
+        return False
+    return snapshot.now - unix_seconds(made) > PATIENCE
 
 
 def without_image(snapshot: Snapshot) -> str | None:

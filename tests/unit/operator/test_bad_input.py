@@ -22,7 +22,7 @@ from walrus_operator.api.decisions import CreateKeys, Delegate, FundTreasury
 from walrus_operator.api.network import MAX_DEVNET_STAKE
 from walrus_operator.api.node import MAX_NAME
 from walrus_operator.api.schema import crds
-from walrus_operator.api.world import ObjectKey, PodView
+from walrus_operator.api.world import ObjectKey
 from walrus_operator.build import objects
 from walrus_operator.observe.chain import ChainObserver, ChainQuestions
 from walrus_operator.observe.kube import KubeError
@@ -112,12 +112,8 @@ def money(world: World) -> list[Any]:
 def test_more_stake_than_a_devnet_has_moves_no_money_and_says_the_arithmetic() -> None:
     stake = MAX_DEVNET_STAKE // 4
     world = World(network=network_manifest(shards=10, nodes={"count": 4, "template": {"stake": stake}}))
-    node = {
-        "apiVersion": API_VERSION,
-        "kind": "WalrusNode",
-        "metadata": {"name": "extra", "namespace": NAMESPACE, "uid": "e", "generation": 1, "resourceVersion": "1"},
-        "spec": {"networkRef": {"name": "demo"}, "stake": 1},
-    }
+    node = by_hand("extra")
+    node["spec"]["stake"] = 1
     world.objects[ObjectKey("WalrusNode", "extra")] = node
     world.settle()
     assert not world.delegations
@@ -126,7 +122,7 @@ def test_more_stake_than_a_devnet_has_moves_no_money_and_says_the_arithmetic() -
     message = world.condition("Valid")["message"]
     assert f"{MAX_DEVNET_STAKE + 1} WAL" in message
     assert "lower stake" in message
-    assert all(f"demo-gateway-{index}" in world.pods for index in range(1)), "all the rest goes on"
+    assert "demo-gateway-0" in world.pods, "all the rest goes on"
     world.edit(nodes={"template": {"stake": stake - 1}})
     world.settle()
     assert world.says("Valid") == ("True", "Accepted")
@@ -162,6 +158,32 @@ def test_nothing_goes_of_a_running_node_whose_name_was_taken() -> None:
     assert world.says("Valid") == ("True", "Accepted")
 
 
+def by_hand(name: str) -> dict[str, Any]:
+    meta = {"name": name, "namespace": NAMESPACE, "uid": "e", "generation": 1, "resourceVersion": "1"}
+    return {"apiVersion": API_VERSION, "kind": "WalrusNode", "metadata": meta, "spec": {"networkRef": {"name": "demo"}}}
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_node_made_by_hand_with_a_number_beyond_the_count_is_told_so_and_not_taken_away(running: bool) -> None:
+    world = World(network=network_manifest(shards=10, nodes={"count": 4}))
+    if running:
+        world.bring_up()
+    key = ObjectKey("WalrusNode", "demo-7")
+    world.objects[key] = by_hand("demo-7")
+    world.settle()
+    assert world.says("Valid", "demo-7") == ("False", "NameConflict")
+    assert "nodes.count is 4: make the node under a name that does not" in world.condition("Valid", "demo-7")["message"]
+    assert world.says("Ready", "demo-7") == ("False", "NotValid")
+    assert "demo-7-keys" not in world.secrets
+    assert ObjectKey("StatefulSet", "demo-7") not in world.objects
+    world.edit(nodes={"count": 8})
+    world.settle()
+    assert world.says("Valid", "demo-7") == ("True", "Accepted")
+    world.edit(nodes={"count": 7})
+    world.settle()
+    assert key not in world.objects or world.says("Ready", "demo-7")[1] == "Leaving", "it is the template's by then"
+
+
 def test_the_longest_names_fit_everywhere() -> None:
     """Labels, Services and pods have at most 63 characters; a StatefulSet's pods carry its name and a hash of 10 in one."""
     network = network_manifest(shards=1000, encoding="rs2", nodes={"count": 1000}, gateway={"replicas": 16})
@@ -183,114 +205,6 @@ def test_the_longest_names_fit_everywhere() -> None:
         if manifest["kind"] == "StatefulSet":
             assert len(f"{name}-") + 10 <= 63
             assert len(f"{name}-{manifest['spec']['replicas']}") <= 63
-
-
-# -- pods
-
-
-def fail(world: World, pod: str, waiting: str, **more: Any) -> None:
-    world.broken.add(pod)
-    before = world.pods.get(pod) or PodView(pod, "u", ready=False, phase="Pending", revision="r")
-    world.pods[pod] = replace(before, ready=False, phase="Pending", waiting=waiting, **more)
-    world.silent_nodes.add(pod.removesuffix("-0"))
-
-
-IMAGES = {
-    "ImagePullBackOff": "cannot be pulled: correct {}",
-    "ErrImagePull": "cannot be pulled: correct {}",
-    "InvalidImageName": "is no name of an image: correct {}",
-    "ErrImageNeverPull": "is not on the machine and spec.imagePullPolicy is Never: load it, or correct {}",
-}
-WHOSE = {
-    "demo-gateway-0": {"gateway": {"image": "wlarus:1"}},
-    "demo-devnet-0": {"chain": {"devnet": {"image": "wlarus:1"}}},
-    "demo-2-0": {"nodes": {"template": {"image": "wlarus:1"}}},
-}
-FIELDS = {
-    "demo-gateway-0": "spec.gateway.image",
-    "demo-devnet-0": "spec.chain.devnet.image",
-    "demo-2-0": "spec.nodes.template.image",
-}
-
-
-def started(pod: str, waiting: str, **spec: Any) -> World:
-    """A network that one pod keeps from coming up."""
-    world = World(network=network_manifest(shards=10, nodes={"count": 4}))
-    world.edit(**spec)
-    world.chain_answers = "devnet" not in pod
-    world.pass_once()
-    world.kubelet()
-    if "gateway" in pod:
-        world.bring_up()
-    fail(world, pod, waiting, image="wlarus:1")
-    for _ in range(2):
-        world.pass_once()
-    return world
-
-
-@pytest.mark.parametrize("pod", FIELDS)
-@pytest.mark.parametrize("waiting", IMAGES)
-def test_an_image_that_is_not_to_be_had_is_named_with_its_field(pod: str, waiting: str) -> None:
-    world = started(pod, waiting, **WHOSE[pod])
-    assert world.says("Ready")[0] == "False"
-    said = f"its image wlarus:1 {IMAGES[waiting].format(FIELDS[pod])}"
-    assert f"pod {pod} is Pending: " in world.condition("Ready")["message"]
-    assert said in world.condition("Ready")["message"]
-    assert world.says("Degraded") == ("True", "PodCannotStart")
-    assert said in world.condition("Degraded")["message"]
-    if pod == "demo-2-0":
-        assert world.says("Ready", "demo-2") == ("False", "PodNotReady")
-        assert said in world.condition("Ready", "demo-2")["message"]
-
-
-def test_what_the_kubelet_says_by_turns_is_one_sentence() -> None:
-    one, other = (
-        started("demo-2-0", waiting).condition("Ready", "demo-2") for waiting in ("ErrImagePull", "ImagePullBackOff")
-    )
-    assert one["message"] == other["message"]
-    assert "correct spec.image," in one["message"]
-
-
-def test_the_image_of_a_canary_is_looked_for_on_its_walrusnode() -> None:
-    world = World(network=network_manifest(shards=10, nodes={"count": 4}))
-    world.bring_up()
-    world.edit_node("demo-2", image="wlarus:1")
-    fail(world, "demo-2-0", "ImagePullBackOff", image="wlarus:1")
-    world.pass_once()
-    assert "correct spec.image of WalrusNode demo-2" in world.condition("Ready", "demo-2")["message"]
-
-
-def test_a_volume_that_does_not_come_is_said_with_its_class() -> None:
-    world = started("demo-2-0", "Unschedulable")
-    fail(world, "demo-2-0", "Unschedulable", unplaced="0/3 nodes are available: pod has unbound immediate claims")
-    claim = replace(world.claims["data-demo-2-0"], bound=False, storage_class="fsat", size="10Gi")
-    world.claims["data-demo-2-0"] = claim
-    world.pass_once()
-    message = world.condition("Ready", "demo-2")["message"]
-    assert "(0/3 nodes are available: pod has unbound immediate claims)" in message
-    assert "storage class fsat must exist and provide 10Gi: if that is wrong, correct storage" in message
-    assert message.removeprefix("pod demo-2-0 is Pending but not ready: ") in world.condition("Ready")["message"]
-    world.claims["data-demo-2-0"] = replace(claim, bound=True)
-    world.pass_once()
-    assert "add machines, or correct its resources" in world.condition("Ready", "demo-2")["message"]
-
-
-def test_a_devnets_volume_that_does_not_come_is_said_too() -> None:
-    world = started("demo-devnet-0", "Unschedulable")
-    world.claims["data-demo-devnet-0"] = replace(world.claims["data-demo-devnet-0"], bound=False, storage_class=None)
-    world.pass_once()
-    assert world.says("Ready") == ("False", "ChainStarting")
-    message = world.condition("Ready")["message"]
-    assert "a default storage class must exist" in message
-    assert message.endswith("if that is wrong, delete the network and create it anew")
-
-
-def test_a_pod_that_nobody_makes_has_a_place_to_look() -> None:
-    world = World(network=network_manifest(shards=10, nodes={"count": 4}))
-    world.bring_up()
-    del world.pods["demo-2-0"]
-    world.pass_once()
-    assert world.condition("Ready", "demo-2")["message"].endswith("see `kubectl describe statefulset demo-2`")
 
 
 # -- somebody else's chain
