@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -131,6 +133,16 @@ async def test_http_joins_the_callers_trace_and_shows_on_the_metrics_page(spans)
     await runner.cleanup()
     assert 'http_server_request_duration_seconds_count{http_request_method="GET"' in page
     assert 'http_route="/hello/{name}"' in page
+
+
+async def test_the_buckets_of_durations_tell_milliseconds_from_seconds(spans, stub) -> None:
+    """Quantiles are read between the edges of buckets: a call of some milliseconds must not share one with 5 s."""
+    await stub.GetInfo(node_pb2.GetInfoRequest(), timeout=5)
+    page = exposition.generate_latest(REGISTRY).decode()
+    buckets = re.findall(r'rpc_server_call_duration_seconds_bucket\{le="([^"]+)".*StorageNode/GetInfo"', page)
+    edges = [float(edge) for edge in dict.fromkeys(buckets)]
+    assert (edges[0], edges[-2]) == (0.001, 60)
+    assert all(low < high <= 3 * low for low, high in itertools.pairwise(edges[:-1]))
 
 
 def test_a_json_line_holds_message_extras_and_the_trace(spans) -> None:
