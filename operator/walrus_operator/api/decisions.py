@@ -285,6 +285,24 @@ class ChallengeNumbers:
 
 
 @dataclass(frozen=True)
+class StandingNumbers:
+    """How a network stands."""
+
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    """Status of each condition, by type."""
+    nodes: Mapping[str, int] = field(default_factory=dict)
+    """WalrusNodes by what they do."""
+    unavailable: int = 0
+    """Shards that have a seat and nobody who serves them."""
+    tolerated: int = 0
+    """Shards that may be unavailable."""
+    hibernated: bool = False
+    """Whether it sleeps because it should."""
+    epoch: int | None = None
+    """None before the chain was seen."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """What one pass should do; empty when there is nothing to do."""
 
@@ -299,4 +317,6 @@ class Plan:
     rollout: RolloutNumbers = RolloutNumbers()
     """For the metrics."""
     challenges: ChallengeNumbers = ChallengeNumbers()
+    """For the metrics."""
+    standing: StandingNumbers = StandingNumbers()
     """For the metrics."""

@@ -28,6 +28,7 @@ from walrus_operator.plan import (
     epochs,
     evictions,
     fences,
+    figures,
     funding,
     gates,
     hibernation,
@@ -131,9 +132,21 @@ def plan(snapshot: Snapshot) -> Plan:
         snapshot, conditions, verdict, waiting=bool(leaving.holds or fenced.holds or fenced.awake) or rolling.moving
     )
     pause = IDLE if sleep.asleep else pause
-    numbers = rollout_status.numbers(rolling)
+    untouched = Plan(
+        workload=None,
+        actions=(),
+        network_conditions=conditions,
+        statuses=statuses,
+        events=events,
+        requeue_after=pause,
+        rollout=rollout_status.numbers(rolling),
+        challenges=standing.numbers(),
+        standing=figures.numbers(
+            conditions, nodes=views, shards=shards, hibernated=sleep.asleep, epoch=chain.epoch if chain else None
+        ),
+    )
     if network.paused or not _may_deploy(network, verdict):
-        return Plan(None, (), conditions, statuses, events, pause, rollout=numbers, challenges=standing.numbers())
+        return untouched
     staying = leaving.staying if sleep.nodes else [replace(node, replicas=0) for node in leaving.staying]
     actions: list[Action] = [*key_state.create, *rotations.actions, *admin.actions]
     if money is not None and verdict.may_act and snapshot.chain.fresh is not None:
@@ -147,7 +160,8 @@ def plan(snapshot: Snapshot) -> Plan:
     kept = hibernation.kept(rolling.kept, network.name, sleep)
     resting = volumes.remade_at_rest(snapshot, (node for node in everyone if node.name not in kept))
     actions += resting.values()
-    return Plan(
+    return replace(
+        untouched,
         workload=Workload(
             network=network,
             devnet=network.spec.chain.devnet is not None,
@@ -169,12 +183,7 @@ def plan(snapshot: Snapshot) -> Plan:
             kept={**kept, **{name: snapshot.live[action.key] for name, action in resting.items()}},
         ),
         actions=tuple(actions),
-        network_conditions=conditions,
-        statuses=statuses,
         events=(*events, *rotations.events, *admin.events, *rolling.events),
-        requeue_after=pause,
-        rollout=numbers,
-        challenges=standing.numbers(),
     )
 
 
@@ -248,7 +257,7 @@ def _unreadable(snapshot: Snapshot) -> Plan:
     merged = merge(conditions, stored, now=iso(snapshot.now), generation=network.generation)
     kept = network.status.model_copy(update={"conditions": merged, "observed_generation": network.generation})
     update = StatusUpdate(ObjectKey("WalrusNetwork", network.name), kept.to_live())
-    return Plan(None, (), conditions, _changed(snapshot, [update]), (), IDLE)
+    return Plan(None, (), conditions, _changed(snapshot, [update]), (), IDLE, standing=figures.numbers(conditions))
 
 
 def _changed(snapshot: Snapshot, updates: Sequence[StatusUpdate]) -> tuple[StatusUpdate, ...]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
 
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from walrus_sui.telemetry import meter
+from walrus_sui.telemetry import meter, names
+
+T = TypeVar("T")
 
 
 def gauge(name: str, read: Callable[[], float], *, description: str) -> None:
@@ -16,3 +19,41 @@ def gauge(name: str, read: Callable[[], float], *, description: str) -> None:
         yield Observation(read())
 
     meter().create_observable_gauge(name, callbacks=[observe], description=description)
+
+
+class PerNetwork(Generic[T]):
+    """Numbers of each network as of its last pass, for whoever reads the metrics."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, T] = {}
+
+    def update(self, network: str, found: T) -> None:
+        """A pass has ended."""
+        self.last[network] = found
+
+    def forget(self, network: str) -> None:
+        """The network is gone."""
+        self.last.pop(network, None)
+
+    def one(self, read: Callable[[T], float | None]) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        """A callback for one number of each network; None is no number."""
+
+        def observe(_options: CallbackOptions) -> Iterable[Observation]:
+            for network, found in self.last.items():
+                value = read(found)
+                if value is not None:
+                    yield Observation(value, {names.ATTR_NETWORK: network})
+
+        return observe
+
+    def many(
+        self, read: Callable[[T], Iterable[tuple[str, float]]], attribute: str
+    ) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        """A callback for numbers of each network that an attribute tells apart."""
+
+        def observe(_options: CallbackOptions) -> Iterable[Observation]:
+            for network, found in self.last.items():
+                for value, number in read(found):
+                    yield Observation(number, {names.ATTR_NETWORK: network, attribute: value})
+
+        return observe

@@ -26,6 +26,7 @@ from walrus_operator.observe.world import Observer
 from walrus_operator.plan import network_status, passes, strays
 from walrus_operator.runtime.challenges import ChallengeMetrics
 from walrus_operator.runtime.lease import LeaseLost
+from walrus_operator.runtime.networks import NetworkMetrics
 from walrus_operator.runtime.queue import first_cause
 from walrus_operator.runtime.rollouts import RolloutMetrics
 from walrus_sui.errors import WalrusSuiError
@@ -63,6 +64,7 @@ class Reconciler:
         self._guard = guard
         self._identity = identity
         self._carried: dict[str, _Carried] = {}
+        self._networks = NetworkMetrics()
         self._rollouts = RolloutMetrics()
         self._challenges = ChallengeMetrics()
         self._duration = meter().create_histogram(
@@ -125,6 +127,7 @@ class Reconciler:
         )
         if snapshot is None:
             self._carried.pop(key, None)
+            self._networks.forget(key)
             self._rollouts.forget(key)
             self._challenges.forget(key)
             nodes = await self._observer.strays(namespace, name)
@@ -132,6 +135,7 @@ class Reconciler:
             await self._applier.release(namespace, strays.released(nodes), guard=self._guard)
             return None
         plan = passes.plan(snapshot)
+        self._networks.update(key, plan.standing)
         self._rollouts.update(key, plan.rollout)
         self._challenges.update(key, plan.challenges)
         outcome = await self._applier.carry_out(snapshot, plan, guard=self._guard)
