@@ -21,6 +21,7 @@ from walrus_operator.api.decisions import (
     CreateKeys,
     DeleteObject,
     DrainNode,
+    FundTreasury,
     GrowClaim,
     KeyKind,
     Plan,
@@ -146,6 +147,48 @@ async def test_whatever_could_harm_asks_the_lease_first(kind: str) -> None:
     assert cluster.store.objects == before
     assert cluster.transport.writes == 0
     assert not nodes.told
+
+
+class Answering(PlayedChain):
+    """A chain that would take money."""
+
+    def client(self, _network: str) -> object:
+        return object()
+
+
+async def test_money_asks_the_lease_first() -> None:
+    async def refused() -> None:
+        raise LeaseLost("somebody else leads")
+
+    cluster = Cluster()
+    applier = Applier(cluster.client(), Answering(), PlayedNodes(), settings=SETTINGS)  # type: ignore[arg-type]
+    plan = Plan(None, (FundTreasury(1, 1),), (), (), (), 1.0)
+    with pytest.raises(LeaseLost):
+        await applier.carry_out(World().snapshot(), plan, guard=refused)
+    assert cluster.transport.calls == [], "not even the key that would sign is read"
+
+
+# -- a chain that does not answer
+
+
+def test_nobody_restarts_by_a_view_of_the_chain_that_is_not_of_this_pass() -> None:
+    """Not even for the seconds in which a lost answer is no news."""
+    world = World()
+    world.bring_up()
+    before = {name: pod.uid for name, pod in world.pods.items() if name.removesuffix("-0") in world.nodes()}
+    world.chain_answers = False
+    world.now += 5
+    world.edit(image="walrus:2")
+    for _ in range(6):
+        world.pass_once()
+        world.kubelet()
+    assert {name: world.pods[name].uid for name in before} == before
+    assert world.says("Progressing") == ("True", "ChainMirrorStale")
+    world.chain_answers = True
+    for _ in range(6):
+        world.pass_once()
+        world.kubelet()
+    assert {name: world.pods[name].uid for name in before} != before
 
 
 # -- what is deleted
