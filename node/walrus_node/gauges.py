@@ -21,8 +21,6 @@ from walrus_node.store.storage import Storage
 from walrus_node.sync.task import SyncProgress
 from walrus_sui.telemetry import meter, names
 
-_STATUS = "walrus.shard.status"
-
 
 def observe(
     storage: Storage,
@@ -45,7 +43,7 @@ def observe(
 
     def shards(_options: CallbackOptions) -> Iterable[Observation]:
         counts = Counter(status.value for status in storage.shards.values())
-        return [Observation(count, {_STATUS: status}) for status, count in counts.items()]
+        return [Observation(count, {names.ATTR_SHARD_STATUS: status}) for status, count in counts.items()]
 
     def cursor() -> int:
         return processor.cursor.sequence if processor.cursor is not None else 0

@@ -38,6 +38,40 @@ _KINDS = {
 }
 _PROCESS = {"walrus_sui": "all", "walrus_client": "gateway", "walrus_node": "node", "walrus_operator": "operator"}
 
+_SPANS_ONLY = {names.ATTR_BLOB_ID, names.ATTR_BLOB_SIZE, names.RPC_SYSTEM}
+_ATTRIBUTES = {
+    "http.request.method": "Method of an HTTP request.",
+    "http.response.status_code": "Status of its answer; 499 when the client went away.",
+    "http.route": "What was asked for, such as `/v1/blobs/{blob_id}`.",
+    "rpc.method": "A gRPC method, such as `walrus.node.v1.StorageNode/GetSlivers`.",
+    "rpc.response.status_code": "How the call ended: `OK`, `NOT_FOUND` and so on.",
+    "walrus.chain.function": "What a transaction does.",
+    "walrus.condition": "Of a node, how its store is: `OK`, `CAPACITY_REACHED`, `DISK_NEARLY_FULL` or `DISK_FAILING`. "
+    "Of a network, the type of a [condition](conditions.md).",
+    "walrus.fault": "What a storage node did wrong: lied, failed or stalled.",
+    "walrus.gate": "Name of the [gate](../rollouts.md) that holds.",
+    "walrus.lane": "Which of a node's memory budgets: for writes, reads, background work or challenges.",
+    "walrus.network": "Namespace and name of the network, `walrus/demo`. The operator says it itself; to the pages of nodes, "
+    "gateways and devnets the network's PodMonitor adds it.",
+    "walrus.node.name": "A storage node. On the pages of nodes the PodMonitor adds it.",
+    "walrus.outcome": "How it ended.",
+    "walrus.peer.name": "The storage node that was asked.",
+    "walrus.reason": "A [reason](errors.md) of a refusal.",
+    "walrus.shard.status": "Whether a shard is served, comes or goes.",
+    "walrus.state": "Which nodes are counted: `ready`, `down`, `fenced`, `asleep` or `leaving`.",
+    "walrus.work": "What a call is for.",
+}
+"""What the attributes of measurements mean, whoever makes them."""
+
+
+def attributes() -> Rows:
+    """Name, label and meaning of each attribute of measurements that `walrus_sui.telemetry.names` has."""
+    found = {value for name, value in vars(names).items() if name.startswith(("ATTR_", "HTTP_", "RPC_"))}
+    of_measurements = found - _SPANS_ONLY - {value for value in found if value.endswith(".duration")}
+    if unknown := of_measurements - _ATTRIBUTES.keys():
+        raise SystemExit(f"scripts/reference_pages/telemetry.py does not say what {sorted(unknown)} mean")
+    return [(f"`{name}`", f"`{name.replace('.', '_')}`", _ATTRIBUTES[name]) for name in sorted(of_measurements)]
+
 
 def instruments() -> list[Instrument]:
     """All instruments that any package makes under a name of `walrus_sui.telemetry.names`."""
@@ -154,4 +188,10 @@ def telemetry_page() -> list[str]:
                 for entry in made
             ),
         ),
+        "",
+        "## Attributes",
+        "",
+        "By these, measurements are told apart.",
+        "",
+        *table(("name", "label on `/metrics`", "meaning"), attributes()),
     ]

@@ -38,6 +38,7 @@ ATTR_LANE: Final = "walrus.lane"
 ATTR_WORK: Final = "walrus.work"
 ATTR_OUTCOME: Final = "walrus.outcome"
 ATTR_FUNCTION: Final = "walrus.chain.function"
+ATTR_SHARD_STATUS: Final = "walrus.shard.status"
 
 CHAIN_TRANSACTIONS: Final = "walrus.chain.transactions"
 CHAIN_TRANSACTION_DURATION: Final = "walrus.chain.transaction.duration"
