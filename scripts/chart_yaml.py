@@ -42,20 +42,28 @@ def no_texts(value: Any, path: str = "") -> Iterator[str]:
 
 
 def misses(documents: list[dict[str, Any]]) -> Iterator[str]:
-    """NetworkPolicies that guard none of the pods that are rendered with them, or open a port that these do not have."""
+    """NetworkPolicies and PodMonitors that mean none of the pods rendered with them, or a port that these do not have."""
     templates = [found["spec"]["template"] for found in documents if found["kind"] in {"Deployment", "StatefulSet"}]
-    for policy in (found for found in documents if found["kind"] == "NetworkPolicy"):
-        chosen = policy["spec"]["podSelector"]["matchLabels"].items()
-        guarded = [each for each in templates if chosen <= each["metadata"]["labels"].items()]
+    for found in documents:
+        match found:
+            case {"kind": "NetworkPolicy", "spec": {"podSelector": selector, "ingress": rules}}:
+                asked = {port["port"] for rule in rules for port in rule["ports"]}
+            case {"kind": "PodMonitor", "spec": {"selector": selector, "podMetricsEndpoints": endpoints}} if templates:
+                asked = {endpoint["port"] for endpoint in endpoints}
+            case _:
+                continue
+        chosen = selector["matchLabels"].items()
+        meant = [each for each in templates if chosen <= each["metadata"]["labels"].items()]
         ports = {
-            port["containerPort"]
-            for each in guarded
+            port[key]
+            for each in meant
             for container in each["spec"]["containers"]
             for port in container["ports"]
+            for key in ("name", "containerPort")
         }
-        opened = {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]}
-        if not guarded or not opened <= ports:
-            yield f"{policy['metadata']['name']} guards {len(guarded)} pods, and opens {sorted(opened - ports)}"
+        if not meant or not asked <= ports:
+            wrong = sorted(asked - ports, key=str)
+            yield f"{found['kind']} {found['metadata']['name']} means {len(meant)} pods, and ports {wrong}"
 
 
 def main() -> None:
@@ -66,7 +74,7 @@ def main() -> None:
         except yaml.YAMLError as error:
             sys.exit(f"{name}: {error}")
         if wrong := list(misses(documents)):
-            sys.exit(f"{name}: NetworkPolicy {'; '.join(wrong)}, which they do not have")
+            sys.exit(f"{name}: {'; '.join(wrong)}, which they do not have")
         for document in documents:
             # Schemas have fields of these names that are no values.
             if document["kind"] != "CustomResourceDefinition" and (wrong := list(no_texts(document))):

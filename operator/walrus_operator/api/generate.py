@@ -106,6 +106,15 @@ def testnet_schema() -> str:
             "timeoutSeconds": {"type": "integer", "minimum": 1},
         },
     }
+    monitor = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "enabled": {"type": "boolean"},
+            "labels": texts,
+            "interval": {"type": "string", "pattern": "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"},
+        },
+    }
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Values of the walrus-testnet chart",
@@ -117,6 +126,7 @@ def testnet_schema() -> str:
             "network": network,
             "labels": texts,
             "annotations": texts,
+            "podMonitor": monitor,
             "test": test,
         },
         "$defs": definitions,
