@@ -35,6 +35,7 @@ _KINDS = {
     "create_observable_gauge": "gauge",
     "create_observable_up_down_counter": "up-down counter",
     "gauge": "gauge",
+    "gauges": "gauge",
 }
 _PROCESS = {"walrus_sui": "all", "walrus_client": "gateway", "walrus_node": "node", "walrus_operator": "operator"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from walrus_operator.api.decisions import ChallengeNumbers
 from walrus_operator.runtime.gauges import PerNetwork
-from walrus_sui.telemetry import meter, names
+from walrus_sui.telemetry import names
 
 
 class ChallengeMetrics(PerNetwork[ChallengeNumbers]):
@@ -12,33 +12,35 @@ class ChallengeMetrics(PerNetwork[ChallengeNumbers]):
 
     def __init__(self) -> None:
         super().__init__()
-        meter().create_observable_gauge(
+        self.gauge(
             names.OPERATOR_CHALLENGES_SILENT,
-            callbacks=[self.one(lambda found: found.silent)],
+            lambda found: found.silent,
             description="Members that tell of no challenges.",
         )
-        meter().create_observable_gauge(
+        self.gauge(
             names.OPERATOR_CHALLENGES_VOTES,
-            callbacks=[self.one(lambda found: found.votes)],
+            lambda found: found.votes,
             description="Votes to slash.",
         )
-        meter().create_observable_gauge(
+        self.gauge(
             names.OPERATOR_CHALLENGES_SLASHED,
-            callbacks=[self.one(lambda found: found.slashed)],
+            lambda found: found.slashed,
             description="Members whose commission was burned.",
         )
-        meter().create_observable_gauge(
+        self.gauge(
             names.OPERATOR_CHALLENGES_BURNED,
-            callbacks=[self.one(lambda found: found.burned)],
+            lambda found: found.burned,
             description="FROST of commission that were burned.",
         )
-        meter().create_observable_gauge(
+        self.gauges(
             names.OPERATOR_CHALLENGES_VERDICTS,
-            callbacks=[self.many(lambda found: found.counts.items(), names.ATTR_OUTCOME)],
+            lambda found: found.counts,
+            by=names.ATTR_OUTCOME,
             description="Verdicts of members over others.",
         )
-        meter().create_observable_gauge(
+        self.gauges(
             names.OPERATOR_CHALLENGES_FAILING,
-            callbacks=[self.many(lambda found: found.failing.items(), names.ATTR_NODE_NAME)],
+            lambda found: found.failing,
+            by=names.ATTR_NODE_NAME,
             description="Shards of the members that saw a node fail, for nodes that more than f shards saw fail.",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -35,8 +35,8 @@ class PerNetwork(Generic[T]):
         """The network is gone."""
         self.last.pop(network, None)
 
-    def one(self, read: Callable[[T], float | None]) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        """A callback for one number of each network; None is no number."""
+    def gauge(self, name: str, read: Callable[[T], float | None], *, description: str) -> None:
+        """Registers a gauge with one number of each network; None is no number."""
 
         def observe(_options: CallbackOptions) -> Iterable[Observation]:
             for network, found in self.last.items():
@@ -44,16 +44,14 @@ class PerNetwork(Generic[T]):
                 if value is not None:
                     yield Observation(value, {names.ATTR_NETWORK: network})
 
-        return observe
+        meter().create_observable_gauge(name, callbacks=[observe], description=description)
 
-    def many(
-        self, read: Callable[[T], Iterable[tuple[str, float]]], attribute: str
-    ) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        """A callback for numbers of each network that an attribute tells apart."""
+    def gauges(self, name: str, read: Callable[[T], Mapping[str, float]], *, by: str, description: str) -> None:
+        """Registers a gauge with several numbers of each network, which the attribute `by` tells apart."""
 
         def observe(_options: CallbackOptions) -> Iterable[Observation]:
             for network, found in self.last.items():
-                for value, number in read(found):
-                    yield Observation(number, {names.ATTR_NETWORK: network, attribute: value})
+                for value, number in read(found).items():
+                    yield Observation(number, {names.ATTR_NETWORK: network, by: value})
 
-        return observe
+        meter().create_observable_gauge(name, callbacks=[observe], description=description)

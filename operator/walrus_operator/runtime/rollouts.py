@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from walrus_operator.api.decisions import RolloutNumbers
 from walrus_operator.runtime.gauges import PerNetwork
-from walrus_sui.telemetry import meter, names
+from walrus_sui.telemetry import names
 
 
 class RolloutMetrics(PerNetwork[RolloutNumbers]):
@@ -12,18 +12,19 @@ class RolloutMetrics(PerNetwork[RolloutNumbers]):
 
     def __init__(self) -> None:
         super().__init__()
-        meter().create_observable_gauge(
+        self.gauge(
             names.OPERATOR_ROLLOUT_OUTDATED,
-            callbacks=[self.one(lambda found: found.outdated)],
+            lambda found: found.outdated,
             description="Pods that are still to be restarted.",
         )
-        meter().create_observable_gauge(
+        self.gauge(
             names.OPERATOR_ROLLOUT_STUCK,
-            callbacks=[self.one(lambda found: int(found.stuck))],
+            lambda found: int(found.stuck),
             description="1 while a node that was restarted does not come back.",
         )
-        meter().create_observable_gauge(
+        self.gauges(
             names.OPERATOR_GATE_BLOCKED,
-            callbacks=[self.many(lambda found: found.gates.items(), names.ATTR_GATE)],
+            lambda found: found.gates,
+            by=names.ATTR_GATE,
             description="Pods that a gate holds.",
         )

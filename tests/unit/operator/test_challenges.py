@@ -28,15 +28,19 @@ FILE = ObjectKey("ConfigMap", names.challenges(NETWORK))
 EPOCH_S = 600
 
 
-@pytest.fixture
-def world() -> World:
-    """Ten nodes with ten shards each, in epoch 5, that challenge each other."""
+def in_epoch_5() -> World:
+    """Ten nodes with ten shards each, that challenge each other."""
     made = World()
     made.bring_up()
     for _ in range(4):
         made.choose_committee()
     made.settle()
     return made
+
+
+@pytest.fixture
+def world() -> World:
+    return in_epoch_5()
 
 
 def told(world: World) -> Schedule:

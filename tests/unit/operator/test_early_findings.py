@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.unit.operator.support import World
-from tests.unit.operator.test_challenges import MISSING, condition, epoch_status, of_node, pool, say
+from tests.unit.operator.test_challenges import MISSING, condition, epoch_status, in_epoch_5, of_node, pool, say
 
 from walrus_client.challenges.results import Vote
 
@@ -14,11 +14,7 @@ EVERYBODY = [f"demo-{n}" for n in range(9)]
 @pytest.fixture
 def world() -> World:
     """Ten nodes with ten shards each: epoch 5 has passed, and epoch 6 runs."""
-    made = World()
-    made.bring_up()
-    for _ in range(4):
-        made.choose_committee()
-    made.settle()
+    made = in_epoch_5()
     say(made, {})
     made.choose_committee()
     made.now = made.now - 360

@@ -7,7 +7,7 @@ from tests.unit.operator.chain_world import network_manifest
 from tests.unit.operator.support import World
 
 from walrus_operator.api.decisions import StandingNumbers
-from walrus_operator.runtime import networks
+from walrus_operator.runtime import gauges, networks
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_paused_or_unreadable_network_is_measured_too(world: World) -> None:
 def test_they_are_published_for_each_network(monkeypatch: pytest.MonkeyPatch) -> None:
     reader = InMemoryMetricReader()
     meter = MeterProvider([reader], shutdown_on_exit=False).get_meter("test")
-    monkeypatch.setattr(networks, "meter", lambda: meter)
+    monkeypatch.setattr(gauges, "meter", lambda: meter)
     metrics = networks.NetworkMetrics()
     conditions = {"Ready": "True", "Degraded": "False", "Available": "Unknown"}
     metrics.update("ns/demo", StandingNumbers(conditions, {"ready": 4}, 3, 13, hibernated=True, epoch=7))

@@ -23,7 +23,7 @@ from walrus_operator.apply import carry_out
 from walrus_operator.handlers import watching
 from walrus_operator.observe.kube import KubeError
 from walrus_operator.observe.resources import RESOURCES
-from walrus_operator.runtime import config, engine, main, queue, reconciler, rollouts
+from walrus_operator.runtime import config, engine, gauges, main, queue, reconciler, rollouts
 from walrus_operator.runtime.health import Health
 from walrus_sui.errors import ChainUnreachable
 
@@ -192,7 +192,7 @@ def test_paths_of_the_api() -> None:
 def test_rollouts_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     reader = InMemoryMetricReader()
     meter = MeterProvider([reader], shutdown_on_exit=False).get_meter("test")
-    monkeypatch.setattr(rollouts, "meter", lambda: meter)
+    monkeypatch.setattr(gauges, "meter", lambda: meter)
     metrics = rollouts.RolloutMetrics()
     metrics.update("ns/demo", RolloutNumbers(outdated=7, stuck=True, gates={"FaultBudgetExceeded": 6}))
     metrics.update("ns/gone", RolloutNumbers(outdated=1))
